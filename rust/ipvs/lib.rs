@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What a balancer does: pure functions over values, no unsafe code, no kernel.
+//!
+//! Nothing here allocates, reads a clock, draws random numbers or logs: time, seeds and memory are
+//! arguments, what happened is the return value. The same files build with cargo on the host.
+#![crate_name = "ipvs"]
+#![cfg_attr(not(MODULE), no_std)]
+#![forbid(unsafe_code)]
+
+pub mod addr;
+pub mod checksum;
+pub mod flags;
+pub mod flow;
+pub mod hash;
+pub mod icmp;
+pub mod packet;
+pub mod proto;
+pub mod rate;
+pub mod sched;
+pub mod service;
+pub mod wire;
+pub mod xmit;

@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The C headers that bindgen reads for the crate `linux`; everything else comes with helpers.c. */
+#include <linux/hrtimer_types.h>
+#include <linux/netfilter.h>
+#include <linux/skbuff.h>
+#include "helpers.c"

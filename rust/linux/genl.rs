@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: GPL-2.0
+//! A generic netlink family with operations.

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Out-of-line copies of C inlines and macros, without logic, one file for each
+ * area of C, functions in alphabetical order.
+ */
+#include <linux/compiler_types.h>
+
+#if defined(RVS_INLINE_HELPERS) && !defined(__BINDGEN__)
+#define __rvs_helper __always_inline
+#else
+#define __rvs_helper
+#endif
+
+#pragma GCC diagnostic ignored "-Wmissing-prototypes"
+#pragma GCC diagnostic ignored "-Wmissing-declarations"
+
+#include "helpers/clock.c"
+#include "helpers/conntrack.c"
+#include "helpers/genl.c"
+#include "helpers/icmp.c"
+#include "helpers/lock.c"
+#include "helpers/net.c"
+#include "helpers/netfilter.c"
+#include "helpers/notifier.c"
+#include "helpers/percpu.c"
+#include "helpers/proc.c"
+#include "helpers/random.c"
+#include "helpers/rcu.c"
+#include "helpers/route.c"
+#include "helpers/skb.c"
+#include "helpers/sysctl.c"
+#include "helpers/table.c"
+#include "helpers/work.c"

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The safe face of the kernel's C: the only crate with unsafe code, and without policy.
+//!
+//! One file per area of C. Every public item is sound for every safe caller; what cannot be is an
+//! `unsafe fn`, and nobody outside this crate may call one.
+#![crate_name = "linux"]
+#![cfg_attr(not(MODULE), no_std)]
+
+mod bindings;
+
+pub mod clock;
+pub mod conntrack;
+pub mod genl;
+pub mod icmp;
+pub mod lock;
+pub mod net;
+pub mod netfilter;
+pub mod notifier;
+pub mod percpu;
+pub mod proc;
+pub mod random;
+pub mod rcu;
+pub mod route;
+pub mod skb;
+pub mod sync;
+pub mod sysctl;
+pub mod table;
+pub mod wheel;
+pub mod work;

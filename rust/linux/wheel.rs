@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: GPL-2.0
+//! An expiry wheel drained in process context.
