@@ -110,7 +110,10 @@ impl<T: Send + Sync> Arc<T> {
     ///
     /// `ENOMEM`.
     pub fn new(value: T, flags: Flags) -> Result<Self> {
-        let inner = Inner { header: Header::new::<T>(), value };
+        let inner = Inner {
+            header: Header::new::<T>(),
+            value,
+        };
         let inner = KBox::new(inner, flags)?;
         Ok(Self::from_pinned(KBox::into_pin(inner)))
     }

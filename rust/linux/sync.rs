@@ -4,8 +4,8 @@
 //! `rcu.rs`, `table.rs` and `wheel.rs` name atomics only through this module, so that
 //! `tests/host/loom` can compile the same files against a model of memory.
 
-pub use kernel::sync::atomic::{Acquire, Full, Relaxed, Release};
 use kernel::sync::atomic::Atomic;
+pub use kernel::sync::atomic::{Acquire, Full, Relaxed, Release};
 
 /// A 32-bit word that several CPUs change.
 pub type AtomicU32 = Atomic<u32>;

@@ -1,2 +1,105 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Work items that can be cancelled.
+//!
+//! The kernel crate's delayed work cannot be, and a module with one pending must not go away.
+//!
+//! C header: `include/linux/workqueue.h`
+
+use crate::bindings;
+use crate::clock::Ticks;
+use core::ops::Deref;
+use core::pin::Pin;
+use kernel::prelude::*;
+use kernel::types::Opaque;
+
+/// Something that runs later, in process context.
+pub trait Task: Send + Sync {
+    /// Runs; returns the time after which it wants to run again.
+    fn run(&self) -> Option<Ticks>;
+}
+
+/// A task and the delayed work item that runs it.
+///
+/// Gives access to the task by `Deref`. Runs of one item never overlap. Dropping it cancels it and
+/// waits for a run that is under way, so it must be dropped in process context and never by its
+/// own task.
+#[pin_data(PinnedDrop)]
+#[repr(C)]
+pub struct Delayed<T: Task> {
+    /// First, so that a pointer to it is a pointer to the whole.
+    #[pin]
+    work: Opaque<bindings::delayed_work>,
+    task: T,
+}
+
+// SAFETY: The work item belongs to the kernel, which guards it; the task may be sent.
+unsafe impl<T: Task> Send for Delayed<T> {}
+// SAFETY: Every use of the work item is one of the kernel's own thread-safe operations; the task
+// may be shared.
+unsafe impl<T: Task> Sync for Delayed<T> {}
+
+impl<T: Task> Delayed<T> {
+    /// Makes an idle item.
+    pub fn new(task: T) -> impl PinInit<Self> {
+        pin_init!(Self {
+            // SAFETY: `slot` is valid for writes and stays where it is; `run::<T>` fits the item
+            // of a `Delayed<T>`.
+            work <- Opaque::ffi_init(|slot: *mut bindings::delayed_work| unsafe {
+                bindings::rvs_helper_init_delayed_work(slot, Some(run::<T>))
+            }),
+            task,
+        })
+    }
+
+    /// Lets it run after `delay`, whatever was asked for before.
+    pub fn schedule(&self, delay: Ticks) {
+        // SAFETY: Initialised by `new`, and pinned since.
+        unsafe { bindings::rvs_helper_mod_delayed_work(self.work.get(), delay.long()) };
+    }
+
+    /// Lets it run after `delay` unless it waits for a run already.
+    pub fn schedule_once(&self, delay: Ticks) {
+        // SAFETY: Initialised by `new`, and pinned since.
+        unsafe { bindings::rvs_helper_queue_delayed_work(self.work.get(), delay.long()) };
+    }
+
+    /// Takes back what was scheduled and waits for a run that is under way.
+    ///
+    /// # Locking
+    ///
+    /// Process context; sleeps. Not from the task itself.
+    pub fn cancel(&self) {
+        // SAFETY: Initialised by `new`, and pinned since.
+        unsafe { bindings::cancel_delayed_work_sync(self.work.get()) };
+    }
+}
+
+impl<T: Task> Deref for Delayed<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.task
+    }
+}
+
+#[pinned_drop]
+impl<T: Task> PinnedDrop for Delayed<T> {
+    fn drop(self: Pin<&mut Self>) {
+        self.cancel();
+    }
+}
+
+/// Runs the task of a work item.
+///
+/// # Safety
+///
+/// Called by the work queue only, with the item of a `Delayed<T>`.
+unsafe extern "C" fn run<T: Task>(work: *mut bindings::work_struct) {
+    let item = work.cast::<Delayed<T>>();
+    // SAFETY: The work is the first field of the delayed work, which is the first field of the
+    // `Delayed<T>`, which waits for this run before it goes.
+    let item = unsafe { &*item };
+    if let Some(delay) = item.task.run() {
+        item.schedule_once(delay);
+    }
+}
