@@ -19,6 +19,7 @@
 #include "helpers/genl.c"
 #include "helpers/icmp.c"
 #include "helpers/lock.c"
+#include "helpers/module.c"
 #include "helpers/net.c"
 #include "helpers/netfilter.c"
 #include "helpers/notifier.c"

@@ -13,6 +13,7 @@ pub mod conntrack;
 pub mod genl;
 pub mod icmp;
 pub mod lock;
+pub mod module;
 pub mod net;
 pub mod netfilter;
 pub mod notifier;

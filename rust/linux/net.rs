@@ -1,2 +1,384 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Network namespaces and what this module keeps in each.
+//!
+//! A type that implements [`PerNet`] gets one value in every namespace, reached through its
+//! [`Slot`]. A look-up is sound for every `&Net` at any time, before the value exists and after it
+//! has gone included: then it finds nothing.
+//!
+//! C header: `include/net/net_namespace.h`, `include/net/netns/generic.h`
+
+use crate::bindings;
+use crate::rcu::{self, Arc, Borrow, Reader};
+use core::cell::UnsafeCell;
+use core::ffi::c_void;
+use core::mem::{offset_of, size_of, MaybeUninit};
+use core::ptr::{self, NonNull};
+use kernel::error::{from_result, to_result};
+use kernel::prelude::*;
+use kernel::sync::atomic::{Acquire, Atomic, Full, Relaxed, Release};
+use kernel::types::Opaque;
+
+/// A network namespace that is borrowed from a callback of the kernel.
+///
+/// # Invariants
+///
+/// The `struct net` stays allocated for as long as the borrow lasts.
+#[repr(transparent)]
+pub struct Net(Opaque<bindings::net>);
+
+// SAFETY: Namespaces are shared by all CPUs; what this type offers may be called on any.
+unsafe impl Sync for Net {}
+
+impl Net {
+    /// Borrows a namespace that C handed out.
+    ///
+    /// # Safety
+    ///
+    /// `net` points to a `struct net` that stays allocated for all of `'a`.
+    #[inline]
+    pub(crate) unsafe fn from_raw<'a>(net: *const bindings::net) -> &'a Self {
+        // SAFETY: The caller promises that it lives long enough; the layout is the same.
+        unsafe { &*net.cast() }
+    }
+
+    /// Returns the namespace for a call into C.
+    #[inline]
+    pub(crate) fn as_raw(&self) -> *mut bindings::net {
+        self.0.get()
+    }
+
+    /// Returns the namespace the machine started with.
+    pub fn init() -> &'static Self {
+        // SAFETY: `init_net` is a static of the kernel.
+        unsafe { Self::from_raw(&raw const bindings::init_net) }
+    }
+
+    /// Tells whether this is the namespace the machine started with.
+    pub fn is_init(&self) -> bool {
+        ptr::eq(self, Self::init())
+    }
+
+    /// Tells whether the initial user namespace owns this namespace.
+    pub fn is_owned_by_init_user(&self) -> bool {
+        // SAFETY: By the type invariant the namespace is allocated; `user_ns` is set before any
+        // callback sees it and never changes.
+        let owner = unsafe { (*self.as_raw()).user_ns };
+        ptr::eq(owner, &raw const bindings::init_user_ns)
+    }
+
+    /// Tells whether the calling task may administer this namespace (`CAP_NET_ADMIN`).
+    pub fn is_admin(&self) -> bool {
+        // SAFETY: As in `is_owned_by_init_user`.
+        let owner = unsafe { (*self.as_raw()).user_ns };
+        // SAFETY: A namespace holds a reference to its owner for life.
+        unsafe { bindings::ns_capable(owner, CAP_NET_ADMIN) }
+    }
+
+    /// Returns what C keeps for pernet id `id`, or null.
+    #[inline]
+    fn generic(&self, id: u32, _rcu: Reader<'_>) -> *mut c_void {
+        let Some(cell) = self.generic_cell(id) else {
+            return ptr::null_mut();
+        };
+        // SAFETY: The cell is inside the array, which RCU keeps to the end of the section; C and
+        // this file write it as one word.
+        unsafe { Atomic::from_ptr(cell) }.load(Acquire)
+    }
+
+    /// Returns the place of pernet id `id`, unless the array is too short to have one.
+    #[inline]
+    fn generic_cell(&self, id: u32) -> Option<*mut *mut c_void> {
+        // SAFETY: By the type invariant the namespace is allocated; taking an address reads nothing.
+        let place = unsafe { &raw mut (*self.as_raw()).gen };
+        // SAFETY: C publishes a new array by one release store.
+        let array = unsafe { Atomic::from_ptr(place) }.load(Acquire);
+        if array.is_null() {
+            return None;
+        }
+        // SAFETY: An array begins with its length, which never changes once it is published; it
+        // lives as long as the caller's RCU section, or the lock that keeps it from being replaced.
+        let len = unsafe { (*array).__bindgen_anon_1.s.as_ref().len };
+        if id >= len {
+            return None;
+        }
+        // SAFETY: The pointers overlay the header from the array's first byte on, and `id` is
+        // below their number.
+        Some(unsafe { array.cast::<*mut c_void>().add(id as usize) })
+    }
+}
+
+/// `CAP_NET_ADMIN` of the user space API.
+const CAP_NET_ADMIN: i32 = bindings::CAP_NET_ADMIN as i32;
+
+/// Tells whether the calling task may administer the network of the whole machine.
+pub fn is_machine_admin() -> bool {
+    // SAFETY: May be called in any task's context.
+    unsafe { bindings::capable(CAP_NET_ADMIN) }
+}
+
+/// What the module keeps once per network namespace.
+pub trait PerNet: Sized + Send + Sync + 'static {
+    /// Returns the static place through which values of this type are found.
+    fn slot() -> &'static Slot<Self>;
+
+    /// Makes the value of a new namespace and opens its ways in.
+    ///
+    /// [`Slot::read`] finds it soon after the return, so what comes in earlier finds nothing.
+    ///
+    /// # Errors
+    ///
+    /// Any: the namespace is not created then, or the module is not loaded.
+    fn new(net: &Net) -> Result<Arc<Self>>;
+
+    /// Closes the ways in. A grace period passes between this and [`PerNet::exit`], once for all
+    /// namespaces that go together.
+    fn pre_exit(&self, net: &Net);
+
+    /// Ends the rest. Afterwards the value is found no longer; it is dropped when its last
+    /// reference goes.
+    fn exit(&self, net: &Net);
+}
+
+/// What C allocates, zeroed, for each namespace and [`Slot`].
+#[repr(C)]
+struct Memory<T: 'static> {
+    value: rcu::Slot<T>,
+    /// Frees the memory after its readers.
+    head: Opaque<bindings::callback_head>,
+}
+
+/// Not registered. No id is this small.
+const IDLE: u32 = 0;
+/// Being registered or unregistered. No id is this large.
+const BUSY: u32 = u32::MAX;
+
+/// The static place through which a [`PerNet`] type finds its values.
+///
+/// # Invariants
+///
+/// While `found` holds an id, that id belongs to this slot; it is withdrawn a grace period before
+/// the id is given back.
+pub struct Slot<T: PerNet> {
+    /// The id that readers use; nothing is found while it is [`IDLE`] or [`BUSY`].
+    found: Atomic<u32>,
+    /// The id that C writes and uses.
+    id: UnsafeCell<u32>,
+    ops: UnsafeCell<MaybeUninit<bindings::pernet_operations>>,
+    values: core::marker::PhantomData<fn() -> T>,
+}
+
+// SAFETY: `found` is atomic; `id` and `ops` are written by C alone, under its own lock, and read
+// by callbacks that it calls afterwards.
+unsafe impl<T: PerNet> Sync for Slot<T> {}
+
+impl<T: PerNet> Slot<T> {
+    /// Makes a slot that is not registered.
+    pub const fn new() -> Self {
+        Self {
+            found: Atomic::new(IDLE),
+            id: UnsafeCell::new(0),
+            ops: UnsafeCell::new(MaybeUninit::uninit()),
+            values: core::marker::PhantomData,
+        }
+    }
+
+    /// Returns the value of `net`, for the reader's section.
+    #[inline]
+    pub fn read<'g>(&self, net: &Net, rcu: Reader<'g>) -> Option<Borrow<'g, T>> {
+        let id = self.found.load(Relaxed);
+        if matches!(id, IDLE | BUSY) {
+            return None;
+        }
+        let memory = NonNull::new(net.generic(id, rcu))?.cast::<Memory<T>>();
+        // SAFETY: By the type invariant the id is this slot's for the whole section, so the memory
+        // is what `init` wrote, and `exit_batch` frees it after a grace period.
+        let value = unsafe { &memory.as_ref().value };
+        value.read(rcu)
+    }
+
+    /// Returns a counted reference to the value of `net`.
+    pub fn get(&self, net: &Net) -> Option<Arc<T>> {
+        rcu::read(|rcu| self.read(net, rcu)?.upgrade())
+    }
+
+    /// Returns the id that C gave to this slot.
+    ///
+    /// # Safety
+    ///
+    /// Only while this slot is registered, or from the callbacks of its registration.
+    unsafe fn own_id(&self) -> u32 {
+        // SAFETY: C wrote the id before it called any callback, and keeps it until the last one.
+        unsafe { *self.id.get() }
+    }
+}
+
+/// The registration of a [`PerNet`] type; its values exist while this does.
+pub struct Registration<T: PerNet>(&'static Slot<T>);
+
+impl<T: PerNet> Registration<T> {
+    /// Makes a value in every namespace, now and whenever one is created.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if the type is registered already, `ENOMEM`, or what [`PerNet::new`] returns.
+    pub fn new() -> Result<Self> {
+        let slot = T::slot();
+        if slot.found.cmpxchg(IDLE, BUSY, Full).is_err() {
+            return Err(EBUSY);
+        }
+        let ops = bindings::pernet_operations {
+            init: Some(init::<T>),
+            pre_exit: Some(pre_exit::<T>),
+            exit_batch: Some(exit_batch::<T>),
+            id: slot.id.get(),
+            size: size_of::<Memory<T>>(),
+            ..Default::default()
+        };
+        // SAFETY: The state was idle, so C does not know the structure, and the exchange above
+        // keeps others from coming here.
+        unsafe { (*slot.ops.get()).write(ops) };
+        // SAFETY: The structure is static and complete; the callbacks fit it.
+        let result = to_result(unsafe { bindings::register_pernet_subsys(slot.ops.get().cast()) });
+        if let Err(error) = result {
+            slot.found.store(IDLE, Release);
+            return Err(error);
+        }
+        // SAFETY: The registration is complete, and its end needs the value returned here.
+        let id = unsafe { slot.own_id() };
+        slot.found.store(id, Release);
+        Ok(Self(slot))
+    }
+}
+
+impl<T: PerNet> Drop for Registration<T> {
+    fn drop(&mut self) {
+        // Readers find nothing from here on; C waits for a grace period before it calls
+        // `exit_batch` and gives the id back.
+        self.0.found.store(BUSY, Release);
+        // SAFETY: `new` registered it, and only once.
+        unsafe { bindings::unregister_pernet_subsys(self.0.ops.get().cast()) };
+        self.0.found.store(IDLE, Release);
+    }
+}
+
+/// Makes the value of a namespace.
+///
+/// # Safety
+///
+/// Called by C only, through the registration of `T`.
+unsafe extern "C" fn init<T: PerNet>(net: *mut bindings::net) -> i32 {
+    // SAFETY: C lends the namespace for the call.
+    let net = unsafe { Net::from_raw(net) };
+    let result = T::new(net).and_then(|value| {
+        // SAFETY: This is a callback of the registration.
+        let memory = unsafe { own_memory::<T>(net) }.ok_or(EINVAL)?;
+        // SAFETY: C put zeroed memory there, which is an empty slot, and frees it after the call
+        // at the earliest.
+        unsafe { &memory.as_ref().value }.replace(Some(value));
+        Ok(0)
+    });
+    if result.is_err() {
+        // C frees the memory at once: readers must be done with it.
+        // SAFETY: This is a callback of the registration.
+        unsafe { withdraw::<T>(net) };
+        rcu::synchronize();
+    }
+    from_result(|| result)
+}
+
+/// Closes the ways into a namespace.
+///
+/// # Safety
+///
+/// Called by C only, through the registration of `T`.
+unsafe extern "C" fn pre_exit<T: PerNet>(net: *mut bindings::net) {
+    // SAFETY: C lends the namespace for the call.
+    let net = unsafe { Net::from_raw(net) };
+    // SAFETY: This is a callback of the registration.
+    if let Some(value) = unsafe { own_value::<T>(net) } {
+        value.pre_exit(net);
+    }
+}
+
+/// Ends the values of all namespaces that go together.
+///
+/// # Safety
+///
+/// Called by C only, through the registration of `T`, with a list of namespaces.
+unsafe extern "C" fn exit_batch<T: PerNet>(nets: *mut bindings::list_head) {
+    // SAFETY: C lends the list for the call.
+    let mut link = unsafe { (*nets).next };
+    while !ptr::eq(link, nets) {
+        let offset = offset_of!(bindings::net, exit_list);
+        // SAFETY: Every link but the head is the `exit_list` of a namespace.
+        let net = unsafe { link.byte_sub(offset) }.cast::<bindings::net>();
+        // SAFETY: C keeps the namespaces of the list until after the call.
+        let net = unsafe { Net::from_raw(net) };
+        // SAFETY: This is a callback of the registration.
+        if let Some(value) = unsafe { own_value::<T>(net) } {
+            value.exit(net);
+        }
+        // SAFETY: This is a callback of the registration.
+        if let Some(memory) = unsafe { withdraw::<T>(net) } {
+            // SAFETY: It was withdrawn, so nobody else ends it.
+            unsafe { release(memory) };
+        }
+        // SAFETY: The list does not change during the call.
+        link = unsafe { (*link).next };
+    }
+}
+
+/// Returns the memory of a namespace whether or not readers may find it yet.
+///
+/// # Safety
+///
+/// Only for callbacks that C calls because of the registration of `T`.
+unsafe fn own_memory<T: PerNet>(net: &Net) -> Option<NonNull<Memory<T>>> {
+    // SAFETY: By the caller's promise.
+    let id = unsafe { T::slot().own_id() };
+    rcu::read(|rcu| NonNull::new(net.generic(id, rcu))).map(NonNull::cast)
+}
+
+/// Returns the value of a namespace whether or not readers may find it yet.
+///
+/// # Safety
+///
+/// Only for callbacks that C calls because of the registration of `T`.
+unsafe fn own_value<T: PerNet>(net: &Net) -> Option<Arc<T>> {
+    // SAFETY: By the caller's promise.
+    let memory = unsafe { own_memory::<T>(net) }?;
+    // SAFETY: It is withdrawn by the last callback of the namespace, at the end.
+    let value = unsafe { &memory.as_ref().value };
+    rcu::read(|rcu| value.read(rcu)?.upgrade())
+}
+
+/// Takes a namespace's memory out of C's hands, so that no new reader finds it.
+///
+/// # Safety
+///
+/// Only for callbacks that C calls because of the registration of `T`, as the last step.
+unsafe fn withdraw<T: PerNet>(net: &Net) -> Option<NonNull<Memory<T>>> {
+    // SAFETY: By the caller's promise.
+    let id = unsafe { T::slot().own_id() };
+    let cell = net.generic_cell(id)?;
+    // SAFETY: The cell is inside the array. C replaces the array of a namespace only under a lock
+    // that excludes the callbacks.
+    let memory = unsafe { Atomic::from_ptr(cell) }.xchg(ptr::null_mut(), Full);
+    NonNull::new(memory.cast())
+}
+
+/// Lets go of a value and frees its memory after the readers.
+///
+/// C, which would free it at once, finds null in its place.
+///
+/// # Safety
+///
+/// `memory` was withdrawn, and C does not free it.
+unsafe fn release<T: PerNet>(memory: NonNull<Memory<T>>) {
+    // SAFETY: By the caller's promise it is this function's; readers may still look.
+    let shared = unsafe { memory.as_ref() };
+    drop(shared.value.replace(None));
+    let head = shared.head.get();
+    // SAFETY: C got the memory from kzalloc; the head is inside it and used once.
+    unsafe { bindings::kvfree_call_rcu(head.cast(), memory.as_ptr().cast()) };
+}
