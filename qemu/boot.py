@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Boots one kernel on the shared guest tree, runs a command in it and reports how it went.
+
+Runs inside the build root, where QEMU and virtiofsd are; `qemu/run` takes care of that.
+"""
+import argparse
+import fcntl
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import judge
+
+HERE = pathlib.Path(__file__).resolve().parent
+CACHE = pathlib.Path(os.environ.get("RVS_CACHE", pathlib.Path.home() / ".cache/rvs"))
+STATUS = re.compile(r"^rvs-guest-status (\d+)$")
+VIRTIOFSD = "/usr/libexec/virtiofsd"
+
+
+def parse_arguments(arguments):
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(prog="qemu/run", description=__doc__.splitlines()[0])
+    parser.add_argument("--kernel", required=True, help="folder with vmlinuz and release")
+    parser.add_argument("--modules", required=True, help="folder with lib/modules/<release>")
+    parser.add_argument("--tree", required=True, help="the Debian tree that the guest runs on")
+    parser.add_argument("--arch", default="amd64", choices=["amd64", "arm64"])
+    parser.add_argument("--module", help="rvs.ko to offer to modprobe")
+    parser.add_argument("--smp", type=int, default=1, help="CPUs; more than one gives up instruction counting")
+    parser.add_argument("--memory", default="1024", help="MiB")
+    parser.add_argument("--timeout", type=int, default=600, help="seconds before the guest is ended")
+    parser.add_argument("--log", help="where to keep the kernel log")
+    parser.add_argument("--share", action="append", default=[], metavar="NAME=PATH", help="copy PATH to /share/NAME")
+    parser.add_argument("--append", default="", help="more kernel parameters")
+    parser.add_argument("--kvm", action="store_true", help="hardware virtualisation, if a boot test proved it")
+    parser.add_argument("--shell", action="store_true", help="interactive: the serial line is your terminal")
+    parser.add_argument("--quiet", action="store_true", help="do not repeat the guest's output")
+    parser.add_argument("command", nargs="+", help="command for the guest's shell")
+    return parser.parse_args(arguments)
+
+
+def prepare_share(options, share):
+    """Fills the directory that the guest sees as /share: the command, qemu/, rvs.ko and a module index."""
+    shutil.copy(HERE / "init", share / "init")
+    shutil.copytree(HERE, share / "qemu", ignore=shutil.ignore_patterns("__pycache__"))
+    for extra in options.share:
+        name, path = extra.split("=", 1)
+        copy = shutil.copytree if os.path.isdir(path) else shutil.copy
+        (share / name).parent.mkdir(parents=True, exist_ok=True)
+        copy(path, share / name)
+    (share / "command").write_text(" ".join(options.command) + "\n")
+    index_modules(options, share)
+
+
+def index_modules(options, share):
+    """Runs depmod over the tree's modules (as hard links) and our rvs.ko, without touching the tree."""
+    release = (pathlib.Path(options.kernel) / "release").read_text().strip()
+    target = share / "modules/lib/modules" / release
+    target.parent.mkdir(parents=True)
+    subprocess.run(["cp", "-al", f"{options.modules}/lib/modules/{release}", target], check=True)
+    if options.module:
+        (target / "updates").mkdir()
+        shutil.copy(options.module, target / "updates" / "rvs.ko")
+    subprocess.run(["depmod", "-b", share / "modules", release], check=True)
+
+
+def kernel_parameters(options):
+    """Returns the kernel's command line."""
+    words = ["rootfstype=virtiofs root=root ro init=/sbin/rvs-init panic=-1 oops=panic printk.time=1",
+             "console=ttyAMA0" if options.arch == "arm64" else "console=ttyS0", "audit=0 mitigations=off"]
+    if options.smp > 1:
+        words.append("rcupdate.rcu_cpu_stall_timeout=300 nowatchdog")
+    if options.shell:
+        words.append("quiet loglevel=3")
+    return " ".join(words + [options.append])
+
+
+def machine(options, run):
+    """Returns QEMU's command line for one guest."""
+    command = ["qemu-system-x86_64", "-machine", "q35,usb=off", "-nodefaults", "-no-user-config", "-display", "none",
+               "-no-reboot", "-kernel", f"{options.kernel}/vmlinuz", "-append", kernel_parameters(options),
+               "-m", options.memory, "-smp", str(options.smp),
+               "-object", f"memory-backend-memfd,id=memory,size={options.memory}M,share=on", "-numa", "node,memdev=memory"]
+    command += ["-accel", "kvm", "-cpu", "host"] if options.kvm else ["-accel", "tcg", "-cpu", "max,la57=off"]
+    if options.smp == 1 and not options.kvm and not options.shell:
+        command += ["-icount", "shift=0,sleep=off"]
+    for tag in ("root", "share"):
+        command += ["-chardev", f"socket,id={tag},path={run}/{tag}.sock",
+                    "-device", f"vhost-user-fs-pci,chardev={tag},tag={tag}"]
+    if options.shell:
+        return command + ["-serial", "mon:stdio"]
+    return command + ["-serial", f"file:{run}/console", "-device", "virtio-serial-pci",
+                      "-chardev", f"file,id=output,path={run}/output", "-device", "virtconsole,chardev=output"]
+
+
+def start_virtiofsd(run, tag, directory, *more):
+    """Starts the file server of one shared directory."""
+    log = open(run / f"{tag}.virtiofsd", "w")
+    return subprocess.Popen([VIRTIOFSD, f"--socket-path={run}/{tag}.sock", f"--shared-dir={directory}", "--sandbox=none",
+                             "--cache=always", "--inode-file-handles=never", *more], stdout=log, stderr=log)
+
+
+class Guest:
+    """One running guest: its QEMU, its file servers and what it has printed so far."""
+
+    def __init__(self, options, run):
+        self.options, self.run, self.offset, self.partial, self.status = options, run, 0, "", None
+        self.lines = []
+        self.servers = [start_virtiofsd(run, "root", options.tree, "--readonly"),
+                        start_virtiofsd(run, "share", run / "share")]
+        while not all((run / f"{tag}.sock").exists() for tag in ("root", "share")):
+            if any(server.poll() is not None for server in self.servers):
+                raise SystemExit("qemu/run: virtiofsd does not start: " + (run / "root.virtiofsd").read_text())
+            time.sleep(0.01)
+        tty = {} if options.shell else {"stdin": subprocess.DEVNULL, "stdout": open(run / "qemu", "w"),
+                                        "stderr": subprocess.STDOUT}
+        self.qemu = subprocess.Popen(machine(options, run), **tty)
+
+    def drain(self):
+        """Passes new output of the guest on, line by line."""
+        path = self.run / "output"
+        if not path.exists():
+            return
+        with open(path, errors="replace") as output:
+            output.seek(self.offset)
+            text = output.read()
+            self.offset = output.tell()
+        lines = (self.partial + text).split("\n")
+        self.partial = lines.pop()
+        for line in lines:
+            status = STATUS.match(line)
+            if status:
+                self.status = int(status.group(1))
+            else:
+                self.lines.append(line)
+                if not self.options.quiet:
+                    print(line, flush=True)
+
+    def wait(self):
+        """Waits for the guest to end, or ends it when its time is over; returns whether it ended by itself."""
+        end = time.monotonic() + self.options.timeout
+        while self.qemu.poll() is None:
+            self.drain()
+            if time.monotonic() > end and not self.options.shell:
+                return False
+            time.sleep(0.05)
+        self.drain()
+        return True
+
+    def stop(self):
+        """Ends what is still running."""
+        for process in [self.qemu, *self.servers]:
+            if process.poll() is None:
+                process.terminate()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def report(guest, in_time):
+    """Prints what went wrong, if anything, and returns the exit status of the run."""
+    log = (guest.run / "console").read_text(errors="replace") if (guest.run / "console").exists() else ""
+    if guest.options.log:
+        pathlib.Path(guest.options.log).write_text(log)
+    failures, oracle = judge.judge(log)
+    for line in oracle:
+        print(f"# the C module's own: {line}")
+    for line in failures:
+        print(f"# log: {line}")
+    if not in_time:
+        print(f"# the guest did not end within {guest.options.timeout} s and was stopped; last lines of its log:")
+    elif guest.status is None:
+        print("# the guest ended without an exit status; last lines of its log:")
+    if not in_time or guest.status is None:
+        print("\n".join("#   " + line for line in log.splitlines()[-25:]))
+        print((guest.run / "qemu").read_text(), end="")
+        return 124 if not in_time else 125
+    return guest.status or (3 if failures else 0)
+
+
+def main(arguments):
+    """Runs one guest from start to power-off."""
+    options = parse_arguments(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    base = CACHE / "run"
+    base.mkdir(parents=True, exist_ok=True)
+    run = pathlib.Path(tempfile.mkdtemp(prefix="guest-", dir=base))
+    try:
+        (run / "share").mkdir()
+        prepare_share(options, run / "share")
+        guest = Guest(options, run)
+        try:
+            in_time = guest.wait()
+        finally:
+            guest.stop()
+        return 0 if options.shell else report(guest, in_time)
+    finally:
+        shutil.rmtree(run, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
