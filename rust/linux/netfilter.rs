@@ -1,2 +1,144 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Netfilter hook registration.
+//! Hooks on the way of packets through a namespace.
+//!
+//! One function of ours at each of three points does what C does with two. It sits where C's last
+//! one sits, so what other modules do before and after is the same.
+//!
+//! C header: `include/linux/netfilter.h`
+
+use crate::bindings;
+use crate::net::Net;
+use crate::rcu::Reader;
+use crate::skb::{Skb, Verdict};
+use core::ffi::{c_uint, c_void};
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+use kernel::error::to_result;
+use kernel::prelude::*;
+
+/// Which Internet protocol a hook is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Version 4.
+    V4,
+    /// Version 6.
+    V6,
+}
+
+/// A place where packets pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Point {
+    /// Packets that end at this host.
+    LocalIn,
+    /// Packets that go through this host.
+    Forward,
+    /// Packets that begin at this host.
+    LocalOut,
+}
+
+/// What a module does with each packet of a family.
+pub trait PacketHook {
+    /// Decides about one packet.
+    ///
+    /// # Locking
+    ///
+    /// Called with softirqs off or in process context with them on, and again from within itself
+    /// when it sends.
+    fn packet<'g>(net: &'g Net, skb: Skb<'g>, rcu: Reader<'g>) -> Verdict;
+}
+
+type Table = [bindings::nf_hook_ops; 3];
+
+/// The hooks of one family in one namespace.
+///
+/// Nothing happens on drop: by then the namespace may be gone. Whoever keeps one unregisters it
+/// before the namespace or the module goes, in `pre_exit` of the namespace's state.
+#[must_use]
+pub struct Registration {
+    /// Also tells the hooks apart from others: C compares the address.
+    table: &'static Table,
+}
+
+impl Registration {
+    /// Has `H` called for every packet of `family` that passes `net`.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    ///
+    /// # Locking
+    ///
+    /// Process context; sleeps.
+    pub fn new<H: PacketHook>(net: &Net, family: Family) -> Result<Self> {
+        let table: &'static Table = match family {
+            Family::V4 => &Tables::<H>::V4,
+            Family::V6 => &Tables::<H>::V6,
+        };
+        // SAFETY: The namespace is borrowed, so alive; the table is static and has three entries.
+        to_result(unsafe { bindings::nf_register_net_hooks(net.as_raw(), table.as_ptr(), 3) })?;
+        Ok(Self { table })
+    }
+
+    /// Takes the hooks off again. Some may still be running on other CPUs for a grace period.
+    ///
+    /// # Locking
+    ///
+    /// Process context; sleeps, but does not wait for readers.
+    pub fn unregister(self, net: &Net) {
+        // SAFETY: The namespace is alive. That the table was registered in it and not in another
+        // one matters to no memory: C looks the entries up and warns when they are not there.
+        unsafe { bindings::nf_unregister_net_hooks(net.as_raw(), self.table.as_ptr(), 3) };
+    }
+}
+
+/// Where C's own hooks would be found by others.
+const LOCAL_IN: i32 = bindings::nf_ip_hook_priorities_NF_IP_PRI_NAT_SRC - 1;
+const LOCAL_OUT: i32 = bindings::nf_ip_hook_priorities_NF_IP_PRI_NAT_DST + 2;
+const FORWARD: i32 = 100;
+
+struct Tables<H>(PhantomData<H>);
+
+impl<H: PacketHook> Tables<H> {
+    const V4: Table = Self::of(bindings::NFPROTO_IPV4 as u8);
+    const V6: Table = Self::of(bindings::NFPROTO_IPV6 as u8);
+
+    const fn of(family: u8) -> Table {
+        [
+            Self::entry(family, bindings::nf_inet_hooks_NF_INET_LOCAL_IN, LOCAL_IN),
+            Self::entry(family, bindings::nf_inet_hooks_NF_INET_LOCAL_OUT, LOCAL_OUT),
+            Self::entry(family, bindings::nf_inet_hooks_NF_INET_FORWARD, FORWARD),
+        ]
+    }
+
+    const fn entry(pf: u8, hooknum: c_uint, priority: i32) -> bindings::nf_hook_ops {
+        // SAFETY: All zeroes are a valid `struct nf_hook_ops`.
+        let zero: bindings::nf_hook_ops = unsafe { core::mem::zeroed() };
+        bindings::nf_hook_ops { hook: Some(Self::trampoline), pf, hooknum, priority, ..zero }
+    }
+
+    /// # Safety
+    ///
+    /// Called by netfilter only: with a valid packet that is the callee's until it returns, a valid
+    /// state, and inside an RCU read section that ends after the call.
+    unsafe extern "C" fn trampoline(
+        _private: *mut c_void,
+        skb: *mut bindings::sk_buff,
+        state: *const bindings::nf_hook_state,
+    ) -> c_uint {
+        // SAFETY: Netfilter passes a valid state for the time of the call.
+        let state = unsafe { &*state };
+        let point = match u32::from(state.hook) {
+            bindings::nf_inet_hooks_NF_INET_LOCAL_IN => Point::LocalIn,
+            bindings::nf_inet_hooks_NF_INET_FORWARD => Point::Forward,
+            _ => Point::LocalOut,
+        };
+        let Some(skb) = NonNull::new(skb) else { return bindings::NF_ACCEPT };
+        // SAFETY: The namespace a packet passes through outlives the hook.
+        let net = unsafe { Net::from_raw(state.net) };
+        // SAFETY: Netfilter runs its hooks inside an RCU read section.
+        let rcu = unsafe { Reader::assume() };
+        // SAFETY: Netfilter gave us this packet, and gets back what it is traded for.
+        let skb = unsafe { Skb::from_hook(skb, state, point) };
+        H::packet(net, skb, rcu).into_raw()
+    }
+}

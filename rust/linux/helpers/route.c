@@ -1,1 +1,53 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/netdevice.h>
+#include <net/dst.h>
+#include <net/route.h>
+
+__rvs_helper struct dst_entry *rvs_helper_dst_check(struct dst_entry *dst, u32 cookie)
+{
+	return dst_check(dst, cookie);
+}
+
+__rvs_helper struct net_device *rvs_helper_dst_dev(const struct dst_entry *dst)
+{
+	return dst_dev(dst);
+}
+
+__rvs_helper void rvs_helper_dst_hold(struct dst_entry *dst)
+{
+	dst_hold(dst);
+}
+
+__rvs_helper void rvs_helper_dst_link_failure(struct sk_buff *skb)
+{
+	dst_link_failure(skb);
+}
+
+__rvs_helper u32 rvs_helper_dst_mtu(const struct dst_entry *dst)
+{
+	return dst_mtu(dst);
+}
+
+__rvs_helper struct dst_entry *rvs_helper_ip_route_output_key(struct net *net,
+							      __be32 daddr, u8 flags)
+{
+	struct flowi4 fl4 = { .daddr = daddr, .flowi4_flags = flags };
+	struct rtable *rt = ip_route_output_key(net, &fl4);
+
+	return IS_ERR(rt) ? NULL : &rt->dst;
+}
+
+__rvs_helper bool rvs_helper_netif_running(const struct net_device *dev)
+{
+	return netif_running(dev);
+}
+
+__rvs_helper bool rvs_helper_rt_is_input_route(const struct dst_entry *dst)
+{
+	return rt_is_input_route(dst_rtable(dst));
+}
+
+__rvs_helper unsigned int rvs_helper_rt_flags(const struct dst_entry *dst)
+{
+	return dst_rtable(dst)->rt_flags;
+}
