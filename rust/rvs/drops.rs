@@ -1,2 +1,97 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Named and counted reasons for dropping a packet.
+//!
+//! Every packet this module throws away is counted here, each namespace for itself.
+
+use linux::sync::{AtomicU64, Relaxed};
+
+/// Why a packet was thrown away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drop {
+    /// Its transport header is cut off.
+    Truncated,
+    /// A service wants it, but no server can take it.
+    NoServer,
+    /// No connection could be made for it: no memory, or as many as allowed.
+    NoConnection,
+    /// Its server was removed.
+    ServerGone,
+    /// Its connection is to be made anew, but tracking still knows the old one.
+    Tracked,
+    /// No memory to change its header.
+    NoMemory,
+    /// No route to its server.
+    NoRoute,
+    /// Its route would lead where it may not: round through this host, or from loopback outside.
+    Boundary,
+    /// It was forwarded too often.
+    TimeToLive,
+    /// It is too long for the way to its server and must not be cut.
+    TooBig,
+    /// Its headers do not fit together.
+    Malformed,
+    /// The checksum of an ICMP error is wrong.
+    Checksum,
+    /// An ICMP error for which no connection is made.
+    IcmpError,
+}
+
+impl Drop {
+    /// All reasons, in the order in which they are listed.
+    pub(crate) const ALL: [Self; 13] = [
+        Self::Truncated,
+        Self::NoServer,
+        Self::NoConnection,
+        Self::ServerGone,
+        Self::Tracked,
+        Self::NoMemory,
+        Self::NoRoute,
+        Self::Boundary,
+        Self::TimeToLive,
+        Self::TooBig,
+        Self::Malformed,
+        Self::Checksum,
+        Self::IcmpError,
+    ];
+
+    /// Returns the name under which the reason is listed.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Truncated => "truncated",
+            Self::NoServer => "no_server",
+            Self::NoConnection => "no_connection",
+            Self::ServerGone => "server_gone",
+            Self::Tracked => "tracked",
+            Self::NoMemory => "no_memory",
+            Self::NoRoute => "no_route",
+            Self::Boundary => "boundary",
+            Self::TimeToLive => "time_to_live",
+            Self::TooBig => "too_big",
+            Self::Malformed => "malformed",
+            Self::Checksum => "checksum",
+            Self::IcmpError => "icmp_error",
+        }
+    }
+}
+
+/// How often each reason held in one namespace.
+pub(crate) struct Counters([AtomicU64; Drop::ALL.len()]);
+
+impl Counters {
+    /// Makes counters that stand at zero.
+    pub(crate) fn new() -> Self {
+        Self([const { AtomicU64::new(0) }; Drop::ALL.len()])
+    }
+
+    /// Counts one packet.
+    pub(crate) fn count(&self, reason: Drop) {
+        if let Some(counter) = self.0.get(reason as usize) {
+            counter.add(1, Relaxed);
+        }
+    }
+
+    /// Returns how many packets were thrown away for a reason.
+    pub(crate) fn get(&self, reason: Drop) -> u64 {
+        self.0.get(reason as usize).map_or(0, |counter| counter.load(Relaxed))
+    }
+}

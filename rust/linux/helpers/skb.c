@@ -3,6 +3,7 @@
 #include <linux/netfilter.h>
 #include <linux/skbuff.h>
 #include <net/dst.h>
+#include <net/gso.h>
 #include <net/inet_sock.h>
 #include <net/ip.h>
 #include <net/route.h>
