@@ -1,2 +1,332 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The identity and the settings of a virtual service and of a real server.
+
+use crate::addr::{Addr, Family, Port, Protocol};
+use crate::flags;
+use crate::sched::Scheduler;
+use crate::xmit::Method;
+
+/// What identifies a service in its namespace.
+///
+/// Either a firewall mark, then the rest is zero and the protocol TCP; or protocol, address and
+/// port, then the mark is zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServiceKey {
+    /// The family of the packets.
+    pub family: Family,
+    /// The firewall mark, or 0.
+    pub mark: u32,
+    /// The transport protocol.
+    pub protocol: Protocol,
+    /// The virtual address.
+    pub addr: Addr,
+    /// The virtual port; any port if it is 0.
+    pub port: Port,
+}
+
+impl ServiceKey {
+    /// Returns the key of a service chosen by firewall mark.
+    pub const fn of_mark(family: Family, mark: u32) -> ServiceKey {
+        ServiceKey {
+            family,
+            mark,
+            protocol: Protocol::TCP,
+            addr: Addr::ANY,
+            port: Port::ANY,
+        }
+    }
+
+    /// Returns the key of a service chosen by protocol, address and port.
+    pub const fn of_address(
+        family: Family,
+        protocol: Protocol,
+        addr: Addr,
+        port: Port,
+    ) -> ServiceKey {
+        ServiceKey {
+            family,
+            mark: 0,
+            protocol,
+            addr,
+            port,
+        }
+    }
+
+    /// Returns whether the service is chosen by firewall mark.
+    pub const fn is_mark(&self) -> bool {
+        self.mark != 0
+    }
+}
+
+/// What can be changed about a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServiceSettings {
+    /// Who picks the server.
+    pub scheduler: Scheduler,
+    /// See [`flags::service`].
+    pub flags: u32,
+    /// How long a template lives, in seconds.
+    pub timeout_seconds: u32,
+    /// Groups clients: as on the wire, a mask for IPv4, a prefix length for IPv6.
+    pub netmask: u32,
+}
+
+impl ServiceSettings {
+    /// Returns whether clients stay with their server.
+    pub const fn is_persistent(&self) -> bool {
+        self.flags & flags::service::PERSISTENT != 0
+    }
+
+    /// Returns whether a connection lives for one packet.
+    pub const fn is_one_packet(&self) -> bool {
+        self.flags & flags::service::ONE_PACKET != 0
+    }
+
+    /// Returns the settings with the flag that every service in the table shows.
+    pub const fn hashed(self) -> ServiceSettings {
+        ServiceSettings {
+            flags: self.flags | flags::service::HASHED,
+            ..self
+        }
+    }
+}
+
+/// What identifies a real server in its service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DestKey {
+    /// The family of the address.
+    pub family: Family,
+    /// The address.
+    pub addr: Addr,
+    /// The port; that of the packet if it is 0.
+    pub port: Port,
+}
+
+/// What a tunnel to a real server looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TunnelSettings {
+    /// The encapsulation, see [`TunnelSettings::GUE`]; unknown numbers are kept and mean IPIP.
+    pub kind: u8,
+    /// The UDP port of GUE.
+    pub port: Port,
+    /// See [`TunnelSettings::CSUM`].
+    pub flags: u16,
+}
+
+impl TunnelSettings {
+    /// Kind: IP in IP.
+    pub const IPIP: u8 = 0;
+    /// Kind: generic UDP encapsulation.
+    pub const GUE: u8 = 1;
+    /// Kind: generic routing encapsulation.
+    pub const GRE: u8 = 2;
+    /// Flag: the outer header carries a checksum.
+    pub const CSUM: u16 = 1;
+    /// Flag: remote checksum offload.
+    pub const REMCSUM: u16 = 2;
+}
+
+/// What can be changed about a real server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DestSettings {
+    /// How packets get there.
+    pub method: Method,
+    /// Its share; 0 takes no new connection.
+    pub weight: u32,
+    /// From this many connections on it is overloaded; 0 means never.
+    pub upper: u32,
+    /// Below this many it no longer is; 0 means three quarters of `upper`.
+    pub lower: u32,
+    /// Parameters of the tunnel method.
+    pub tunnel: TunnelSettings,
+}
+
+/// Why settings of a real server are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DestError {
+    /// The weight is negative as a signed number.
+    Weight,
+    /// The lower threshold is above the upper one.
+    LowerAboveUpper,
+    /// The upper threshold is negative as a signed number.
+    Upper,
+    /// GUE needs a port.
+    TunnelPort,
+}
+
+impl DestSettings {
+    /// The greatest weight and threshold.
+    pub const MAX: u32 = i32::MAX.unsigned_abs();
+
+    /// Checks the ranges in the order in which users see the errors.
+    ///
+    /// # Errors
+    ///
+    /// Returns the first rule that the settings break.
+    pub fn check(&self) -> Result<(), DestError> {
+        if self.weight > Self::MAX {
+            Err(DestError::Weight)
+        } else if self.lower > self.upper {
+            Err(DestError::LowerAboveUpper)
+        } else if self.upper > Self::MAX {
+            Err(DestError::Upper)
+        } else if self.tunnel.kind == TunnelSettings::GUE && self.tunnel.port == Port::ANY {
+            Err(DestError::TunnelPort)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Returns the flags that new connections inherit (see [`flags::conn`]).
+    pub fn conn_flags(&self) -> u32 {
+        let inherited = self.method.number() | flags::conn::INACTIVE;
+        if self.method == Method::Nat {
+            inherited
+        } else {
+            inherited | flags::conn::NO_OUTPUT
+        }
+    }
+
+    /// Returns the thresholds.
+    pub const fn thresholds(&self) -> Thresholds {
+        Thresholds {
+            upper: self.upper,
+            lower: self.lower,
+        }
+    }
+}
+
+/// When a real server is overloaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thresholds {
+    /// See [`DestSettings::upper`].
+    pub upper: u32,
+    /// See [`DestSettings::lower`].
+    pub lower: u32,
+}
+
+/// What a server's overload flag becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overload {
+    /// Set.
+    Set,
+    /// Cleared.
+    Clear,
+    /// Left as it is.
+    Keep,
+}
+
+impl Thresholds {
+    /// The lower threshold in effect.
+    pub fn effective_lower(&self) -> u32 {
+        if self.lower != 0 {
+            self.lower
+        } else {
+            self.upper.wrapping_sub(self.upper >> 2)
+        }
+    }
+
+    /// Returns what the flag becomes when connections are bound or let go and `total` is left.
+    ///
+    /// Between the thresholds nothing changes; without an upper one it is cleared.
+    pub fn overload(&self, total: u32) -> Overload {
+        if self.upper == 0 {
+            Overload::Clear
+        } else if total >= self.upper {
+            Overload::Set
+        } else if total < self.effective_lower() {
+            Overload::Clear
+        } else {
+            Overload::Keep
+        }
+    }
+}
+
+#[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_service))]
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_checked_in_the_order_of_their_errors() {
+        let worst = DestSettings {
+            weight: DestSettings::MAX.wrapping_add(1),
+            upper: DestSettings::MAX.wrapping_add(1),
+            lower: u32::MAX,
+            tunnel: TunnelSettings { kind: 1, ..TUNNEL },
+            ..SETTINGS
+        };
+        assert_eq!(worst.check(), Err(DestError::Weight));
+        let worst = DestSettings {
+            weight: DestSettings::MAX,
+            ..worst
+        };
+        assert_eq!(worst.check(), Err(DestError::LowerAboveUpper));
+        let worst = DestSettings { lower: 7, ..worst };
+        assert_eq!(worst.check(), Err(DestError::Upper));
+        let worst = DestSettings { upper: 7, ..worst };
+        assert_eq!(worst.check(), Err(DestError::TunnelPort));
+        let tunnel = TunnelSettings { kind: 2, ..TUNNEL };
+        assert_eq!(DestSettings { tunnel, ..worst }.check(), Ok(()));
+    }
+
+    #[test]
+    fn lower_threshold_without_upper_is_refused() {
+        let settings = DestSettings {
+            lower: 1,
+            ..SETTINGS
+        };
+        assert_eq!(settings.check(), Err(DestError::LowerAboveUpper));
+    }
+
+    #[test]
+    fn overload_starts_at_the_upper_threshold_and_ends_below_the_lower() {
+        let set = Thresholds {
+            upper: 10,
+            lower: 4,
+        };
+        assert_eq!(set.overload(10), Overload::Set);
+        assert_eq!(set.overload(11), Overload::Set);
+        assert_eq!(set.overload(9), Overload::Keep);
+        assert_eq!(set.overload(4), Overload::Keep);
+        assert_eq!(set.overload(3), Overload::Clear);
+    }
+
+    #[test]
+    fn missing_lower_threshold_is_three_quarters() {
+        assert_eq!(Thresholds { upper: 8, lower: 0 }.effective_lower(), 6);
+        assert_eq!(Thresholds { upper: 7, lower: 0 }.effective_lower(), 6);
+        assert_eq!(Thresholds { upper: 1, lower: 0 }.effective_lower(), 1);
+        assert_eq!(Thresholds { upper: 8, lower: 3 }.effective_lower(), 3);
+    }
+
+    #[test]
+    fn no_upper_threshold_means_never_overloaded() {
+        let set = Thresholds { upper: 0, lower: 0 };
+        assert_eq!(set.overload(u32::MAX), Overload::Clear);
+    }
+
+    #[test]
+    fn only_nat_expects_output() {
+        let nat = DestSettings {
+            method: Method::Nat,
+            ..SETTINGS
+        };
+        assert_eq!(nat.conn_flags(), 0x100);
+        assert_eq!(SETTINGS.conn_flags(), 0x183);
+    }
+
+    const TUNNEL: TunnelSettings = TunnelSettings {
+        kind: 0,
+        port: Port::ANY,
+        flags: 0,
+    };
+
+    const SETTINGS: DestSettings = DestSettings {
+        method: Method::Direct,
+        weight: 1,
+        upper: 0,
+        lower: 0,
+        tunnel: TUNNEL,
+    };
+}
