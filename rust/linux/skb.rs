@@ -141,7 +141,7 @@ impl<'a> Skb<'a> {
     #[inline]
     pub fn is_from_here(&self) -> bool {
         // SAFETY: The device of a packet in a hook lives as long as the hook.
-        self.device().map_or(true, |device| unsafe { bindings::rvs_helper_dev_is_loopback(device) })
+        self.device().is_none_or(|device| unsafe { bindings::rvs_helper_dev_is_loopback(device) })
     }
 
     fn device(&self) -> Option<*mut bindings::net_device> {
@@ -416,7 +416,7 @@ impl<'a> Skb<'a> {
         };
         // SAFETY: The packet is one of IPv4 and ours; if the function keeps or frees it, it is not
         // used after this.
-        if unsafe { bindings::ip_defrag(net.as_raw(), self.as_raw(), user) } != 0 {
+        if unsafe { bindings::rvs_helper_ip_defrag(net.as_raw(), self.as_raw(), user) } != 0 {
             return Err(Verdict::new(bindings::NF_STOLEN));
         }
         // SAFETY: The packet is whole and ours, its first bytes an IPv4 header.

@@ -19,6 +19,16 @@ __rvs_helper bool rvs_helper_inet_nodefrag(const struct sock *sk)
 	       inet_test_bit(NODEFRAG, sk);
 }
 
+__rvs_helper int rvs_helper_ip_defrag(struct net *net, struct sk_buff *skb, u32 user)
+{
+	int error;
+
+	local_bh_disable();
+	error = ip_defrag(net, skb, user);
+	local_bh_enable();
+	return error;
+}
+
 __rvs_helper struct iphdr *rvs_helper_ip_hdr(const struct sk_buff *skb)
 {
 	return ip_hdr(skb);
