@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0
+# What a person types; `make help` explains each target. How the module itself is put together is in Kbuild.
+
+ARCH ?= $(if $(filter aarch64,$(shell uname -m)),arm64,x86_64)
+MODULE := $(if $(KDIR),$(KDIR),$(if $(filter arm64,$(ARCH)),stock-arm64,stock))
+export ARCH := $(filter arm64,$(ARCH))
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := module
+
+.PHONY: module
+module: ## build rvs.ko for the newest stock Debian kernel [ARCH=arm64] or for a kernel tree [KDIR=path]
+	@scripts/build $(MODULE)
+
+.PHONY: demo
+demo: ## boot a stock kernel and watch real HTTP go through rvs.ko [ARCH=arm64]
+	@qemu/demo
+
+.PHONY: test
+test: ## everything that proves it: gates, lint, host tests, KUnit, scenarios against the C module
+	@scripts/test
+
+.PHONY: gates lint
+gates: ## the checks of source and linked module: check-layers, check-unsafe, check-panics, check-object, …
+	@scripts/gates
+lint: ## rustfmt, and clippy with the kernel's lints and ours; warnings are errors
+	@scripts/lint
+
+.PHONY: shell
+shell: ## a shell on a director in QEMU, with rvs loaded
+	@qemu/shell
+
+.PHONY: mutate
+mutate: ## change random tokens and see whether the tests notice [SEED=n] (takes long)
+	@scripts/mutate
+
+.PHONY: clean
+clean: ## remove what was built here; the cache ($RVS_CACHE, default ~/.cache/rvs) stays
+	@rm -rf build tests/host/target rust/ipvs/target rust/target
+
+.PHONY: help
+help: ## this text
+	@echo "rvs, the IP Virtual Server in Rust:"
+	@sed -n 's/^\([a-z]*\): ## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@echo "Set RVS_CACHE for another cache folder, RVS_MIRROR for another Debian mirror, RVS_REFRESH=1 to look for a newer kernel."
