@@ -47,7 +47,11 @@ pub trait PacketHook {
     fn packet<'g>(net: &'g Net, skb: Skb<'g>, rcu: Reader<'g>) -> Verdict;
 }
 
-type Table = [bindings::nf_hook_ops; 3];
+/// What netfilter is told about the hooks of one family.
+struct Table([bindings::nf_hook_ops; 3]);
+
+// SAFETY: Nobody writes to a table, and its pointers are null but for the function's.
+unsafe impl Sync for Table {}
 
 /// The hooks of one family in one namespace.
 ///
@@ -75,7 +79,7 @@ impl Registration {
             Family::V6 => &Tables::<H>::V6,
         };
         // SAFETY: The namespace is borrowed, so alive; the table is static and has three entries.
-        to_result(unsafe { bindings::nf_register_net_hooks(net.as_raw(), table.as_ptr(), 3) })?;
+        to_result(unsafe { bindings::nf_register_net_hooks(net.as_raw(), table.0.as_ptr(), 3) })?;
         Ok(Self { table })
     }
 
@@ -87,7 +91,7 @@ impl Registration {
     pub fn unregister(self, net: &Net) {
         // SAFETY: The namespace is alive. That the table was registered in it and not in another
         // one matters to no memory: C looks the entries up and warns when they are not there.
-        unsafe { bindings::nf_unregister_net_hooks(net.as_raw(), self.table.as_ptr(), 3) };
+        unsafe { bindings::nf_unregister_net_hooks(net.as_raw(), self.table.0.as_ptr(), 3) };
     }
 }
 
@@ -103,11 +107,11 @@ impl<H: PacketHook> Tables<H> {
     const V6: Table = Self::of(bindings::NFPROTO_IPV6 as u8);
 
     const fn of(family: u8) -> Table {
-        [
+        Table([
             Self::entry(family, bindings::nf_inet_hooks_NF_INET_LOCAL_IN, LOCAL_IN),
             Self::entry(family, bindings::nf_inet_hooks_NF_INET_LOCAL_OUT, LOCAL_OUT),
             Self::entry(family, bindings::nf_inet_hooks_NF_INET_FORWARD, FORWARD),
-        ]
+        ])
     }
 
     const fn entry(pf: u8, hooknum: c_uint, priority: i32) -> bindings::nf_hook_ops {
