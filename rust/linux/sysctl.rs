@@ -1,2 +1,417 @@
 // SPDX-License-Identifier: GPL-2.0
 //! A sysctl directory per network namespace.
+//!
+//! Text is read and written by the kernel's own `proc_do*` functions, on a copy of the value, which
+//! is judged before it replaces the value: a reader sees the old value or the new, without a lock.
+//!
+//! C header: `include/linux/sysctl.h`
+
+use crate::bindings;
+use crate::net::Net;
+use core::ffi::c_void;
+use core::marker::PhantomData;
+use core::mem::size_of_val;
+use core::ops::Deref;
+use core::ptr::NonNull;
+use kernel::cpumask::CpumaskVar;
+use kernel::error::{from_result, to_result};
+use kernel::prelude::*;
+use kernel::str::CStr;
+use kernel::sync::atomic::{Atomic, Relaxed};
+use kernel::sync::Mutex;
+
+/// A directory below `/proc/sys` that every namespace has for itself.
+pub trait Directory: Sized + 'static {
+    /// What keeps the values alive while a file is being read or written.
+    type Handle: Deref<Target = Self>;
+
+    /// Where the directory is, below `/proc/sys`.
+    const PATH: &'static CStr;
+    /// What is in it.
+    const FILES: &'static [File<Self>];
+
+    /// Finds the values of a namespace.
+    ///
+    /// # Errors
+    ///
+    /// What reading or writing any file then returns.
+    fn of(net: &Net) -> Result<Self::Handle>;
+}
+
+/// One file of a [`Directory`].
+pub struct File<S: 'static> {
+    /// The name in the directory.
+    pub name: &'static CStr,
+    /// Who may write it.
+    pub writers: Writers,
+    /// What it holds.
+    pub content: Content<S>,
+}
+
+/// Who may write a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Writers {
+    /// Root of the user namespace that owns the network namespace.
+    Owner,
+    /// The same, but nobody if that is not the initial user namespace.
+    Machine,
+}
+
+/// What a file holds and what may be written to it. What is refused is refused with `EINVAL`.
+pub enum Content<S: 'static> {
+    /// An `int`.
+    Int {
+        /// Where it is.
+        place: fn(&S) -> &Atomic<i32>,
+        /// Which values may be written.
+        accepts: fn(i32) -> bool,
+    },
+    /// An `int` whose new value is carried out, not just stored.
+    Command {
+        /// Returns what is read.
+        load: fn(&S) -> i32,
+        /// Carries out what is written.
+        store: fn(&S, &Net, i32) -> Result,
+    },
+    /// An `int` in jiffies that users see in seconds.
+    Seconds(fn(&S) -> &Atomic<i32>),
+    /// An `unsigned long`.
+    Long(fn(&S) -> &Atomic<usize>),
+    /// Two `int`s; the first alone may be written.
+    Pair {
+        /// Where they are.
+        place: fn(&S) -> &Pair,
+        /// Which values may stand together.
+        accepts: fn(i32, i32) -> bool,
+    },
+    /// A list of CPUs.
+    Cpus(fn(&S) -> &CpuList),
+}
+
+/// Two numbers that are read and replaced together.
+pub struct Pair(Atomic<u64>);
+
+impl Pair {
+    /// Makes a pair.
+    pub const fn new(first: i32, second: i32) -> Self {
+        Self(Atomic::new(Self::pack(first, second)))
+    }
+
+    const fn pack(first: i32, second: i32) -> u64 {
+        (first as u32 as u64) | ((second as u32 as u64) << 32)
+    }
+
+    /// Returns both numbers.
+    pub fn get(&self) -> (i32, i32) {
+        let both = self.0.load(Relaxed);
+        (both as u32 as i32, (both >> 32) as u32 as i32)
+    }
+
+    fn set(&self, first: i32, second: i32) {
+        self.0.store(Self::pack(first, second), Relaxed);
+    }
+}
+
+/// A list of CPUs; until one is written, those that the kernel leaves to its threads.
+#[pin_data]
+pub struct CpuList {
+    #[pin]
+    written: Mutex<Option<Mask>>,
+}
+
+struct Mask(CpumaskVar);
+
+// SAFETY: A mask is plain memory that belongs to no task or CPU.
+unsafe impl Send for Mask {}
+
+impl Mask {
+    fn as_raw(&self) -> *mut bindings::cpumask {
+        self.0.as_raw().cast()
+    }
+}
+
+impl CpuList {
+    /// Makes a list that nobody has written to.
+    pub fn new() -> impl PinInit<Self> {
+        pin_init!(Self { written <- kernel::new_mutex!(None) })
+    }
+
+    /// Prints the list into `text` and returns how many bytes that took.
+    fn print(&self, text: Buffer<'_>) -> usize {
+        let written = self.written.lock();
+        let mask = match written.as_ref() {
+            Some(mask) => mask.as_raw().cast_const(),
+            // SAFETY: Returns a mask that is never freed.
+            None => unsafe { bindings::rvs_helper_housekeeping_cpumask_kthread() },
+        };
+        // SAFETY: The buffer has `len` bytes; the mask is static or kept by the lock.
+        let count =
+            unsafe { bindings::rvs_helper_cpumask_print(text.start.cast(), text.len, mask) };
+        usize::try_from(count).unwrap_or(0)
+    }
+
+    /// Replaces the list by what `text` says, as far as the calling task may run there.
+    fn parse(&self, text: Buffer<'_>) -> Result {
+        let copy = text.with_end()?;
+        let mask = Mask(CpumaskVar::new_zero(GFP_KERNEL)?);
+        // SAFETY: The copy ends with a zero byte.
+        to_result(unsafe { bindings::rvs_helper_cpulist_parse(copy.as_ptr(), mask.as_raw()) })?;
+        // SAFETY: The mask is this function's alone.
+        unsafe { bindings::rvs_helper_cpumask_and_current(mask.as_raw()) };
+        let old = self.written.lock().replace(mask);
+        drop(old);
+        Ok(())
+    }
+}
+
+/// The kernel's copy of what a user reads or writes.
+struct Buffer<'a> {
+    start: *mut u8,
+    len: usize,
+    call: PhantomData<&'a Call>,
+}
+
+impl Buffer<'_> {
+    /// Copies the text and ends it with a zero byte.
+    fn with_end(&self) -> Result<KVec<u8>> {
+        let size = self.len.checked_add(1).ok_or(EINVAL)?;
+        let mut copy = KVec::from_elem(0, size, GFP_KERNEL)?;
+        // SAFETY: The kernel's copy has `len` bytes; the new one has one more.
+        unsafe { core::ptr::copy_nonoverlapping(self.start, copy.as_mut_ptr(), self.len) };
+        Ok(copy)
+    }
+}
+
+/// One call of a file's handler, as C made it.
+///
+/// # Invariants
+///
+/// The pointers are those that C passed, for as long as its call lasts.
+struct Call {
+    table: *const bindings::ctl_table,
+    write: i32,
+    buffer: *mut c_void,
+    len: *mut usize,
+    position: *mut bindings::loff_t,
+}
+
+/// One of the kernel's functions that turn text into numbers and back.
+type Converter = unsafe extern "C" fn(
+    *const bindings::ctl_table,
+    i32,
+    *mut c_void,
+    *mut usize,
+    *mut bindings::loff_t,
+) -> i32;
+
+impl Call {
+    fn is_write(&self) -> bool {
+        self.write != 0
+    }
+
+    /// Lets the kernel read or write `value`, which must be what `converter` is for.
+    ///
+    /// # Safety
+    ///
+    /// `converter` fits the numbers that `T` is made of.
+    unsafe fn convert<T>(&self, value: &mut T, converter: Converter) -> Result {
+        // SAFETY: By the type invariant the table is valid; it is plain data.
+        let mut table = unsafe { core::ptr::read(self.table) };
+        table.data = core::ptr::from_mut(value).cast();
+        table.maxlen = i32::try_from(size_of_val(value))?;
+        // SAFETY: By the type invariant for the pointers, by the caller's promise for the value.
+        let result = unsafe { converter(&table, self.write, self.buffer, self.len, self.position) };
+        to_result(result)
+    }
+
+    fn int(&self, value: &mut i32) -> Result {
+        // SAFETY: It is for any number of `int`s.
+        unsafe { self.convert(value, bindings::proc_dointvec) }
+    }
+
+    fn seconds(&self, value: &mut i32) -> Result {
+        // SAFETY: It is for any number of `int`s.
+        unsafe { self.convert(value, bindings::proc_dointvec_jiffies) }
+    }
+
+    fn pair(&self, values: &mut [i32; 2]) -> Result {
+        // SAFETY: It is for any number of `int`s.
+        unsafe { self.convert(values, bindings::proc_dointvec) }
+    }
+
+    fn long(&self, value: &mut usize) -> Result {
+        // SAFETY: It is for any number of `unsigned long`s.
+        unsafe { self.convert(value, bindings::proc_doulongvec_minmax) }
+    }
+
+    fn cpus(&self, list: &CpuList) -> Result {
+        // SAFETY: By the type invariant.
+        let len = unsafe { *self.len };
+        // SAFETY: By the type invariant.
+        let position = unsafe { *self.position };
+        let text = Buffer {
+            start: self.buffer.cast(),
+            len,
+            call: PhantomData,
+        };
+        let done = if self.is_write() {
+            list.parse(text)?;
+            len
+        } else if position != 0 || len == 0 {
+            0
+        } else {
+            list.print(text)
+        };
+        // SAFETY: By the type invariant.
+        unsafe { *self.len = done };
+        let moved = bindings::loff_t::try_from(done)?;
+        // SAFETY: By the type invariant.
+        unsafe { *self.position = position.saturating_add(moved) };
+        Ok(())
+    }
+}
+
+impl<S: 'static> Content<S> {
+    fn transfer(&self, state: &S, net: &Net, call: &Call) -> Result {
+        match self {
+            Self::Int { place, accepts } => {
+                let place = place(state);
+                let mut value = place.load(Relaxed);
+                call.int(&mut value)?;
+                if call.is_write() {
+                    accepts(value).then_some(()).ok_or(EINVAL)?;
+                    place.store(value, Relaxed);
+                }
+            }
+            Self::Command { load, store } => {
+                let mut value = load(state);
+                call.int(&mut value)?;
+                if call.is_write() {
+                    store(state, net, value)?;
+                }
+            }
+            Self::Seconds(place) => {
+                let place = place(state);
+                let mut value = place.load(Relaxed);
+                call.seconds(&mut value)?;
+                if call.is_write() {
+                    place.store(value, Relaxed);
+                }
+            }
+            Self::Long(place) => {
+                let place = place(state);
+                let mut value = place.load(Relaxed);
+                call.long(&mut value)?;
+                if call.is_write() {
+                    place.store(value, Relaxed);
+                }
+            }
+            Self::Pair { place, accepts } => {
+                let place = place(state);
+                let (first, second) = place.get();
+                let mut values = [first, second];
+                call.pair(&mut values)?;
+                if call.is_write() {
+                    let [first, second] = values;
+                    accepts(first, second).then_some(()).ok_or(EINVAL)?;
+                    place.set(first, second);
+                }
+            }
+            Self::Cpus(place) => call.cpus(place(state))?,
+        }
+        Ok(())
+    }
+}
+
+/// A directory that is there as long as this is.
+pub struct Registration<S: Directory> {
+    header: NonNull<bindings::ctl_table_header>,
+    /// Read by C until the header is gone.
+    _table: KVec<bindings::ctl_table>,
+    _state: PhantomData<fn() -> S>,
+}
+
+// SAFETY: A directory may be removed by any task; the table is only kept.
+unsafe impl<S: Directory> Send for Registration<S> {}
+
+impl<S: Directory> Registration<S> {
+    /// Makes the directory in `net`.
+    ///
+    /// It must go before the namespace does.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, also when a file of the same name is there already.
+    pub fn new(net: &Net) -> Result<Self> {
+        let mut table = KVec::with_capacity(S::FILES.len(), GFP_KERNEL)?;
+        for file in S::FILES {
+            let entry = bindings::ctl_table {
+                procname: file.name.to_bytes_with_nul().as_ptr().cast(),
+                mode: mode(file.writers, net),
+                proc_handler: Some(handle::<S>),
+                extra1: net.as_raw().cast(),
+                extra2: core::ptr::from_ref(file).cast_mut().cast(),
+                ..Default::default()
+            };
+            table.push_within_capacity(entry).map_err(|_| ENOMEM)?;
+        }
+        let path = S::PATH.to_bytes_with_nul().as_ptr().cast();
+        // SAFETY: The table has as many entries as it says, and goes after the directory.
+        let header = unsafe {
+            bindings::register_net_sysctl_sz(net.as_raw(), path, table.as_ptr(), table.len())
+        };
+        let header = NonNull::new(header).ok_or(ENOMEM)?;
+        Ok(Self {
+            header,
+            _table: table,
+            _state: PhantomData,
+        })
+    }
+}
+
+impl<S: Directory> Drop for Registration<S> {
+    fn drop(&mut self) {
+        // SAFETY: `new` made it; C waits for those who are inside a handler.
+        unsafe { bindings::unregister_net_sysctl_table(self.header.as_ptr()) };
+    }
+}
+
+fn mode(writers: Writers, net: &Net) -> bindings::umode_t {
+    match writers {
+        Writers::Machine if !net.is_owned_by_init_user() => 0o444,
+        _ => 0o644,
+    }
+}
+
+/// Reads or writes one file.
+///
+/// # Safety
+///
+/// Called by C only, with an entry of a table that [`Registration::new`] made for `S`.
+unsafe extern "C" fn handle<S: Directory>(
+    table: *const bindings::ctl_table,
+    write: i32,
+    buffer: *mut c_void,
+    len: *mut usize,
+    position: *mut bindings::loff_t,
+) -> i32 {
+    // SAFETY: C lends the entry for the call.
+    let (net, file) = unsafe { ((*table).extra1, (*table).extra2) };
+    // SAFETY: The directory goes before the namespace does.
+    let net = unsafe { Net::from_raw(net.cast()) };
+    // SAFETY: `Registration::new` put an element of the static list there.
+    let file = unsafe { &*file.cast::<File<S>>().cast_const() };
+    // INVARIANT: These are what C passed.
+    let call = Call {
+        table,
+        write,
+        buffer,
+        len,
+        position,
+    };
+    from_result(|| {
+        let state = S::of(net)?;
+        file.content.transfer(&state, net, &call)?;
+        Ok(0)
+    })
+}

@@ -1,2 +1,161 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The settings of one namespace.
+//!
+//! Read without a lock by the packet path, written by `control/sysctl.rs`, which also knows their
+//! names and what may be written.
+
+use crate::netns::Netns;
+use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Relaxed};
+use linux::net::{self, Net};
+use linux::sysctl::{CpuList, Pair};
+
+/// The most connections a namespace may ever be allowed.
+#[cfg(target_pointer_width = "64")]
+const CONN_LIMIT: i32 = 1 << 30;
+/// The most connections a namespace may ever be allowed.
+#[cfg(not(target_pointer_width = "64"))]
+const CONN_LIMIT: i32 = 1 << 24;
+
+/// A number that users set and everybody reads.
+pub(crate) struct Setting(pub(crate) Atomic<i32>);
+
+impl Setting {
+    const fn new(value: i32) -> Self {
+        Self(Atomic::new(value))
+    }
+
+    /// Returns the number.
+    #[inline]
+    pub(crate) fn get(&self) -> i32 {
+        self.0.load(Relaxed)
+    }
+
+    /// Tells whether the number is not zero.
+    #[inline]
+    pub(crate) fn is_on(&self) -> bool {
+        self.get() != 0
+    }
+}
+
+/// The settings of one namespace, named as in `/proc/sys/net/ipv4/vs/`.
+#[pin_data]
+pub(crate) struct Config {
+    pub(crate) amemthresh: Setting,
+    pub(crate) am_droprate: Setting,
+    pub(crate) conn_max: ConnMax,
+    pub(crate) drop_entry: Setting,
+    pub(crate) drop_packet: Setting,
+    pub(crate) conntrack: Setting,
+    pub(crate) secure_tcp: Setting,
+    pub(crate) snat_reroute: Setting,
+    pub(crate) sync_version: Setting,
+    pub(crate) sync_ports: Setting,
+    pub(crate) sync_persist_mode: Setting,
+    pub(crate) sync_qlen_max: Atomic<usize>,
+    pub(crate) sync_sock_size: Setting,
+    pub(crate) cache_bypass: Setting,
+    pub(crate) expire_nodest_conn: Setting,
+    pub(crate) sloppy_tcp: Setting,
+    pub(crate) sloppy_sctp: Setting,
+    pub(crate) expire_quiescent_template: Setting,
+    /// Threshold and period.
+    pub(crate) sync_threshold: Pair,
+    /// In jiffies.
+    pub(crate) sync_refresh_period: Setting,
+    pub(crate) sync_retries: Setting,
+    pub(crate) nat_icmp_send: Setting,
+    pub(crate) pmtu_disc: Setting,
+    pub(crate) backup_only: Setting,
+    pub(crate) conn_reuse_mode: Setting,
+    pub(crate) schedule_icmp: Setting,
+    pub(crate) ignore_tunneled: Setting,
+    pub(crate) run_estimation: Setting,
+    #[pin]
+    pub(crate) est_cpulist: CpuList,
+    pub(crate) est_nice: Setting,
+    pub(crate) conn_lfactor: Setting,
+    pub(crate) svc_lfactor: Setting,
+}
+
+impl Config {
+    /// Makes the settings of a new namespace.
+    pub(crate) fn new(net: &Net) -> impl PinInit<Self> {
+        let (conn_lfactor, svc_lfactor) = if net.is_init() { (-4, -3) } else { (-2, -2) };
+        pin_init!(Self {
+            amemthresh: Setting::new(1024),
+            am_droprate: Setting::new(10),
+            conn_max: ConnMax::inherited(),
+            drop_entry: Setting::new(0),
+            drop_packet: Setting::new(0),
+            conntrack: Setting::new(0),
+            secure_tcp: Setting::new(0),
+            snat_reroute: Setting::new(1),
+            sync_version: Setting::new(1),
+            sync_ports: Setting::new(1),
+            sync_persist_mode: Setting::new(0),
+            sync_qlen_max: Atomic::new(net::free_buffer_pages() / 32),
+            sync_sock_size: Setting::new(0),
+            cache_bypass: Setting::new(0),
+            expire_nodest_conn: Setting::new(0),
+            sloppy_tcp: Setting::new(0),
+            sloppy_sctp: Setting::new(0),
+            expire_quiescent_template: Setting::new(0),
+            sync_threshold: Pair::new(3, 50),
+            sync_refresh_period: Setting::new(0),
+            sync_retries: Setting::new(0),
+            nat_icmp_send: Setting::new(0),
+            pmtu_disc: Setting::new(1),
+            backup_only: Setting::new(0),
+            conn_reuse_mode: Setting::new(1),
+            schedule_icmp: Setting::new(0),
+            ignore_tunneled: Setting::new(0),
+            run_estimation: Setting::new(1),
+            est_cpulist <- CpuList::new(),
+            est_nice: Setting::new(0),
+            conn_lfactor: Setting::new(conn_lfactor),
+            svc_lfactor: Setting::new(svc_lfactor),
+        })
+    }
+}
+
+/// How many connections there may be: what users see, and how far a namespace's own root may go.
+pub(crate) struct ConnMax {
+    soft: Setting,
+    hard: Setting,
+}
+
+impl ConnMax {
+    /// Takes over what the initial namespace allows now.
+    fn inherited() -> Self {
+        let value = Netns::get(Net::init()).map_or(CONN_LIMIT, |netns| netns.config.conn_max.get());
+        Self {
+            soft: Setting::new(value),
+            hard: Setting::new(value),
+        }
+    }
+
+    /// Returns how many there may be.
+    #[inline]
+    pub(crate) fn get(&self) -> i32 {
+        self.soft.get()
+    }
+
+    /// Changes how many there may be; the machine's administrator moves the upper end as well.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` below zero and above what the calling task may set.
+    pub(crate) fn set(&self, value: i32) -> Result {
+        let admin = net::is_machine_admin();
+        let limit = if admin { CONN_LIMIT } else { self.hard.get() };
+        if !(0..=limit).contains(&value) {
+            return Err(EINVAL);
+        }
+        if admin {
+            self.hard.0.store(value, Relaxed);
+        }
+        self.soft.0.store(value, Relaxed);
+        Ok(())
+    }
+}

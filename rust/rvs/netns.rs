@@ -14,16 +14,38 @@
 //! **Lock order**: `control` first; inside it any lock of services, connections or servers; none of
 //! these is held while a packet is sent or another module is called.
 
+use crate::config::Config;
 use kernel::prelude::*;
+use kernel::sync::Mutex;
 use linux::net::{self, Net};
 use linux::rcu::{Arc, Borrow, Reader};
+use linux::sysctl;
 
 /// What one network namespace owns.
 #[pin_data]
 pub(crate) struct Netns {
     /// Keeps the commands that change services and servers one after the other.
     #[pin]
-    pub(crate) control: kernel::sync::Mutex<()>,
+    pub(crate) control: Mutex<()>,
+    /// The settings.
+    #[pin]
+    pub(crate) config: Config,
+    /// The ways in for user space, while they are open.
+    #[pin]
+    doors: Mutex<Option<Doors>>,
+}
+
+/// What user space comes in through; everything closes when this goes.
+struct Doors {
+    _sysctl: sysctl::Registration<Netns>,
+}
+
+impl Doors {
+    fn open(net: &Net) -> Result<Self> {
+        Ok(Self {
+            _sysctl: sysctl::Registration::new(net)?,
+        })
+    }
 }
 
 /// Where the kernel keeps each namespace's [`Netns`].
@@ -53,16 +75,22 @@ impl net::PerNet for Netns {
         &SLOT
     }
 
-    fn new(_net: &Net) -> Result<Arc<Self>> {
+    fn new(net: &Net) -> Result<Arc<Self>> {
         Arc::pin_init(
             try_pin_init!(Self {
                 control <- kernel::new_mutex!(()),
+                config <- Config::new(net),
+                // Last: what opens before the rest is complete finds nothing yet.
+                doors <- kernel::new_mutex!(Some(Doors::open(net)?)),
             }? Error),
             GFP_KERNEL,
         )
     }
 
-    fn pre_exit(&self, _net: &Net) {}
+    fn pre_exit(&self, _net: &Net) {
+        let doors = self.doors.lock().take();
+        drop(doors);
+    }
 
     fn exit(&self, _net: &Net) {}
 }

@@ -1,2 +1,161 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The directory net/ipv4/vs.
+//! `/proc/sys/net/ipv4/vs/`: names, and what may be written.
+
+use crate::netns::Netns;
+use kernel::prelude::*;
+use kernel::str::CStr;
+use kernel::sync::atomic::Atomic;
+use linux::net::Net;
+use linux::rcu::Arc;
+use linux::sysctl::{Content, Directory, File, Writers};
+
+/// The modes of the defence settings: off, automatic, automatic and active, always.
+const MODES: core::ops::RangeInclusive<i32> = 0..=3;
+/// How far a load factor may go either way.
+const LOAD_FACTORS: core::ops::RangeInclusive<i32> = -8..=8;
+
+impl Directory for Netns {
+    type Handle = Arc<Self>;
+
+    const PATH: &'static CStr = c"net/ipv4/vs";
+
+    const FILES: &'static [File<Self>] = &[
+        int(c"amemthresh", |n| &n.config.amemthresh.0, any),
+        int(c"am_droprate", |n| &n.config.am_droprate.0, any),
+        File {
+            name: c"conn_max",
+            writers: Writers::Owner,
+            content: Content::Command {
+                load: |netns| netns.config.conn_max.get(),
+                store: |netns, _, value| netns.config.conn_max.set(value),
+            },
+        },
+        int(
+            c"drop_entry",
+            |n| &n.config.drop_entry.0,
+            |v| MODES.contains(&v),
+        ),
+        int(
+            c"drop_packet",
+            |n| &n.config.drop_packet.0,
+            |v| MODES.contains(&v),
+        ),
+        int(c"conntrack", |n| &n.config.conntrack.0, any),
+        int(
+            c"secure_tcp",
+            |n| &n.config.secure_tcp.0,
+            |v| MODES.contains(&v),
+        ),
+        int(c"snat_reroute", |n| &n.config.snat_reroute.0, any),
+        int(
+            c"sync_version",
+            |n| &n.config.sync_version.0,
+            |v| (0..=1).contains(&v),
+        ),
+        int(c"sync_ports", |n| &n.config.sync_ports.0, is_power_of_two),
+        int(c"sync_persist_mode", |n| &n.config.sync_persist_mode.0, any),
+        File {
+            name: c"sync_qlen_max",
+            writers: Writers::Machine,
+            content: Content::Long(|netns| &netns.config.sync_qlen_max),
+        },
+        machine(int(c"sync_sock_size", |n| &n.config.sync_sock_size.0, any)),
+        int(c"cache_bypass", |n| &n.config.cache_bypass.0, any),
+        int(
+            c"expire_nodest_conn",
+            |n| &n.config.expire_nodest_conn.0,
+            any,
+        ),
+        int(c"sloppy_tcp", |n| &n.config.sloppy_tcp.0, any),
+        int(c"sloppy_sctp", |n| &n.config.sloppy_sctp.0, any),
+        int(
+            c"expire_quiescent_template",
+            |n| &n.config.expire_quiescent_template.0,
+            any,
+        ),
+        File {
+            name: c"sync_threshold",
+            writers: Writers::Owner,
+            content: Content::Pair {
+                place: |netns| &netns.config.sync_threshold,
+                accepts: is_threshold,
+            },
+        },
+        File {
+            name: c"sync_refresh_period",
+            writers: Writers::Owner,
+            content: Content::Seconds(|netns| &netns.config.sync_refresh_period.0),
+        },
+        int(
+            c"sync_retries",
+            |n| &n.config.sync_retries.0,
+            |v| (0..=3).contains(&v),
+        ),
+        int(c"nat_icmp_send", |n| &n.config.nat_icmp_send.0, any),
+        int(c"pmtu_disc", |n| &n.config.pmtu_disc.0, any),
+        int(c"backup_only", |n| &n.config.backup_only.0, any),
+        int(c"conn_reuse_mode", |n| &n.config.conn_reuse_mode.0, any),
+        int(c"schedule_icmp", |n| &n.config.schedule_icmp.0, any),
+        int(c"ignore_tunneled", |n| &n.config.ignore_tunneled.0, any),
+        machine(int(c"run_estimation", |n| &n.config.run_estimation.0, any)),
+        File {
+            name: c"est_cpulist",
+            writers: Writers::Machine,
+            content: Content::Cpus(|netns| &netns.config.est_cpulist),
+        },
+        machine(int(
+            c"est_nice",
+            |n| &n.config.est_nice.0,
+            |v| (-20..=19).contains(&v),
+        )),
+        machine(int(
+            c"conn_lfactor",
+            |n| &n.config.conn_lfactor.0,
+            |v| LOAD_FACTORS.contains(&v),
+        )),
+        machine(int(
+            c"svc_lfactor",
+            |n| &n.config.svc_lfactor.0,
+            |v| LOAD_FACTORS.contains(&v),
+        )),
+    ];
+
+    fn of(net: &Net) -> Result<Arc<Self>> {
+        Self::get(net)
+    }
+}
+
+/// A setting that the namespace's root may change.
+const fn int(
+    name: &'static CStr,
+    place: fn(&Netns) -> &Atomic<i32>,
+    accepts: fn(i32) -> bool,
+) -> File<Netns> {
+    File {
+        name,
+        writers: Writers::Owner,
+        content: Content::Int { place, accepts },
+    }
+}
+
+/// Leaves a setting to the initial user namespace.
+const fn machine(file: File<Netns>) -> File<Netns> {
+    File {
+        name: file.name,
+        writers: Writers::Machine,
+        content: file.content,
+    }
+}
+
+fn any(_value: i32) -> bool {
+    true
+}
+
+fn is_power_of_two(value: i32) -> bool {
+    u32::try_from(value).is_ok_and(u32::is_power_of_two)
+}
+
+/// A period of zero means no period; otherwise the threshold lies inside.
+fn is_threshold(threshold: i32, period: i32) -> bool {
+    threshold >= 0 && period >= 0 && (threshold < period || period == 0)
+}
