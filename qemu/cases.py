@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The register of cases: a scenario file marks its functions with @case."""
+import dataclasses
+import typing
+
+CASES = []
+
+
+@dataclasses.dataclass
+class Case:
+    """One case: a function of a scenario file, and how it is run."""
+
+    name: str
+    function: typing.Callable
+    suite: str
+    only: tuple
+
+
+def case(function=None, *, suite="compare", only=(), rows=None):
+    """Registers a case; with `rows` one case per row, which the function gets as its second argument.
+
+    suite: "compare" runs with both modules; "alone" loads and unloads modules itself; "storm" is for the debug kernel.
+    only: names of the modules a case of "compare" is for.
+    """
+    def register(function):
+        file = function.__module__
+        title = function.__name__
+        if rows is None:
+            CASES.append(Case(f"{file}: {title}", function, suite, only))
+        for row in rows or ():
+            label = row[0] if isinstance(row, tuple) else row
+            CASES.append(Case(f"{file}: {title}: {label}", lambda d, row=row: function(d, row), suite, only))
+        return function
+    return register(function) if function else register

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a scenario has in hand: namespaces, ipvsadm, raw netlink, /proc, packets; everything goes into a transcript."""
+import os
+import re
+import shlex
+import subprocess
+import time
+
+import genl
+import packet
+import topology
+import transcript
+import wire
+
+FLAGS = {"S": packet.SYN, "A": packet.ACK, "F": packet.FIN, "R": packet.RST, "P": packet.PSH, "U": packet.URG}
+
+
+class Failed(Exception):
+    """A condition of the scenario itself did not hold."""
+
+
+class Director:
+    """The director of one case under one module."""
+
+    def __init__(self, module):
+        self.module, self.lines, self.faults, self.names, self.ends = module, [], [], [], {}
+        self.started = []
+
+    # --- writing down what happens ---
+
+    def say(self, text):
+        """Adds text to the transcript."""
+        self.lines += str(text).splitlines() or [""]
+
+    def expect(self, what, condition):
+        """Writes a fact down; if it does not hold the case fails, whatever the other module does."""
+        self.say(f"expect {what}: {'yes' if condition else 'NO'}")
+        if not condition:
+            self.faults.append(f"expected {what}")
+
+    def only_rvs(self, what, condition):
+        """Asserts something that only rvs promises; it is not part of the transcript."""
+        if self.module == "rvs" and not condition:
+            self.faults.append(f"expected of rvs: {what}")
+
+    def wait(self, what, condition, seconds=60):
+        """Waits until a condition holds."""
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                raise Failed(f"waited {seconds} s for: {what}")
+            time.sleep(0.02)
+
+    def quiet(self, seconds=5):
+        """Lets time pass, for statistics to settle or time-outs to run; free under instruction counting."""
+        time.sleep(seconds)
+
+    # --- namespaces ---
+
+    def wires(self):
+        """Builds the director between two bare wires and opens all ends."""
+        self.names += topology.wires()
+        for name, device in (("client", "eth0"), ("servers", "eth0")):
+            self.ends[name] = wire.End(name, device)
+
+    def hosts(self, clients=1, servers=2):
+        self.names += topology.hosts(clients, servers)
+
+    def netns(self, name):
+        """Adds an empty namespace."""
+        topology.batch([f"netns add {name}"])
+        self.names.append(name)
+
+    def bare(self):
+        """A director without any wire: for control scenarios."""
+        self.netns("director")
+        topology.batch(["link set lo up"] + [f"address add {vip}/32 dev lo" for vip in topology.VIPS]
+                       + ["address add 10.2.0.1/24 dev lo"], "director")
+
+    def close(self):
+        for end in self.ends.values():
+            end.close()
+        for process in self.started:
+            process.kill()
+            process.wait()
+        topology.remove(self.names)
+
+    # --- commands ---
+
+    def execute(self, command, where="director", stdin=None):
+        """Runs a command in a namespace; returns (exit code, output) without writing it down."""
+        words = shlex.split(command) if isinstance(command, str) else command
+        with topology.inside(where):
+            done = subprocess.run(words, input=stdin, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return done.returncode, done.stdout
+
+    def run(self, command, where="director", stdin=None):
+        """Runs a command and writes it, its output and its exit code down; returns its output."""
+        code, output = self.execute(command, where, stdin)
+        self.say(f"{where}# {command}")
+        self.say(output) if output else None
+        self.say(f"exit {code}")
+        return output
+
+    def start(self, command, where, **more):
+        """Starts a command that runs beside the scenario; it is ended with the case."""
+        with topology.inside(where):
+            process = subprocess.Popen(shlex.split(command), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more)
+        self.started.append(process)
+        return process
+
+    def ipvsadm(self, arguments, stdin=None):
+        """Runs ipvsadm in the director; connection listings are sorted, their times tolerant."""
+        code, output = self.execute("ipvsadm " + arguments, stdin=stdin)
+        words = arguments.split()
+        connections = any(re.fullmatch(r"-\w*[lL]\w*c\w*|-\w*c|--connection", word) for word in words) and words[0][1] in "Ll-"
+        self.say(f"director# ipvsadm {arguments}")
+        if output:
+            self.lines += transcript.connection_table(output) if connections else output.splitlines()
+        self.say(f"exit {code}")
+        return output
+
+    def control(self, *commands):
+        """Runs several ipvsadm commands."""
+        for command in commands:
+            self.ipvsadm(command)
+
+    # --- netlink ---
+
+    def client(self):
+        with topology.inside("director"):
+            return genl.Client()
+
+    def request(self, title, command, *payload, dump=False, flags=genl.F_ACK, handler=True, show=True):
+        """Sends one raw request; writes its title and answer down. A refusal by a handler must explain itself in rvs."""
+        client = self.client()
+        try:
+            body = b"".join(payload)
+            answer = client.dump(command, body) if dump else client.request(command, body, flags)
+        finally:
+            client.close()
+        self.say(f"genl {title}: {genl.command_name(command)}{' dump' if dump else ''}")
+        lines = genl.text(answer) if show else [f"error {genl.error_name(answer.error)}"]
+        self.lines += sorted_messages(lines) if dump and command == genl.GET_SERVICE else lines
+        if handler and answer.error:
+            self.only_rvs(f"a sentence with {genl.error_name(answer.error)} for {title}", answer.extack)
+        return answer
+
+    # --- files ---
+
+    def read(self, path, where="director"):
+        """Returns a file as a process in the namespace sees it; an error as its name."""
+        with topology.inside(where):
+            try:
+                with open(path) as file:
+                    return file.read()
+            except OSError as error:
+                return f"{genl.error_name(error.errno)}\n"
+
+    def proc(self, name, where="director"):
+        """Writes /proc/net/NAME down, normalised as comparing needs it."""
+        text = self.read(f"/proc/thread-self/net/{name}", where)
+        self.say(f"{where}: /proc/net/{name}")
+        if name.startswith("ip_vs_conn"):
+            self.lines += transcript.connection_lines(text)
+        elif name == "ip_vs":
+            self.lines += transcript.service_blocks(text, 3)
+        elif name == "ip_vs_status":
+            # Which bucket holds how many depends on a random hash.
+            self.lines += [line for line in text.splitlines() if " len-" not in line and " empty" not in line]
+        else:
+            self.lines += text.splitlines()
+        return text
+
+    def sysctl(self, name, value=None, where="director"):
+        """Reads a sysctl of net.ipv4.vs, or writes it; writes down what came of it."""
+        path = f"/proc/sys/net/ipv4/vs/{name}"
+        if value is None:
+            text = self.read(path, where).strip()
+            self.say(f"{where}: {name} = {text}")
+            return text
+        with topology.inside(where):
+            result = "0"
+            try:
+                with open(path, "w") as file:
+                    file.write(str(value))
+            except OSError as error:
+                result = genl.error_name(error.errno)
+        self.say(f"{where}: {name} := {value}: {result}")
+        return result
+
+    # --- packets ---
+
+    def captured(self, title=""):
+        """Writes down what came out of every wire since the last time; returns the lines by namespace."""
+        time.sleep(0.02)
+        found = {name: end.received() for name, end in self.ends.items()}
+        if title:
+            self.say(f"packet {title}")
+        for name, lines in found.items():
+            for line in lines:
+                self.say(f"  {name} < {line}")
+        if not any(found.values()):
+            self.say("  nothing came out")
+        return found
+
+    def send(self, where, data, title="", target=None, **offload):
+        """Puts a packet on a wire towards the director and writes down what comes out of every wire."""
+        address = {"client": "10.1.0.1", "servers": "10.2.0.1"}[where]
+        source = {"client": "10.1.0.2", "servers": "10.2.0.11"}[where]
+        for piece in data if isinstance(data, list) else [data]:
+            self.ends[where].send(topology.mac(target or address), topology.mac(source), piece, **offload)
+        first = data[0] if isinstance(data, list) else data
+        return self.captured(title or f"{where} > {packet.show(first)}")
+
+    def counts(self, title=""):
+        """Writes down active and inactive connections of every destination, and the connections themselves."""
+        text = self.read("/proc/thread-self/net/ip_vs")
+        self.say(f"counts {title}".rstrip())
+        self.lines += ["  " + " ".join(line.split()) for line in text.splitlines()[3:]]
+        self.lines += ["  " + line for line in transcript.connection_lines(self.read("/proc/thread-self/net/ip_vs_conn"))[1:]]
+
+
+def sorted_messages(lines):
+    """Sorts the messages of a dump, whose order is the hash's."""
+    blocks, current = [], [lines[0]]
+    for line in lines[1:]:
+        if not line.startswith(" "):
+            blocks.append(current)
+            current = []
+        current.append(line)
+    blocks.append(current)
+    return blocks[0] + [line for block in sorted(blocks[1:]) for line in block]
+
+
+class Conversation:
+    """One scripted TCP connection through the director: steps like "> S" (client) and "< SA" (server)."""
+
+    def __init__(self, director, vip="10.9.0.1", port=80, client="10.1.0.2", sport=40000, server="10.2.0.11", server_port=None,
+                 method="nat"):
+        self.director, self.vip, self.port, self.client, self.sport = director, vip, port, client, sport
+        self.server, self.server_port, self.method = server, server_port or port, method
+
+    def step(self, script, **more):
+        """Sends one packet and writes down what came out and the counts after it."""
+        arrow, *rest = script.split()
+        flags = sum(FLAGS[letter] for letter in (rest[0] if rest else "") if letter in FLAGS)
+        if arrow == ">":
+            data = packet.tcp(self.client, self.sport, self.vip, self.port, flags, seq=1000, ack=5000, **more)
+            self.director.send("client", data, script)
+        else:
+            data = packet.tcp(self.server, self.server_port, self.client, self.sport, flags, seq=5000, ack=1001, **more)
+            self.director.send("servers", data, script)
+        self.director.counts()
+
+    def play(self, *scripts):
+        for script in scripts:
+            self.step(script)

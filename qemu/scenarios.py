@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Runs scenarios in the guest: each case once with ip_vs and once with rvs, and compares what they saw."""
+import argparse
+import contextlib
+import importlib
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+import traceback
+
+import director
+import transcript
+from cases import CASES
+
+HERE = pathlib.Path(__file__).resolve().parent
+ORACLE_MODULES = "ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ip_vs_sh ip_vs_dh ip_vs_sed ip_vs_nq ip_vs_fo ip_vs_ovf ip_vs_mh ip_vs_lblc ip_vs_lblcr ip_vs_twos"
+BASE_MODULES = "veth dummy bridge nf_conntrack nf_conntrack_netlink nf_tables nft_ct nft_compat nft_nat"
+CASE_SECONDS = 3600
+
+
+def kmsg(text):
+    """Writes a mark into the kernel log, for the judge."""
+    with contextlib.suppress(OSError), open("/dev/kmsg", "w") as log:
+        log.write(f"rvs-guest: {text}\n")
+
+
+def shell(command):
+    return subprocess.run(command, shell=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def load(module):
+    """Loads one of the two modules, with the modprobe configuration that belongs to it."""
+    configuration = pathlib.Path("/etc/modprobe.d/rvs.conf")
+    configuration.unlink(missing_ok=True)
+    if module == "rvs":
+        configuration.write_text(pathlib.Path("/share/modprobe-rvs.conf").read_text())
+    kmsg(f"loaded {module}")
+    done = shell(f"modprobe {module}")
+    if done.returncode:
+        raise SystemExit(f"# cannot load {module}: {done.stdout.strip()}")
+
+
+def loaded(module):
+    return any(line.split()[0] == module for line in open("/proc/modules"))
+
+
+def unload(module):
+    """Unloads a module once nothing uses it any more."""
+    end = time.monotonic() + 120
+    while loaded(module):
+        if module == "ip_vs":
+            shell("rmmod " + ORACLE_MODULES)
+        done = shell(f"rmmod {module}")
+        if done.returncode and time.monotonic() > end:
+            raise SystemExit(f"# cannot unload {module}: {done.stdout.strip()}")
+        time.sleep(0.05)
+    kmsg("unloaded")
+
+
+def run_case(case, module):
+    """Runs one case and returns its Director, with transcript and faults."""
+    context = director.Director(module)
+    kmsg(f"case {case.name} ({module})")
+    signal.alarm(CASE_SECONDS)
+    try:
+        case.function(context)
+    except director.Failed as failure:
+        context.faults.append(str(failure))
+    except Exception:
+        context.faults += traceback.format_exc().splitlines()
+    finally:
+        signal.alarm(0)
+        try:
+            context.close()
+        except Exception as error:
+            context.faults.append(f"clean-up: {error}")
+    return context
+
+
+class Report:
+    """Prints one KTAP line per case and counts."""
+
+    def __init__(self, total):
+        self.number, self.passed, self.failed = 0, 0, 0
+        print("KTAP version 1\n1..%d" % total, flush=True)
+
+    def case(self, name, faults, seconds):
+        self.number += 1
+        self.passed, self.failed = self.passed + (not faults), self.failed + bool(faults)
+        print(f"{'not ok' if faults else 'ok'} {self.number} {name} # {seconds:.1f} s", flush=True)
+        for line in faults[:60]:
+            print(f"#   {line}")
+        if len(faults) > 60:
+            print(f"#   … {len(faults) - 60} more lines")
+        sys.stdout.flush()
+
+
+def real_seconds():
+    """Seconds of the CPU this guest has used: what a case costs, since waiting is free."""
+    return time.process_time() + sum(__import__("os").times()[2:4])
+
+
+def judge_pair(case, before, after, names):
+    """Returns what is wrong with a case: faults of either run, then differences of the transcripts."""
+    faults = [f"with {name}: {fault}" for name, run in zip(names, (before, after)) if run for fault in run.faults]
+    if before and after:
+        faults += transcript.compare(before.lines, after.lines, names)
+    return faults
+
+
+def alone(cases, report):
+    """Runs the cases that handle modules themselves, with none loaded before or after."""
+    for case in cases:
+        start = real_seconds()
+        context = run_case(case, "none")
+        for module in ("rvs", "ip_vs"):
+            if loaded(module):
+                shell("rm -f /etc/modprobe.d/rvs.conf")
+                unload(module)
+        report.case(case.name, context.faults, real_seconds() - start)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--filter", default="", help="regular expression over FILE: CASE")
+    parser.add_argument("--first", default="ip_vs")
+    parser.add_argument("--second", default="rvs")
+    parser.add_argument("--suite", default="compare", help="compare, alone or storm")
+    parser.add_argument("--show", action="store_true", help="print transcripts")
+    options = parser.parse_args()
+    sys.path[:0] = [str(HERE / "tests")]
+    for path in sorted((HERE / "tests").glob("*.py")):
+        importlib.import_module(path.stem)
+    cases = [case for case in CASES if case.suite == options.suite and re.search(options.filter, case.name)]
+    shell(f"modprobe -a {BASE_MODULES}")
+    report = Report(len(cases))
+    if options.suite != "compare":
+        alone(cases, report)
+    else:
+        pair(cases, report, options)
+    print(f"# {options.suite}: {report.passed} passed, {report.failed} failed", flush=True)
+    return 1 if report.failed else 0
+
+
+def pair(cases, report, options):
+    """Runs every case with the first module, then with the second, and compares."""
+    first = {}
+    load(options.first)
+    for case in cases:
+        if not case.only or options.first in case.only:
+            start = real_seconds()
+            first[case.name] = (run_case(case, options.first), real_seconds() - start)
+    unload(options.first)
+    load(options.second)
+    for case in cases:
+        start = real_seconds()
+        before, spent = first.get(case.name, (None, 0))
+        after = run_case(case, options.second) if not case.only or options.second in case.only else None
+        if options.show:
+            print("\n".join("# | " + transcript.plain(line) for line in (after or before).lines))
+        report.case(case.name, judge_pair(case, before, after, (options.first, options.second)), spent + real_seconds() - start)
+    unload(options.second)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
