@@ -5,10 +5,14 @@
  */
 #include <linux/compiler_types.h>
 
+#include <linux/module.h>
+
 #if defined(RVS_INLINE_HELPERS) && !defined(__BINDGEN__)
 #define __rvs_helper __always_inline
+MODULE_INFO(rvs_link, "whole");
 #else
 #define __rvs_helper
+MODULE_INFO(rvs_link, "objects");
 #endif
 
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
