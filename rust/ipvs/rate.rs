@@ -79,6 +79,153 @@ impl Rate {
     }
 }
 
+/// What is counted about a server, a service, a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counter {
+    /// Connections, templates not counted.
+    Conns = 0,
+    /// Packets from clients.
+    InPackets = 1,
+    /// Packets from real servers.
+    OutPackets = 2,
+    /// Bytes from clients.
+    InBytes = 3,
+    /// Bytes from real servers.
+    OutBytes = 4,
+}
+
+impl Counter {
+    /// How many there are.
+    pub const COUNT: usize = 5;
+
+    /// All counters in the order in which they are listed.
+    pub const ALL: [Counter; Counter::COUNT] = [
+        Counter::Conns,
+        Counter::InPackets,
+        Counter::OutPackets,
+        Counter::InBytes,
+        Counter::OutBytes,
+    ];
+
+    /// Returns the place in arrays of counters.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Returns the scale of the counter's rate.
+    pub const fn scale(self) -> Scale {
+        match self {
+            Counter::Conns | Counter::InPackets | Counter::OutPackets => Scale::Events,
+            Counter::InBytes | Counter::OutBytes => Scale::Bytes,
+        }
+    }
+}
+
+/// A counter as it stands in some period.
+///
+/// Samples of the same period add up and are taken away from each other: what one server counts on
+/// all CPUs, what all servers of a service count, what was counted since a reset. (The rates of a
+/// sum are off by at most one unit of the last fractional bit per part and period.)
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// Everything counted so far, wrapping.
+    pub total: u64,
+    /// What of it was counted in the present period, wrapping.
+    pub pending: u64,
+    /// The rate up to the present period.
+    pub rate: Rate,
+}
+
+impl Sample {
+    /// Returns the sample `periods` later if nothing more is counted.
+    pub fn after(self, periods: u32, scale: Scale) -> Sample {
+        if periods == 0 {
+            return self;
+        }
+        Sample {
+            total: self.total,
+            pending: 0,
+            rate: self.rate.after_periods(self.pending, periods, scale),
+        }
+    }
+
+    /// Returns both together.
+    pub fn plus(self, other: Sample) -> Sample {
+        Sample {
+            total: self.total.wrapping_add(other.total),
+            pending: self.pending.wrapping_add(other.pending),
+            rate: Rate(self.rate.0.wrapping_add(other.rate.0)),
+        }
+    }
+
+    /// Returns what is left without `other`.
+    pub fn minus(self, other: Sample) -> Sample {
+        Sample {
+            total: self.total.wrapping_sub(other.total),
+            pending: self.pending.wrapping_sub(other.pending),
+            rate: Rate(self.rate.0.wrapping_sub(other.rate.0)),
+        }
+    }
+}
+
+/// All counters of something as they stand in one period.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Samples {
+    /// The number of the period.
+    pub epoch: u32,
+    /// One sample for each [`Counter`].
+    pub counters: [Sample; Counter::COUNT],
+}
+
+impl Samples {
+    /// Returns the samples in a later period if nothing more is counted; an earlier one counts as
+    /// the same.
+    pub fn at(mut self, epoch: u32) -> Samples {
+        let periods = epoch.saturating_sub(self.epoch);
+        for (sample, counter) in self.counters.iter_mut().zip(Counter::ALL) {
+            *sample = sample.after(periods, counter.scale());
+        }
+        self.epoch = self.epoch.max(epoch);
+        self
+    }
+
+    /// Returns both together, in the later of their periods.
+    pub fn plus(self, other: &Samples) -> Samples {
+        self.combine(other, Sample::plus)
+    }
+
+    /// Returns what is left without `other`, in the later of their periods.
+    pub fn minus(self, other: &Samples) -> Samples {
+        self.combine(other, Sample::minus)
+    }
+
+    fn combine(self, other: &Samples, with: impl Fn(Sample, Sample) -> Sample) -> Samples {
+        let mut result = self.at(other.epoch);
+        let other = other.at(result.epoch);
+        for (sample, other) in result.counters.iter_mut().zip(other.counters) {
+            *sample = with(*sample, other);
+        }
+        result
+    }
+
+    /// Returns what was counted so far.
+    pub fn total(&self, counter: Counter) -> u64 {
+        self.sample(counter).total
+    }
+
+    /// Returns the whole number per second that users see.
+    pub fn per_second(&self, counter: Counter) -> u64 {
+        self.sample(counter).rate.shown(counter.scale())
+    }
+
+    fn sample(&self, counter: Counter) -> Sample {
+        self.counters
+            .get(counter.index())
+            .copied()
+            .unwrap_or_default()
+    }
+}
+
 #[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_rate))]
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
@@ -129,6 +276,46 @@ mod tests {
     fn long_silence_ends_at_once() {
         let rate = Rate::ZERO.after_periods(u64::MAX >> 20, u32::MAX, Scale::Events);
         assert_eq!(rate.shown(Scale::Events), 0);
+    }
+
+    #[test]
+    fn sum_of_two_counts_like_one() {
+        let one = counted(0, 100).plus(&counted(0, 100)).at(7);
+        let whole = counted(0, 200).at(7);
+        assert_eq!(one.total(Counter::Conns), 200);
+        assert_eq!(
+            one.per_second(Counter::InBytes),
+            whole.per_second(Counter::InBytes)
+        );
+    }
+
+    #[test]
+    fn reset_leaves_nothing_behind() {
+        let before = counted(3, 5_000);
+        let reset = before.at(4);
+        let after = before.at(9).minus(&reset);
+        assert_eq!(after.total(Counter::InBytes), 0);
+        assert_eq!(after.per_second(Counter::InBytes), 0);
+    }
+
+    #[test]
+    fn what_is_counted_after_a_reset_is_seen_alone() {
+        let reset = counted(3, 5_000);
+        let both = counted(3, 5_700);
+        let alone = counted(3, 700).at(8);
+        assert_eq!(both.at(8).minus(&reset), alone);
+    }
+
+    fn counted(epoch: u32, count: u64) -> Samples {
+        let sample = Sample {
+            total: count,
+            pending: count,
+            rate: Rate::ZERO,
+        };
+        Samples {
+            epoch,
+            counters: [sample; Counter::COUNT],
+        }
     }
 
     fn shows(mut rate: Rate, delta: u64, scale: Scale, expected: &[u64]) -> bool {

@@ -1,2 +1,152 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Per-CPU counters.
+//! Per-CPU words: counters without a shared write.
+//!
+//! Adding is one instruction where the machine has one, and right whatever interrupts it: in
+//! process context with softirqs on, on a CPU that the task is just leaving, on PREEMPT_RT.
+//!
+//! C header: `include/linux/percpu.h`
+
+use crate::bindings;
+use crate::sync::{AtomicU64, Relaxed};
+use core::mem::size_of;
+use core::num::NonZeroUsize;
+use kernel::prelude::*;
+
+/// `N` words of 64 bits on every CPU, zero at first.
+///
+/// # Invariants
+///
+/// `base` came from the per-CPU allocator, for `N` words, and is freed by this value alone.
+pub struct Words<const N: usize> {
+    /// An offset rather than an address of memory.
+    base: NonZeroUsize,
+}
+
+impl<const N: usize> Words<N> {
+    /// Allocates the words of all possible CPUs.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    ///
+    /// # Locking
+    ///
+    /// Process context; sleeps.
+    pub fn new() -> Result<Self> {
+        let size = N.checked_mul(size_of::<u64>()).ok_or(EINVAL)?;
+        // SAFETY: The allocator may be called in process context with any size.
+        let base = unsafe { bindings::rvs_helper_alloc_percpu(size) };
+        // INVARIANT: The allocation has the size of `N` words and nobody else knows it.
+        let base = NonZeroUsize::new(base).ok_or(ENOMEM)?;
+        Ok(Self { base })
+    }
+
+    /// Returns the per-CPU address of a word of this value.
+    #[inline]
+    fn word(&self, index: usize) -> Option<usize> {
+        if index >= N {
+            return None;
+        }
+        let offset = index.wrapping_mul(size_of::<u64>());
+        Some(self.base.get().wrapping_add(offset))
+    }
+
+    /// Adds to a word of the CPU that runs this; nothing for an index beyond the words.
+    #[inline]
+    pub fn add(&self, index: usize, value: u64) {
+        if let Some(word) = self.word(index) {
+            // SAFETY: By the type invariant it is the address of a per-CPU word; the addition is
+            // one operation on whichever CPU executes it.
+            unsafe { bindings::rvs_helper_this_cpu_add(word, value) };
+        }
+    }
+
+    /// Returns a word of the CPU that runs this; zero for an index beyond the words.
+    #[inline]
+    pub fn here(&self, index: usize) -> u64 {
+        self.word(index).map_or(0, |word| {
+            // SAFETY: By the type invariant it is the address of a per-CPU word.
+            unsafe { bindings::rvs_helper_this_cpu_read(word) }
+        })
+    }
+
+    /// Lends `f` the words of the CPU that runs this, with softirqs off: no other call of this
+    /// function on the same words runs on the CPU meanwhile.
+    ///
+    /// Only hardware interrupts may interfere, and other CPUs, which may read.
+    pub fn local<R>(&self, f: impl FnOnce(&[AtomicU64; N]) -> R) -> R {
+        let _section = Section::enter();
+        // SAFETY: By the type invariant; softirqs are off, so the CPU stays the same.
+        let words = unsafe { bindings::rvs_helper_this_cpu_ptr(self.base.get()) };
+        // SAFETY: The per-CPU memory has `N` words, is as good as `AtomicU64`s in layout, is only
+        // ever accessed atomically, and lives as long as `self`.
+        f(unsafe { &*words.cast() })
+    }
+
+    /// Returns the words of a CPU, for reading.
+    pub fn on(&self, cpu: Cpu) -> &[AtomicU64; N] {
+        // SAFETY: By the type invariants the words exist on every possible CPU, and `cpu` is one.
+        let words = unsafe { bindings::rvs_helper_per_cpu_ptr(self.base.get(), cpu.0) };
+        // SAFETY: As in `local`.
+        unsafe { &*words.cast() }
+    }
+
+    /// Returns a word summed over all CPUs, wrapping.
+    pub fn sum(&self, index: usize) -> u64 {
+        cpus().fold(0, |sum, cpu| {
+            let word = self.on(cpu).get(index);
+            sum.wrapping_add(word.map_or(0, |word| word.load(Relaxed)))
+        })
+    }
+}
+
+impl<const N: usize> Drop for Words<N> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant; nobody has the address any more.
+        unsafe { bindings::rvs_helper_free_percpu(self.base.get()) };
+    }
+}
+
+/// Softirqs are off while this exists, and the task stays on its CPU.
+struct Section;
+
+impl Section {
+    fn enter() -> Self {
+        // SAFETY: May be called anywhere but in hardware interrupts, where nothing of ours runs.
+        unsafe { bindings::rvs_helper_local_bh_disable() };
+        Self
+    }
+}
+
+impl Drop for Section {
+    fn drop(&mut self) {
+        // SAFETY: `enter` has turned them off.
+        unsafe { bindings::rvs_helper_local_bh_enable() };
+    }
+}
+
+/// A CPU that exists or may come to exist.
+///
+/// # Invariants
+///
+/// The number is that of a possible CPU; the set of those is fixed at boot.
+#[derive(Clone, Copy)]
+pub struct Cpu(u32);
+
+impl Cpu {
+    /// Returns the kernel's number of the CPU.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// Lists the possible CPUs in ascending order.
+pub fn cpus() -> impl Iterator<Item = Cpu> {
+    // SAFETY: A constant or a variable that is fixed after boot.
+    let count = unsafe { bindings::rvs_helper_nr_cpu_ids() };
+    (0..count)
+        // SAFETY: The number is below the count of CPU numbers.
+        .filter(|number| unsafe { bindings::rvs_helper_cpu_possible(*number) })
+        // INVARIANT: Just checked.
+        .map(Cpu)
+}
