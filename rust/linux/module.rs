@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-//! References that keep a module loaded.
+//! References that keep a module loaded, and which others are.
 //!
 //! C header: `include/linux/module.h`
 
 use crate::bindings;
 use kernel::prelude::*;
+use kernel::str::CStr;
 
 /// A reference that keeps this module loaded; unloading is refused while one exists.
 ///
@@ -37,4 +38,20 @@ impl Drop for ModuleRef {
         // SAFETY: By the type invariant a reference is given back that was taken.
         unsafe { bindings::module_put(self.0) };
     }
+}
+
+/// Tells whether a module of this name is loaded or built in, whatever its state.
+pub fn is_loaded(name: &CStr, this: &'static ThisModule) -> bool {
+    let this = this.as_ptr().cast::<bindings::module>();
+    // SAFETY: `this` is the module this code is part of; it is listed with all others.
+    let all = unsafe { (*this).mkobj.kobj.kset };
+    let name = name.to_bytes_with_nul().as_ptr().cast();
+    // SAFETY: The list of modules is never freed; the name ends with a zero byte.
+    let found = unsafe { bindings::kset_find_obj(all, name) };
+    if found.is_null() {
+        return false;
+    }
+    // SAFETY: Finding it took a reference.
+    unsafe { bindings::kobject_put(found) };
+    true
 }

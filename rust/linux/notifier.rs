@@ -1,2 +1,173 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Netdevice and module notifiers.
+//!
+//! C header: `include/linux/notifier.h`, `include/linux/netdevice.h`, `include/linux/module.h`
+
+use crate::bindings;
+use crate::net::Net;
+use core::ffi::{c_void, CStr};
+use core::marker::PhantomData;
+use kernel::error::to_result;
+use kernel::ffi::c_ulong;
+use kernel::prelude::*;
+use kernel::types::Opaque;
+
+/// Answers for "carry on".
+const DONE: i32 = bindings::NOTIFY_DONE as i32;
+
+/// Something that is told what happens to devices.
+pub trait DeviceWatcher: 'static {
+    /// When in the order of watchers this one is told: the higher, the earlier.
+    const PRIORITY: i32;
+
+    /// A device went down. `device` is its index in `net`.
+    ///
+    /// # Locking
+    ///
+    /// Process context, under the RTNL lock.
+    fn down(net: &Net, device: u32);
+}
+
+/// Something that may refuse modules.
+pub trait ModuleGuard: 'static {
+    /// Tells whether the module of this name must not come in now.
+    ///
+    /// # Locking
+    ///
+    /// Process context; no module may be loaded or unloaded from here.
+    fn refuses(name: &[u8]) -> bool;
+}
+
+/// A notifier block at a place of its own, as C links it into its list.
+type Block = KBox<Opaque<bindings::notifier_block>>;
+
+/// Called with the block, the event and what it is about.
+type Callback =
+    unsafe extern "C" fn(*mut bindings::notifier_block, c_ulong, *mut c_void) -> i32;
+
+fn block(callback: Callback, priority: i32) -> Result<Block> {
+    let block = bindings::notifier_block {
+        notifier_call: Some(callback),
+        next: core::ptr::null_mut(),
+        priority,
+    };
+    Ok(KBox::new(Opaque::new(block), GFP_KERNEL)?)
+}
+
+/// Tells a [`DeviceWatcher`] what happens for as long as this is there.
+pub struct Devices<W: DeviceWatcher> {
+    block: Block,
+    _watcher: PhantomData<fn() -> W>,
+}
+
+// SAFETY: A notifier may be removed by any task.
+unsafe impl<W: DeviceWatcher> Send for Devices<W> {}
+// SAFETY: A shared `Devices` offers nothing.
+unsafe impl<W: DeviceWatcher> Sync for Devices<W> {}
+
+impl<W: DeviceWatcher> Devices<W> {
+    /// Begins to tell the watcher, about every namespace.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    ///
+    /// # Locking
+    ///
+    /// Takes the RTNL lock.
+    pub fn new() -> Result<Self> {
+        let block = block(device_event::<W>, W::PRIORITY)?;
+        // SAFETY: The block stays where it is until `drop` removed it from C's list.
+        to_result(unsafe { bindings::register_netdevice_notifier(block.get()) })?;
+        Ok(Self { block, _watcher: PhantomData })
+    }
+}
+
+impl<W: DeviceWatcher> Drop for Devices<W> {
+    fn drop(&mut self) {
+        // SAFETY: `new` registered it. Removal waits for calls in flight and cannot fail.
+        unsafe { bindings::unregister_netdevice_notifier(self.block.get()) };
+    }
+}
+
+/// Passes a device's event on.
+///
+/// # Safety
+///
+/// Called by C only, through a block of [`Devices`].
+unsafe extern "C" fn device_event<W: DeviceWatcher>(
+    _block: *mut bindings::notifier_block,
+    event: c_ulong,
+    info: *mut c_void,
+) -> i32 {
+    if event != bindings::netdev_cmd_NETDEV_DOWN as c_ulong {
+        return DONE;
+    }
+    // SAFETY: Netdevice events come with this structure.
+    let device = unsafe { bindings::rvs_helper_netdev_notifier_info_to_dev(info) };
+    // SAFETY: The device stays during the call.
+    let net = unsafe { bindings::rvs_helper_dev_net(device) };
+    // SAFETY: The device stays, and its namespace with it.
+    let net = unsafe { Net::from_raw(net) };
+    // SAFETY: The device stays during the call.
+    let index = unsafe { (*device).ifindex };
+    W::down(net, index.unsigned_abs());
+    DONE
+}
+
+/// Asks a [`ModuleGuard`] about every module that comes in, for as long as this is there.
+pub struct Modules<G: ModuleGuard> {
+    block: Block,
+    _guard: PhantomData<fn() -> G>,
+}
+
+// SAFETY: A notifier may be removed by any task.
+unsafe impl<G: ModuleGuard> Send for Modules<G> {}
+// SAFETY: A shared `Modules` offers nothing.
+unsafe impl<G: ModuleGuard> Sync for Modules<G> {}
+
+impl<G: ModuleGuard> Modules<G> {
+    /// Begins to ask the guard.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn new() -> Result<Self> {
+        let block = block(module_event::<G>, 0)?;
+        // SAFETY: The block stays where it is until `drop` removed it from C's list.
+        to_result(unsafe { bindings::register_module_notifier(block.get()) })?;
+        Ok(Self { block, _guard: PhantomData })
+    }
+}
+
+impl<G: ModuleGuard> Drop for Modules<G> {
+    fn drop(&mut self) {
+        // SAFETY: `new` registered it. Removal waits for calls in flight and cannot fail.
+        unsafe { bindings::unregister_module_notifier(self.block.get()) };
+    }
+}
+
+/// Asks the guard about a module that is about to be initialised.
+///
+/// # Safety
+///
+/// Called by C only, through a block of [`Modules`].
+unsafe extern "C" fn module_event<G: ModuleGuard>(
+    _block: *mut bindings::notifier_block,
+    event: c_ulong,
+    module: *mut c_void,
+) -> i32 {
+    if event != bindings::module_state_MODULE_STATE_COMING as c_ulong {
+        return DONE;
+    }
+    let module = module.cast::<bindings::module>();
+    // SAFETY: Module events come with the module, which stays during the call.
+    let name = unsafe { &raw const (*module).name };
+    // SAFETY: The name is an array that ends with a zero byte.
+    let name = unsafe { CStr::from_ptr(name.cast()) };
+    if !G::refuses(name.to_bytes()) {
+        return DONE;
+    }
+    // SAFETY: Pure arithmetic.
+    unsafe { bindings::rvs_helper_notifier_from_errno(EBUSY.to_errno()) }
+}

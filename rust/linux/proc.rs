@@ -1,2 +1,202 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Files below /proc/net.
+//! Files below `/proc/net`.
+//!
+//! A reader may stop anywhere and come back when much has changed. Its place is therefore not a
+//! number of lines but a [`Cursor`]: what was printed last, in an order that survives change.
+//!
+//! C header: `include/linux/seq_file.h`, `include/linux/proc_fs.h`
+
+use crate::bindings;
+use crate::net::Net;
+use core::ffi::c_void;
+use core::marker::PhantomData;
+use core::mem::size_of;
+use core::ptr::{self, NonNull};
+use kernel::prelude::*;
+use kernel::seq_file::SeqFile;
+use kernel::str::CStr;
+
+/// A place in a listing, whose meaning is the listing's own; all zero is before the first.
+pub type Cursor = [u64; 2];
+
+/// A file that lists what one namespace has.
+pub trait Listing: 'static {
+    /// The name below `/proc/net`.
+    const NAME: &'static CStr;
+    /// Who may read it, as permission bits.
+    const MODE: u16 = 0o444;
+
+    /// Prints what stands above the list.
+    fn header(net: &Net, out: &SeqFile);
+
+    /// Prints the first entries after `after` and returns the place of the last one printed.
+    ///
+    /// `None` ends the list; nothing may be printed then. The same place may be asked for more
+    /// than once, so printing must change nothing.
+    fn show(net: &Net, after: Cursor, out: &SeqFile) -> Option<Cursor>;
+}
+
+/// What the kernel keeps for each open file, zeroed at first.
+#[repr(C)]
+struct Reading {
+    /// C's own, at the start.
+    net: bindings::seq_net_private,
+    /// Where the line belongs that C calls `position`.
+    after: Cursor,
+    /// What the last call of `show` printed.
+    shown: Cursor,
+    /// Whether that was anything, and C did not move on yet.
+    has_shown: bool,
+    position: bindings::loff_t,
+}
+
+/// Stands for the header where C passes on what is to be shown.
+fn header_token() -> *mut c_void {
+    ptr::without_provenance_mut(1)
+}
+
+/// The functions that C calls to read a file of the listing `L`.
+struct Operations<L>(PhantomData<L>);
+
+impl<L: Listing> Operations<L> {
+    const TABLE: &'static bindings::seq_operations = &bindings::seq_operations {
+        start: Some(Self::start),
+        stop: Some(Self::stop),
+        next: Some(Self::next),
+        show: Some(Self::show),
+    };
+
+    /// # Safety
+    ///
+    /// For the functions of the table only, with the file that C passed.
+    unsafe fn reading<'a>(file: *mut bindings::seq_file) -> &'a mut Reading {
+        // SAFETY: C keeps a `Reading` of each file, as the registration asked it to.
+        let private = unsafe { (*file).private };
+        // SAFETY: C calls one function at a time for each file, under a lock; the zeros it begins
+        // with are a valid value.
+        unsafe { &mut *private.cast() }
+    }
+
+    /// # Safety
+    ///
+    /// For the functions of the table only, with the file that C passed.
+    unsafe fn net<'a>(file: *mut bindings::seq_file) -> &'a Net {
+        // SAFETY: The file is open, and it was opened for a namespace.
+        let net = unsafe { bindings::rvs_helper_seq_file_net(file) };
+        // SAFETY: An open file holds a reference to its namespace.
+        unsafe { Net::from_raw(net) }
+    }
+
+    /// # Safety
+    ///
+    /// Called by C only, through the table.
+    unsafe extern "C" fn start(
+        file: *mut bindings::seq_file,
+        position: *mut bindings::loff_t,
+    ) -> *mut c_void {
+        // SAFETY: C passed the file.
+        let reading = unsafe { Self::reading(file) };
+        // SAFETY: C lends the position for the call.
+        let position = unsafe { *position };
+        reading.has_shown = false;
+        if position == 0 {
+            reading.after = [0; 2];
+            reading.position = 0;
+            return header_token();
+        }
+        // C only comes back to where it was, or starts again from the top.
+        if position != reading.position {
+            return ptr::null_mut();
+        }
+        ptr::from_mut(reading).cast()
+    }
+
+    /// # Safety
+    ///
+    /// Called by C only, through the table.
+    unsafe extern "C" fn next(
+        file: *mut bindings::seq_file,
+        shown: *mut c_void,
+        position: *mut bindings::loff_t,
+    ) -> *mut c_void {
+        // SAFETY: C passed the file.
+        let reading = unsafe { Self::reading(file) };
+        // SAFETY: C lends the position for the call.
+        let position = unsafe { &mut *position };
+        *position = position.saturating_add(1);
+        reading.position = *position;
+        if shown != header_token() {
+            if !reading.has_shown {
+                return ptr::null_mut();
+            }
+            reading.has_shown = false;
+            reading.after = reading.shown;
+        }
+        ptr::from_mut(reading).cast()
+    }
+
+    /// # Safety
+    ///
+    /// Called by C only, through the table.
+    unsafe extern "C" fn show(file: *mut bindings::seq_file, what: *mut c_void) -> i32 {
+        // SAFETY: C passed the file.
+        let net = unsafe { Self::net(file) };
+        // SAFETY: C passed the file and calls nothing else for it meanwhile.
+        let out = unsafe { SeqFile::from_raw(file.cast()) };
+        if what == header_token() {
+            L::header(net, out);
+            return 0;
+        }
+        // SAFETY: C passed the file.
+        let reading = unsafe { Self::reading(file) };
+        let shown = L::show(net, reading.after, out);
+        reading.has_shown = shown.is_some();
+        reading.shown = shown.unwrap_or(reading.after);
+        0
+    }
+
+    /// # Safety
+    ///
+    /// Called by C only, through the table.
+    unsafe extern "C" fn stop(_file: *mut bindings::seq_file, _what: *mut c_void) {}
+}
+
+/// A file that is there as long as this is.
+pub struct File<L: Listing> {
+    entry: NonNull<bindings::proc_dir_entry>,
+    _listing: PhantomData<fn() -> L>,
+}
+
+// SAFETY: A file may be removed by any task.
+unsafe impl<L: Listing> Send for File<L> {}
+
+impl<L: Listing> File<L> {
+    /// Makes the file in `net`.
+    ///
+    /// It must go before the namespace does.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, also when a file of that name is there already.
+    pub fn new(net: &Net) -> Result<Self> {
+        let size = u32::try_from(size_of::<Reading>())?;
+        // SAFETY: By the invariant of `Net` it is allocated; the directory never changes.
+        let directory = unsafe { (*net.as_raw()).proc_net };
+        let name = L::NAME.to_bytes_with_nul().as_ptr().cast();
+        let table = Operations::<L>::TABLE;
+        // SAFETY: The table is static and fits the size of what is kept for each open file.
+        let entry = unsafe {
+            bindings::proc_create_net_data(name, L::MODE, directory, table, size, ptr::null_mut())
+        };
+        let entry = NonNull::new(entry).ok_or(ENOMEM)?;
+        Ok(Self { entry, _listing: PhantomData })
+    }
+}
+
+impl<L: Listing> Drop for File<L> {
+    fn drop(&mut self) {
+        // SAFETY: `new` made it. C waits for who is inside one of our functions; files that stay
+        // open are cut off.
+        unsafe { bindings::proc_remove(self.entry.as_ptr()) };
+    }
+}
