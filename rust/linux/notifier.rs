@@ -42,8 +42,7 @@ pub trait ModuleGuard: 'static {
 type Block = KBox<Opaque<bindings::notifier_block>>;
 
 /// Called with the block, the event and what it is about.
-type Callback =
-    unsafe extern "C" fn(*mut bindings::notifier_block, c_ulong, *mut c_void) -> i32;
+type Callback = unsafe extern "C" fn(*mut bindings::notifier_block, c_ulong, *mut c_void) -> i32;
 
 fn block(callback: Callback, priority: i32) -> Result<Block> {
     let block = bindings::notifier_block {
@@ -79,7 +78,10 @@ impl<W: DeviceWatcher> Devices<W> {
         let block = block(device_event::<W>, W::PRIORITY)?;
         // SAFETY: The block stays where it is until `drop` removed it from C's list.
         to_result(unsafe { bindings::register_netdevice_notifier(block.get()) })?;
-        Ok(Self { block, _watcher: PhantomData })
+        Ok(Self {
+            block,
+            _watcher: PhantomData,
+        })
     }
 }
 
@@ -136,7 +138,10 @@ impl<G: ModuleGuard> Modules<G> {
         let block = block(module_event::<G>, 0)?;
         // SAFETY: The block stays where it is until `drop` removed it from C's list.
         to_result(unsafe { bindings::register_module_notifier(block.get()) })?;
-        Ok(Self { block, _guard: PhantomData })
+        Ok(Self {
+            block,
+            _guard: PhantomData,
+        })
     }
 }
 

@@ -189,7 +189,10 @@ impl<L: Listing> File<L> {
             bindings::proc_create_net_data(name, L::MODE, directory, table, size, ptr::null_mut())
         };
         let entry = NonNull::new(entry).ok_or(ENOMEM)?;
-        Ok(Self { entry, _listing: PhantomData })
+        Ok(Self {
+            entry,
+            _listing: PhantomData,
+        })
     }
 }
 

@@ -16,7 +16,8 @@ mod stats;
 mod transmit;
 
 use kernel::prelude::*;
-use linux::net;
+use kernel::str::CStr;
+use linux::{module, net, notifier};
 
 module! {
     type: Rvs,
@@ -38,8 +39,12 @@ pub(crate) const THIS: &ThisModule = kernel::module::this_module::<LocalModule>(
 
 /// What the module holds while it is loaded, in the order in which it goes away.
 struct Rvs {
+    /// Drops cached routes of devices that go down.
+    _devices: notifier::Devices<Routes>,
     /// Every namespace's state: see `netns.rs` for how it ends.
     _namespaces: net::Registration<netns::Netns>,
+    /// Keeps `ip_vs` out.
+    _modules: notifier::Modules<Rival>,
     /// Last: nothing may run later.
     _callbacks: Callbacks,
 }
@@ -55,11 +60,46 @@ impl Drop for Callbacks {
 
 impl kernel::Module for Rvs {
     fn init(_module: &'static ThisModule) -> Result<Self> {
+        // Whoever would load `ip_vs` between the question and the refusal finds the door closed.
+        let modules = notifier::Modules::new()?;
+        if module::is_loaded(RIVAL, THIS) {
+            pr_err!("ip_vs is loaded, and only one of the two can be: unload ip_vs first\n");
+            return Err(EBUSY);
+        }
         // The last to go is the first to come, so that a failure further down waits as well.
         let callbacks = Callbacks;
+        let namespaces = net::Registration::new()?;
         Ok(Self {
-            _namespaces: net::Registration::new()?,
+            _devices: notifier::Devices::new()?,
+            _namespaces: namespaces,
+            _modules: modules,
             _callbacks: callbacks,
         })
     }
+}
+
+/// The module that owns the same names in the kernel as this one.
+const RIVAL: &CStr = c"ip_vs";
+
+/// Keeps [`RIVAL`] out before its own start can get half way and warn.
+struct Rival;
+
+impl notifier::ModuleGuard for Rival {
+    fn refuses(name: &[u8]) -> bool {
+        let refused = name == RIVAL.to_bytes();
+        if refused {
+            pr_warn!("ip_vs is kept out while rvs is loaded\n");
+        }
+        refused
+    }
+}
+
+/// Forgets the ways that lead through a device that went down.
+struct Routes;
+
+impl notifier::DeviceWatcher for Routes {
+    /// After IPv6 took its addresses off the device.
+    const PRIORITY: i32 = 5;
+
+    fn down(_net: &net::Net, _device: u32) {}
 }

@@ -15,9 +15,13 @@
 //! these is held while a packet is sent or another module is called.
 
 use crate::config::Config;
+use crate::control::proc;
+use crate::drops;
+use crate::hook::Hooks;
 use kernel::prelude::*;
 use kernel::sync::Mutex;
 use linux::net::{self, Net};
+use linux::netfilter::Family;
 use linux::rcu::{Arc, Borrow, Reader};
 use linux::sysctl;
 
@@ -30,6 +34,11 @@ pub(crate) struct Netns {
     /// The settings.
     #[pin]
     pub(crate) config: Config,
+    /// How many packets were thrown away, and why.
+    pub(crate) drops: drops::Counters,
+    /// The hooks, on while there is a service.
+    #[pin]
+    pub(crate) hooks: Hooks,
     /// The ways in for user space, while they are open.
     #[pin]
     doors: Mutex<Option<Doors>>,
@@ -38,12 +47,14 @@ pub(crate) struct Netns {
 /// What user space comes in through; everything closes when this goes.
 struct Doors {
     _sysctl: sysctl::Registration<Netns>,
+    _files: proc::Files,
 }
 
 impl Doors {
     fn open(net: &Net) -> Result<Self> {
         Ok(Self {
             _sysctl: sysctl::Registration::new(net)?,
+            _files: proc::Files::new(net)?,
         })
     }
 }
@@ -80,6 +91,8 @@ impl net::PerNet for Netns {
             try_pin_init!(Self {
                 control <- kernel::new_mutex!(()),
                 config <- Config::new(net),
+                drops: drops::Counters::new(),
+                hooks <- Hooks::new(),
                 // Last: what opens before the rest is complete finds nothing yet.
                 doors <- kernel::new_mutex!(Some(Doors::open(net)?)),
             }? Error),
@@ -87,9 +100,11 @@ impl net::PerNet for Netns {
         )
     }
 
-    fn pre_exit(&self, _net: &Net) {
+    fn pre_exit(&self, net: &Net) {
         let doors = self.doors.lock().take();
         drop(doors);
+        self.hooks.turn_off(net, Family::V4);
+        self.hooks.turn_off(net, Family::V6);
     }
 
     fn exit(&self, _net: &Net) {}

@@ -1,2 +1,64 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The files below /proc/net.
+//! What users read below `/proc/net`.
+
+use crate::drops::Drop;
+use crate::netns::Netns;
+use kernel::prelude::*;
+use kernel::seq_file::SeqFile;
+use kernel::seq_print;
+use kernel::str::CStr;
+use linux::net::Net;
+use linux::proc::{Cursor, File, Listing};
+
+/// All files of one namespace.
+pub(crate) struct Files {
+    _app: File<Apps>,
+    _drops: File<Drops>,
+}
+
+impl Files {
+    /// Makes the files.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(net: &Net) -> Result<Self> {
+        Ok(Self {
+            _app: File::new(net)?,
+            _drops: File::new(net)?,
+        })
+    }
+}
+
+/// `ip_vs_app`: protocol helpers, of which there are none yet.
+struct Apps;
+
+impl Listing for Apps {
+    const NAME: &'static CStr = c"ip_vs_app";
+
+    fn header(_net: &Net, out: &SeqFile) {
+        seq_print!(out, "prot port    usecnt name\n");
+    }
+
+    fn show(_net: &Net, _after: Cursor, _out: &SeqFile) -> Option<Cursor> {
+        None
+    }
+}
+
+/// `rvs_drops`: why packets were thrown away, and how many.
+struct Drops;
+
+impl Listing for Drops {
+    const NAME: &'static CStr = c"rvs_drops";
+
+    fn header(net: &Net, out: &SeqFile) {
+        let Ok(netns) = Netns::get(net) else { return };
+        for reason in Drop::ALL {
+            seq_print!(out, "{:<16} {}\n", reason.name(), netns.drops.get(reason));
+        }
+    }
+
+    fn show(_net: &Net, _after: Cursor, _out: &SeqFile) -> Option<Cursor> {
+        None
+    }
+}
