@@ -42,6 +42,44 @@ impl Addr {
         Addr([u32::from_ne_bytes(bytes), 0, 0, 0])
     }
 
+    /// Returns the address with these IPv6 bytes.
+    pub const fn from_v6(bytes: [u8; 16]) -> Addr {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
+        Addr([
+            u32::from_ne_bytes([a, b, c, d]),
+            u32::from_ne_bytes([e, f, g, h]),
+            u32::from_ne_bytes([i, j, k, l]),
+            u32::from_ne_bytes([m, n, o, p]),
+        ])
+    }
+
+    /// Returns the address whose bytes `bytes` begins with, if there are enough of them.
+    pub fn from_slice(family: Family, bytes: &[u8]) -> Option<Addr> {
+        match family {
+            Family::V4 => Some(Addr::from_v4(*bytes.first_chunk()?)),
+            Family::V6 => Some(Addr::from_v6(*bytes.first_chunk()?)),
+        }
+    }
+
+    /// Returns the bytes; those of an IPv4 address are followed by zeroes.
+    pub const fn octets(self) -> [u8; 16] {
+        let [a, b, c, d] = self.0;
+        let [[a, b, c, d], [e, f, g, h]] = [a.to_ne_bytes(), b.to_ne_bytes()];
+        let [[i, j, k, l], [m, n, o, p]] = [c.to_ne_bytes(), d.to_ne_bytes()];
+        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+    }
+
+    /// Returns the bytes of an IPv4 address.
+    pub const fn v4(self) -> [u8; 4] {
+        let [first, ..] = self.0;
+        first.to_ne_bytes()
+    }
+
+    /// Returns an IPv4 address as a number.
+    pub const fn host_v4(self) -> u32 {
+        u32::from_be_bytes(self.v4())
+    }
+
     /// Returns the words as they lie in memory.
     pub const fn words(self) -> [u32; 4] {
         self.0
@@ -59,6 +97,16 @@ impl Port {
     /// Returns the port with this number.
     pub const fn from_host(number: u16) -> Port {
         Port(number.to_be())
+    }
+
+    /// Returns the port whose bytes these are.
+    pub const fn from_bytes(bytes: [u8; 2]) -> Port {
+        Port(u16::from_ne_bytes(bytes))
+    }
+
+    /// Returns the bytes.
+    pub const fn bytes(self) -> [u8; 2] {
+        self.0.to_ne_bytes()
     }
 
     /// Returns the number.
