@@ -63,9 +63,11 @@ impl Addr {
 
     /// Returns the bytes; those of an IPv4 address are followed by zeroes.
     pub const fn octets(self) -> [u8; 16] {
-        let [a, b, c, d] = self.0;
-        let [[a, b, c, d], [e, f, g, h]] = [a.to_ne_bytes(), b.to_ne_bytes()];
-        let [[i, j, k, l], [m, n, o, p]] = [c.to_ne_bytes(), d.to_ne_bytes()];
+        let [first, second, third, fourth] = self.0;
+        let [a, b, c, d] = first.to_ne_bytes();
+        let [e, f, g, h] = second.to_ne_bytes();
+        let [i, j, k, l] = third.to_ne_bytes();
+        let [m, n, o, p] = fourth.to_ne_bytes();
         [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
     }
 
