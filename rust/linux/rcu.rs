@@ -239,6 +239,17 @@ impl<'g, T> Borrow<'g, T> {
         &inner.value
     }
 
+    /// Borrows an object by the pointer that [`Arc::into_raw`] gave.
+    ///
+    /// # Safety
+    ///
+    /// The object was counted at some moment inside the reader's section.
+    #[inline]
+    pub(crate) unsafe fn from_raw(pointer: NonNull<()>, _rcu: Reader<'g>) -> Self {
+        // INVARIANT: By the caller's promise.
+        Self(pointer.cast(), PhantomData)
+    }
+
     /// Makes a counted reference; `None` when the last one has gone already.
     #[inline]
     pub fn upgrade(self) -> Option<Arc<T>> {

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Atomics under short names: the one swap point for loom.
+//! Atomics, locks and arrays under short names: the one swap point for loom.
 //!
-//! `rcu.rs`, `table.rs` and `wheel.rs` name atomics only through this module, so that
+//! `list.rs`, `table.rs` and `wheel.rs` name these things only through this module, so that
 //! `tests/host/loom` can compile the same files against a model of memory.
 
+use crate::bindings;
+use crate::lock::{new_spinlock_bh, SpinLockBh};
+use crate::work::{Delayed, Task};
+use core::pin::Pin;
+use core::ptr::NonNull;
+use kernel::prelude::*;
 use kernel::sync::atomic::Atomic;
 pub use kernel::sync::atomic::{Acquire, Full, Relaxed, Release};
 
@@ -13,3 +19,85 @@ pub type AtomicU32 = Atomic<u32>;
 pub type AtomicU64 = Atomic<u64>;
 /// A pointer that several CPUs change.
 pub type AtomicPtr<T> = Atomic<*mut T>;
+
+/// The low bits of a hash that choose a stripe: 1,024 of them, so that CPUs seldom meet.
+pub(crate) const FIRST_BITS: u32 = 10;
+/// The most bits that a table uses for its buckets: what C's table allows at most.
+pub(crate) const MAX_BITS: u32 = 27;
+/// Arrays of markers that a table of `MAX_BITS` has.
+pub(crate) const SEGMENTS: usize = (MAX_BITS - FIRST_BITS + 1) as usize;
+/// One-second slots of the expiry wheel.
+pub(crate) const SLOTS: usize = 1024;
+
+/// An array of fixed length.
+pub(crate) type Vector<T> = KVVec<T>;
+
+/// Allocates an array of `len` equal values.
+pub(crate) fn vector<T: Clone>(len: usize, value: T) -> Result<Vector<T>> {
+    Ok(KVVec::from_elem(value, len, GFP_KERNEL)?)
+}
+
+/// Locks, each in memory of its own.
+pub(crate) type Locks<T> = KVec<Pin<KBox<SpinLockBh<T>>>>;
+
+/// Allocates `len` locks over what `make` returns.
+pub(crate) fn locks<T>(len: u32, make: impl Fn() -> Result<T>) -> Result<Locks<T>> {
+    // CAST: `usize` has 32 bits or more.
+    let mut locks = KVec::with_capacity(len as usize, GFP_KERNEL)?;
+    for _ in 0..len {
+        let lock = KBox::pin_init(new_spinlock_bh!(make()?, "rvs_table"), GFP_KERNEL)?;
+        locks.push_within_capacity(lock).map_err(|_| ENOMEM)?;
+    }
+    Ok(locks)
+}
+
+/// A value with a work item of its own.
+pub(crate) type Pinned<T> = Pin<KBox<Delayed<T>>>;
+
+/// Allocates a value with a work item.
+pub(crate) fn pinned<T: Task>(task: T) -> Result<Pinned<T>> {
+    Ok(KBox::pin_init(Delayed::new(task), GFP_KERNEL)?)
+}
+
+/// Allocates an array of what `make` returns for each index.
+pub(crate) fn array<T>(len: usize, make: impl Fn(usize) -> T) -> Result<NonNull<T>> {
+    let mut array = KVVec::with_capacity(len, GFP_KERNEL)?;
+    for index in 0..len {
+        array
+            .push_within_capacity(make(index))
+            .map_err(|_| ENOMEM)?;
+        if index % 4096 == 0 {
+            pause();
+        }
+    }
+    let (pointer, _, _) = array.into_raw_parts();
+    NonNull::new(pointer).ok_or(ENOMEM)
+}
+
+/// Frees an array.
+///
+/// # Safety
+///
+/// It came from [`array`] with the same length, and nobody uses it any more.
+pub(crate) unsafe fn free_array<T>(array: NonNull<T>, len: usize) {
+    // SAFETY: By the caller's promise; `array` filled its capacity.
+    drop(unsafe { KVVec::from_raw_parts(array.as_ptr(), len, len) });
+}
+
+/// Lets others run: between the steps of long work in process context.
+pub(crate) fn pause() {
+    // SAFETY: Callers are in process context and hold no lock and no RCU section.
+    unsafe { bindings::rvs_helper_cond_resched() };
+}
+
+/// Sleeps for about a millisecond.
+pub(crate) fn rest() {
+    // SAFETY: As in `pause`.
+    unsafe { bindings::msleep(1) };
+}
+
+/// Returns the number of the CPU this runs on; it may have changed when the caller looks.
+pub(crate) fn this_cpu() -> u32 {
+    // SAFETY: May be called anywhere.
+    unsafe { bindings::rvs_helper_raw_smp_processor_id() }
+}

@@ -1,2 +1,852 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A split-ordered hash list whose readers take no lock.
+//! Entries that packets find without a lock, a count or a timer.
+//!
+//! **Life** of an entry: live, dead, freed. One 64-bit word says how it stands: a dead bit, a count
+//! of pins, and 40 bits for the user. Every change is a compare-exchange, which fails on a dead
+//! entry, so who succeeds knows that the entry was live, and side effects happen once.
+//!
+//! **Ownership.** The table owns a live entry. A [`Pin`] keeps an entry from dying; it can only be
+//! taken while the entry lives. Readers hold no count: what they found stays valid for their RCU
+//! section, dead or not, and so do its server and its parent.
+//!
+//! **Death.** Who sets the dead bit, which is impossible while there are pins, takes the entry out
+//! of the list and off the wheel, lets the user bury it, lets go of its server and its parent, and
+//! hands the memory to the kernel to be freed after the readers. No code of this module runs then.
+//!
+//! **Birth.** An entry is born with one pin, which goes when it is linked and filed, so that nobody
+//! who finds it early can kill it half made.
+
+use crate::clock::Jiffies;
+use crate::list::{self, List, Node};
+use crate::pool::{self, Pool};
+use crate::rcu::{self, Arc, Borrow, Reader};
+use crate::sync::{self, Acquire, AtomicPtr, AtomicU32, AtomicU64, Full, Pinned, Relaxed};
+use crate::wheel::{self, Link};
+use crate::work::Task;
+use core::marker::PhantomData;
+use core::mem::{align_of, needs_drop, offset_of, size_of};
+use core::ops::Deref;
+use core::ptr::{self, NonNull};
+use kernel::error::Result;
+
+/// What a table's user keeps in an entry, and does with it.
+///
+/// The methods are called with softirqs off and must not sleep.
+pub trait Record: Sized + Send + Sync + 'static {
+    /// What an entry may be bound to.
+    type Server: Send + Sync + 'static;
+    /// What the user keeps with the table, for [`Record::bury`].
+    type Scope: Send + Sync + 'static;
+
+    /// Returns when the entry is due, as things stand.
+    fn deadline(&self) -> Jiffies;
+
+    /// Notes that the entry was due while it was pinned; it is looked at again by its deadline.
+    fn held(&self);
+
+    /// Does what the end of an entry brings, once.
+    ///
+    /// The entry is dead, can be found no longer, and still has its server.
+    fn bury(entry: &Entry<Self>, server: Option<&Self::Server>, scope: &Self::Scope);
+}
+
+/// The dead bit of the life word.
+const DEAD: u64 = 1 << 63;
+/// One pin in the life word.
+const PIN: u64 = 1 << 40;
+/// All pins: enough for eight million children.
+const PINS: u64 = DEAD - PIN;
+/// What belongs to the user.
+const BITS: u64 = PIN - 1;
+
+/// What an entry's life word said at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Word(u64);
+
+impl Word {
+    /// Returns the user's 40 bits.
+    #[inline]
+    pub const fn bits(self) -> u64 {
+        self.0 & BITS
+    }
+
+    /// Tells whether the entry was dead.
+    #[inline]
+    pub const fn is_dead(self) -> bool {
+        self.0 & DEAD != 0
+    }
+
+    /// Tells whether somebody kept the entry from dying.
+    #[inline]
+    pub const fn is_pinned(self) -> bool {
+        self.0 & PINS != 0
+    }
+}
+
+/// What came of trying to kill an entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kill {
+    /// This call killed it.
+    Done,
+    /// It lives on: it is pinned.
+    Pinned,
+    /// It was dead already.
+    Dead,
+}
+
+/// An entry of a [`Table`].
+///
+/// # Invariants
+///
+/// - It was allocated by a pool for the table `core`, and is freed after a grace period by
+///   whoever set its dead bit.
+/// - Every `&Entry` is held inside an RCU section that began before the entry died, or by who has
+///   a pin.
+/// - `core` outlives every `&Entry`: it waits for all that are not buried, which covers pins and
+///   the burial itself, and all others are lent out for as long as the table is borrowed.
+/// - `server` is null, [`CLOSED`], or owns one count of an `Arc<R::Server>` until the burial.
+/// - `parent` is null or owns one pin until the burial, and never changes.
+#[repr(C, align(64))]
+pub struct Entry<R: Record> {
+    first: Node,
+    second: Node,
+    life: AtomicU64,
+    server: AtomicPtr<()>,
+    record: R,
+    serial: u64,
+    link: Link,
+    parent: *mut Entry<R>,
+    core: NonNull<Core<R>>,
+}
+
+// SAFETY: All that changes in an entry is atomic or guarded by a lock; the record, the server and
+// the scope behind `core` are `Send` and `Sync`.
+unsafe impl<R: Record> Send for Entry<R> {}
+// SAFETY: As above.
+unsafe impl<R: Record> Sync for Entry<R> {}
+
+/// Stands in `server` when the entry died without one, so that none comes late.
+const CLOSED: *mut () = ptr::without_provenance_mut(1);
+
+impl<R: Record> Deref for Entry<R> {
+    type Target = R;
+
+    #[inline]
+    fn deref(&self) -> &R {
+        &self.record
+    }
+}
+
+impl<R: Record> Entry<R> {
+    /// The wheel's view of an entry of this type.
+    const OPS: &'static wheel::Ops = &wheel::Ops {
+        deadline: deadline::<R>,
+        is_dead: is_dead::<R>,
+        expire: expire::<R>,
+    };
+
+    /// Returns how the entry stands.
+    #[inline]
+    pub fn word(&self) -> Word {
+        Word(self.life.load(Acquire))
+    }
+
+    /// Changes the user's bits if nothing about the entry changed since `old` was read.
+    ///
+    /// # Errors
+    ///
+    /// How the entry stands now; nothing was changed then. On a dead entry it always fails.
+    #[inline]
+    pub fn exchange(&self, old: Word, bits: u64) -> Result<Word, Word> {
+        if old.is_dead() {
+            return Err(old);
+        }
+        let new = (old.0 & !BITS) | (bits & BITS);
+        let swapped = self.life.cmpxchg(old.0, new, Full);
+        swapped.map(|_| Word(new)).map_err(Word)
+    }
+
+    /// Changes the user's bits as `change` says, which may be asked several times.
+    ///
+    /// Returns what they were and what they are; `None` when the entry is dead or `change` wants
+    /// nothing.
+    #[inline]
+    pub fn update(&self, change: impl Fn(u64) -> Option<u64>) -> Option<(u64, u64)> {
+        let mut word = self.word();
+        loop {
+            let bits = (!word.is_dead()).then(|| change(word.bits()))??;
+            match self.exchange(word, bits) {
+                Ok(new) => return Some((word.bits(), new.bits())),
+                Err(found) => word = found,
+            }
+        }
+    }
+
+    /// Returns the number of this entry, which is never given again in its table.
+    #[inline]
+    pub fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// Returns the place after which a listing goes on.
+    #[inline]
+    pub fn cursor(&self) -> Cursor {
+        Cursor {
+            order: self.first.order(),
+            serial: self.serial,
+        }
+    }
+
+    /// Returns the server that the entry is bound to, or was when it died.
+    #[inline]
+    pub fn server<'g>(&self, rcu: Reader<'g>) -> Option<Borrow<'g, R::Server>> {
+        // Pairs with the exchange in `bind`.
+        let server = NonNull::new(self.server.load(Acquire))?;
+        if server.as_ptr() == CLOSED {
+            return None;
+        }
+        // SAFETY: By the invariants the entry was live, or pinned, inside the present section, and
+        // its death is what lets go of the server.
+        Some(unsafe { Borrow::from_raw(server, rcu) })
+    }
+
+    /// Binds an entry without a server.
+    ///
+    /// # Errors
+    ///
+    /// Gives the server back when the entry has one already or is dead.
+    pub fn bind(&self, server: Arc<R::Server>) -> Result<(), Arc<R::Server>> {
+        let raw = server.into_raw();
+        // INVARIANT: The count goes with the pointer.
+        let bound = self.server.cmpxchg(ptr::null_mut(), raw.as_ptr(), Full);
+        // SAFETY: It was not stored, so the count is still ours.
+        bound.map(drop).map_err(|_| unsafe { Arc::from_raw(raw) })
+    }
+
+    /// Returns the entry that this one keeps alive, or did until it died.
+    #[inline]
+    pub fn parent<'g>(&'g self, _rcu: Reader<'g>) -> Option<&'g Entry<R>> {
+        // SAFETY: As for the server: the parent cannot have died before this entry, which lived
+        // inside the present section.
+        NonNull::new(self.parent).map(|parent| unsafe { parent.as_ref() })
+    }
+
+    /// Keeps the entry from dying; `None` when it is dead.
+    pub fn pin(&self) -> Option<Pin<R>> {
+        let mut word = self.word();
+        loop {
+            // A count that is full refuses, as if the entry were dead, rather than overflow.
+            if word.is_dead() || word.0 & PINS == PINS {
+                return None;
+            }
+            match self.life.cmpxchg(word.0, word.0 + PIN, Full) {
+                // INVARIANT: The pin was just added.
+                Ok(_) => return Some(Pin(NonNull::from(self))),
+                Err(found) => word = Word(found),
+            }
+        }
+    }
+
+    /// Looks after the entry earlier if its deadline has come closer.
+    pub fn hasten(&self, now: Jiffies) {
+        // SAFETY: The entry is valid by its invariants.
+        unsafe { self.core().pool.wheel().hasten(self.link(), now) };
+    }
+
+    /// Kills the entry unless it is pinned.
+    #[inline]
+    pub fn kill(&self) -> Kill {
+        let mut word = self.word();
+        loop {
+            if word.is_dead() {
+                return Kill::Dead;
+            }
+            if word.is_pinned() {
+                return Kill::Pinned;
+            }
+            match self.life.cmpxchg(word.0, word.0 | DEAD, Full) {
+                Ok(_) => break,
+                Err(found) => word = Word(found),
+            }
+        }
+        // SAFETY: The dead bit was set here.
+        unsafe { self.end() };
+        Kill::Done
+    }
+
+    /// Returns the table's inner part.
+    #[inline]
+    fn core(&self) -> &Core<R> {
+        // SAFETY: By the invariants the table outlives every `&Entry`.
+        unsafe { self.core.as_ref() }
+    }
+
+    /// Returns the pointer that the wheel knows the entry by.
+    fn link(&self) -> NonNull<Link> {
+        // SAFETY: The offset is inside the entry.
+        unsafe { NonNull::from(self).byte_add(offset_of!(Self, link)) }.cast()
+    }
+
+    /// Does all that a death brings.
+    ///
+    /// # Safety
+    ///
+    /// The caller set the dead bit; it calls this once.
+    unsafe fn end(&self) {
+        let core = self.core();
+        // SAFETY: The entry was linked before its birth pin went, and dies once.
+        unsafe { core.unlink(self) };
+        // SAFETY: It is dead, and valid as the caller is inside a section.
+        unsafe { core.pool.wheel().remove(self.link()) };
+        let server = self.close();
+        R::bury(self, server.as_deref(), &core.scope);
+        drop(server);
+        if let Some(parent) = NonNull::new(self.parent) {
+            // SAFETY: By the invariants the entry owns one pin of it until now.
+            drop(unsafe { Pin::from_raw(parent) });
+        }
+        // SAFETY: It is out of the list and off the wheel for good; the callers of this function
+        // are inside an RCU section.
+        unsafe { pool::free(NonNull::from(self).cast(), self.link()) };
+        // The last use of the table: it may go as soon as nothing counts. Pairs with `flush`.
+        core.count.fetch_sub(1, Full);
+    }
+
+    /// Ends the time in which the entry can be bound, and takes its count of the server.
+    fn close(&self) -> Option<Arc<R::Server>> {
+        let found = self.server.cmpxchg(ptr::null_mut(), CLOSED, Full).err()?;
+        let server = NonNull::new(found)?;
+        // SAFETY: The dead entry's count passes to the one who ended it; readers may still look at
+        // the server, which lives for a grace period.
+        Some(unsafe { Arc::from_raw(server) })
+    }
+}
+
+/// A promise that an entry does not die.
+///
+/// # Invariants
+///
+/// One pin of the entry belongs to this value.
+pub struct Pin<R: Record>(NonNull<Entry<R>>);
+
+// SAFETY: A pin is a counted `&Entry`, which is `Sync`.
+unsafe impl<R: Record> Send for Pin<R> {}
+// SAFETY: As above.
+unsafe impl<R: Record> Sync for Pin<R> {}
+
+impl<R: Record> Pin<R> {
+    /// Gives up the value but not the pin.
+    fn into_raw(self) -> NonNull<Entry<R>> {
+        let entry = self.0;
+        core::mem::forget(self);
+        entry
+    }
+
+    /// Takes a pin back.
+    ///
+    /// # Safety
+    ///
+    /// It came from [`Pin::into_raw`] and this is the only value made of it.
+    unsafe fn from_raw(entry: NonNull<Entry<R>>) -> Self {
+        Self(entry)
+    }
+}
+
+impl<R: Record> Deref for Pin<R> {
+    type Target = Entry<R>;
+
+    #[inline]
+    fn deref(&self) -> &Entry<R> {
+        // SAFETY: A pinned entry does not die, so it is not freed.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<R: Record> Drop for Pin<R> {
+    fn drop(&mut self) {
+        // Fully ordered: what was done under the pin comes before the death it allows.
+        self.life.fetch_sub(PIN, Full);
+    }
+}
+
+/// What a new entry begins with.
+pub struct New<R: Record> {
+    /// What the user keeps in it.
+    pub record: R,
+    /// The user's bits of the life word.
+    pub bits: u64,
+    /// The hash that it is found by, and listed in the order of.
+    pub hash: u32,
+    /// Another hash that it is found by.
+    pub second_hash: Option<u32>,
+    /// What it is bound to.
+    pub server: Option<Arc<R::Server>>,
+    /// An entry that must not die before this one.
+    pub parent: Option<Pin<R>>,
+}
+
+/// Why an entry was not made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// There are as many as the caller allows.
+    Full,
+    /// There is no memory.
+    Memory,
+    /// The table is being emptied for good.
+    Closed,
+}
+
+/// A place between two entries of a listing, which stays one whatever comes and goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cursor {
+    order: u32,
+    serial: u64,
+}
+
+impl Cursor {
+    /// The place before all entries.
+    pub const START: Self = Self {
+        order: 0,
+        serial: 0,
+    };
+}
+
+/// The inner part of a table, which entries point to.
+struct Core<R: Record> {
+    list: List,
+    scope: R::Scope,
+    pool: Arc<Pool>,
+    /// Entries that are not buried, and those being made.
+    count: AtomicU64,
+    /// The number that the next entry gets.
+    serial: AtomicU64,
+    /// 1 once no entry is made any more.
+    closed: AtomicU32,
+    /// 1 while the list is wanted larger.
+    growing: AtomicU32,
+    /// Mixed into the stripes, so that small tables do not all use the same locks.
+    salt: usize,
+}
+
+impl<R: Record> Core<R> {
+    /// Runs `work` while the stripe lock of `order` is held.
+    #[inline]
+    fn locked<T>(&self, order: u32, work: impl FnOnce() -> T) -> T {
+        self.pool.locked(list::stripe(order) ^ self.salt, work)
+    }
+
+    /// Links a new entry and files it, then lets it be killed.
+    ///
+    /// # Safety
+    ///
+    /// `entry` is new, pinned by its birth, complete but for its serial, and nobody else knows it.
+    unsafe fn publish(&self, entry: NonNull<Entry<R>>, now: Jiffies) {
+        // SAFETY: The offset is inside the entry.
+        let second: NonNull<Node> = unsafe { entry.byte_add(offset_of!(Entry<R>, second)) }.cast();
+        // SAFETY: As above.
+        let link: NonNull<Link> = unsafe { entry.byte_add(offset_of!(Entry<R>, link)) }.cast();
+        // SAFETY: Nobody else writes it.
+        let order = unsafe { entry.as_ref() }.first.order();
+        self.locked(order, || {
+            // Under the lock, so that among equal hashes the newer one is in front.
+            let serial = self.serial.fetch_add(1, Relaxed);
+            // SAFETY: Nobody else knows the entry yet.
+            unsafe { (*entry.as_ptr()).serial = serial };
+            // SAFETY: The lock is held, the entry is new and pinned; it is freed after a grace
+            // period. The first node is at its beginning.
+            unsafe { self.list.insert(entry.cast()) };
+        });
+        // SAFETY: It is pinned.
+        let (order, tag) = unsafe { (second.as_ref().order(), second.as_ref().tag()) };
+        if tag == list::SECOND {
+            // SAFETY: As above, with the second node's own lock.
+            self.locked(order, || unsafe { self.list.insert(second) });
+        }
+        // SAFETY: It is pinned, hence valid; its death takes it off the wheel.
+        if unsafe { self.pool.wheel().file(link, now) } {
+            self.pool.wake();
+        }
+        // SAFETY: The birth pin belongs to this function.
+        drop(unsafe { Pin::from_raw(entry) });
+    }
+
+    /// Takes an entry out of the list.
+    ///
+    /// # Safety
+    ///
+    /// It is in the list, with all its nodes, and the caller is the one who killed it.
+    unsafe fn unlink(&self, entry: &Entry<R>) {
+        // SAFETY: The lock of its order is held, and it is in the list.
+        self.locked(entry.first.order(), || unsafe {
+            self.list.remove(NonNull::from(entry).cast());
+        });
+        if entry.second.tag() == list::SECOND {
+            // SAFETY: The offset is inside the entry.
+            let second = unsafe { NonNull::from(entry).byte_add(offset_of!(Entry<R>, second)) };
+            // SAFETY: As for the first.
+            self.locked(entry.second.order(), || unsafe {
+                self.list.remove(second.cast());
+            });
+        }
+    }
+
+    /// Counts an entry that is about to be made.
+    fn reserve(&self, limit: u64) -> Result<(), Refused> {
+        // Fully ordered with `close`: either it sees this count or this sees it closed.
+        let before = self.count.fetch_add(1, Full);
+        let refused = if self.closed.load(Relaxed) != 0 {
+            Refused::Closed
+        } else if before >= limit {
+            Refused::Full
+        } else {
+            return Ok(());
+        };
+        self.count.fetch_sub(1, Full);
+        Err(refused)
+    }
+
+    /// Tells whether the list is too small, unless that is known already.
+    #[inline]
+    fn is_tight(&self) -> bool {
+        self.count.load(Relaxed) > self.list.buckets()
+            && self.growing.load(Relaxed) == 0
+            && self.growing.cmpxchg(0, 1, Full).is_ok()
+    }
+}
+
+impl<R: Record> Task for Core<R> {
+    /// Makes the list as large as it should be; tries again soon if there is no memory.
+    fn run(&self) -> Option<crate::clock::Ticks> {
+        while self.count.load(Relaxed) > self.list.buckets() {
+            match self.list.grow() {
+                Ok(true) => sync::pause(),
+                // `growing` stays set: there is nothing larger.
+                Ok(false) => return None,
+                Err(_) => return Some(crate::clock::Ticks(1)),
+            }
+        }
+        self.growing.store(0, sync::Release);
+        None
+    }
+}
+
+/// A hash table of entries, one for each user of the pool.
+///
+/// Memory for the buckets is kept at its largest extent until the table goes: 16 bytes for each.
+pub struct Table<R: Record>(Pinned<Core<R>>);
+
+impl<R: Record> Table<R> {
+    /// The entry has its size, runs no code when it is freed, and fits the pool's memory.
+    const FITS: () = assert!(
+        size_of::<Entry<R>>() == pool::ENTRY_SIZE
+            && align_of::<Entry<R>>() == 64
+            && !needs_drop::<R>()
+    );
+
+    /// Makes an empty table.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, or `ENODEV` unless [`pool::start`] was called.
+    pub fn new(scope: R::Scope, salt: u32) -> Result<Self> {
+        let () = Self::FITS;
+        let core = Core {
+            list: List::new()?,
+            scope,
+            pool: Pool::get()?,
+            count: AtomicU64::new(0),
+            serial: AtomicU64::new(1),
+            closed: AtomicU32::new(0),
+            growing: AtomicU32::new(0),
+            // CAST: `usize` has 32 bits or more.
+            salt: salt as usize,
+        };
+        Ok(Self(sync::pinned(core)?))
+    }
+
+    #[inline]
+    fn core(&self) -> &Core<R> {
+        &self.0
+    }
+
+    /// Returns what the user keeps with the table.
+    pub fn scope(&self) -> &R::Scope {
+        &self.core().scope
+    }
+
+    /// Returns the number of entries, those on their way in and out included.
+    pub fn count(&self) -> u64 {
+        self.core().count.load(Acquire)
+    }
+
+    /// Makes an entry while there are fewer than `limit`.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none; what `new` held is let go.
+    pub fn insert<'g>(
+        &'g self,
+        new: New<R>,
+        limit: u64,
+        now: Jiffies,
+        _rcu: Reader<'g>,
+    ) -> Result<&'g Entry<R>, Refused> {
+        let core = self.core();
+        core.reserve(limit)?;
+        let Some(memory) = core.pool.alloc() else {
+            core.count.fetch_sub(1, Full);
+            return Err(Refused::Memory);
+        };
+        let entry = memory.cast::<Entry<R>>();
+        // SAFETY: The pool's memory fits an entry, says `FITS`, and is ours.
+        unsafe { entry.write(Entry::new(new, NonNull::from(core))) };
+        // SAFETY: It is complete, and nobody else knows it.
+        unsafe { core.publish(entry, now) };
+        if core.is_tight() {
+            self.0.schedule_once(crate::clock::Ticks(0));
+        }
+        // SAFETY: It was live inside the section `'g`, and is freed a grace period after its death.
+        Ok(unsafe { entry.as_ref() })
+    }
+
+    /// Returns the live entries that a hash leads to, the newest first among those made alike.
+    #[inline]
+    pub fn candidates<'g>(&'g self, hash: u32, _rcu: Reader<'g>) -> Candidates<'g, R> {
+        let order = list::order_of(hash);
+        // SAFETY: The reader proves a section.
+        let node = unsafe { self.core().list.first_at(order) };
+        Candidates {
+            node,
+            order,
+            table: PhantomData,
+        }
+    }
+
+    /// Returns the live entries behind a cursor, each once.
+    ///
+    /// Those that live throughout are never missed, whatever else comes and goes.
+    pub fn after<'g>(&'g self, cursor: Cursor, _rcu: Reader<'g>) -> After<'g, R> {
+        // SAFETY: The reader proves a section.
+        let node = unsafe { self.core().list.first_at(cursor.order) };
+        After {
+            node,
+            cursor,
+            table: PhantomData,
+        }
+    }
+
+    /// Shows every live entry to `visit`, in many short RCU sections.
+    ///
+    /// # Locking
+    ///
+    /// Process context; sleeps between the sections.
+    pub fn for_each(&self, mut visit: impl for<'g> FnMut(&'g Entry<R>, Reader<'g>)) {
+        let mut cursor = Some(Cursor::START);
+        while let Some(from) = cursor {
+            cursor = rcu::read(|rcu| {
+                let mut last = None;
+                for entry in self.after(from, rcu).take(BATCH) {
+                    last = Some(entry.cursor());
+                    visit(entry, rcu);
+                }
+                last
+            });
+            sync::pause();
+        }
+    }
+
+    /// Kills all entries and lets no new ones come; returns when the last one is buried.
+    ///
+    /// Waits for pins that somebody holds: children give theirs back when they die.
+    ///
+    /// # Locking
+    ///
+    /// Process context; sleeps.
+    pub fn close(&self) {
+        let core = self.core();
+        // Fully ordered with `reserve`.
+        core.closed.xchg(1, Full);
+        loop {
+            self.for_each(|entry, _rcu| {
+                entry.kill();
+            });
+            // Pairs with the subtraction at the end of a burial.
+            if core.count.load(Acquire) == 0 {
+                return;
+            }
+            sync::rest();
+        }
+    }
+}
+
+/// Entries that are visited in one RCU section.
+const BATCH: usize = 64;
+
+impl<R: Record> Drop for Table<R> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl<R: Record> Entry<R> {
+    /// Makes an entry that is pinned by its birth.
+    fn new(new: New<R>, core: NonNull<Core<R>>) -> Self {
+        let tag = if new.second_hash.is_some() {
+            list::SECOND
+        } else {
+            0
+        };
+        let second = list::order_of(new.second_hash.unwrap_or(0));
+        let server = new
+            .server
+            .map_or(ptr::null_mut(), |server| server.into_raw().as_ptr());
+        let parent = new
+            .parent
+            .map_or(ptr::null_mut(), |pin| pin.into_raw().as_ptr());
+        Self {
+            first: Node::new(list::order_of(new.hash), list::FIRST),
+            second: Node::new(second, tag),
+            life: AtomicU64::new((new.bits & BITS) | PIN),
+            server: AtomicPtr::new(server),
+            record: new.record,
+            serial: 0,
+            link: Link::new(Self::OPS, sync::this_cpu()),
+            parent,
+            core,
+        }
+    }
+}
+
+/// Returns the entry around one of its nodes; `None` for a marker.
+///
+/// # Safety
+///
+/// `node` is in the list of a table of `R`.
+#[inline]
+unsafe fn entry_of<R: Record>(node: NonNull<Node>) -> Option<NonNull<Entry<R>>> {
+    // SAFETY: Nodes in the list are valid.
+    let offset = match unsafe { node.as_ref() }.tag() {
+        list::FIRST => 0,
+        list::SECOND => offset_of!(Entry<R>, second),
+        _ => return None,
+    };
+    // SAFETY: The tag says where in an entry the node is.
+    Some(unsafe { node.byte_sub(offset) }.cast())
+}
+
+/// The entries that one hash leads to: see [`Table::candidates`].
+pub struct Candidates<'g, R: Record> {
+    node: Option<NonNull<Node>>,
+    order: u32,
+    table: PhantomData<&'g Table<R>>,
+}
+
+impl<'g, R: Record> Iterator for Candidates<'g, R> {
+    type Item = &'g Entry<R>;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'g Entry<R>> {
+        while let Some(node) = self.node {
+            // SAFETY: The node was in the list inside the section `'g`.
+            let place = unsafe { node.as_ref() };
+            if place.order() != self.order {
+                return None;
+            }
+            self.node = place.next();
+            // SAFETY: As above; an order that a hash has is never a marker's.
+            if let Some(entry) = unsafe { entry_of::<R>(node) } {
+                // SAFETY: As above: it is freed after the section.
+                let entry: &'g Entry<R> = unsafe { entry.as_ref() };
+                if !entry.word().is_dead() {
+                    return Some(entry);
+                }
+            }
+        }
+        None
+    }
+}
+
+/// The entries behind a cursor: see [`Table::after`].
+pub struct After<'g, R: Record> {
+    node: Option<NonNull<Node>>,
+    cursor: Cursor,
+    table: PhantomData<&'g Table<R>>,
+}
+
+impl<R: Record> After<'_, R> {
+    /// Tells whether an entry comes behind the cursor.
+    fn is_behind(&self, entry: &Entry<R>) -> bool {
+        let Cursor { order, serial } = entry.cursor();
+        // Newer entries of the same order are in front.
+        order > self.cursor.order || serial < self.cursor.serial
+    }
+}
+
+impl<'g, R: Record> Iterator for After<'g, R> {
+    type Item = &'g Entry<R>;
+
+    fn next(&mut self) -> Option<&'g Entry<R>> {
+        while let Some(node) = self.node {
+            // SAFETY: The node was in the list inside the section `'g`.
+            let place = unsafe { node.as_ref() };
+            self.node = place.next();
+            // An entry is listed at its first node.
+            if place.tag() != list::FIRST {
+                continue;
+            }
+            // SAFETY: The first node is at the entry's beginning; freed after the section.
+            let entry: &'g Entry<R> = unsafe { node.cast().as_ref() };
+            if self.is_behind(entry) && !entry.word().is_dead() {
+                return Some(entry);
+            }
+        }
+        None
+    }
+}
+
+/// Returns the entry around a link.
+///
+/// # Safety
+///
+/// The link belongs to an entry of `R` that is valid for all of `'a`.
+unsafe fn around<'a, R: Record>(link: NonNull<Link>) -> &'a Entry<R> {
+    // SAFETY: By the caller's promise the link is inside an entry.
+    let entry = unsafe { link.byte_sub(offset_of!(Entry<R>, link)) };
+    // SAFETY: As above.
+    unsafe { entry.cast::<Entry<R>>().as_ref() }
+}
+
+/// Answers the wheel when an entry is due.
+///
+/// # Safety
+///
+/// As for [`around`], for the call.
+unsafe fn deadline<R: Record>(link: NonNull<Link>) -> Jiffies {
+    // SAFETY: By the caller's promise.
+    unsafe { around::<R>(link) }.record.deadline()
+}
+
+/// Answers the wheel whether an entry is dead.
+///
+/// # Safety
+///
+/// As for [`around`], for the call.
+unsafe fn is_dead<R: Record>(link: NonNull<Link>) -> bool {
+    // SAFETY: By the caller's promise.
+    unsafe { around::<R>(link) }.word().is_dead()
+}
+
+/// Kills an entry that is due; tells whether it lives on, as it is pinned.
+///
+/// # Safety
+///
+/// As for [`around`], for the RCU section that the caller is in.
+unsafe fn expire<R: Record>(link: NonNull<Link>) -> bool {
+    // SAFETY: By the caller's promise.
+    let entry = unsafe { around::<R>(link) };
+    let pinned = entry.kill() == Kill::Pinned;
+    if pinned {
+        entry.record.held();
+    }
+    pinned
+}

@@ -1,2 +1,435 @@
 // SPDX-License-Identifier: GPL-2.0
 //! An expiry wheel drained in process context.
+//!
+//! Each CPU has a ring of one-second slots. An entry is filed in the slot of the second in which
+//! it is due, in the last slot if that is farther away, and stays with the CPU that filed it first
+//! for life: so one lock guards all that happens to it. Nothing is done when an entry is used and
+//! its end moves away; when its slot comes, it is filed again. One work item drains the due slots
+//! of all CPUs, at most [`BATCH`] entries for each time it holds a lock. While nothing is filed,
+//! nothing ticks.
+//!
+//! **Death.** Who kills an entry marks it dead before [`Wheel::remove`] takes the lock; the worker,
+//! which has an entry in hand while it is in no slot, looks for the mark after it took the lock and
+//! before it files it again. Whoever comes second sees what the first did, so a dead entry is never
+//! left in a slot.
+
+use crate::clock::{Jiffies, Ticks, HZ};
+use crate::rcu;
+use crate::sync::{self, AtomicU32, Full, Locks, Relaxed, Vector, SLOTS};
+use core::cell::{Cell, UnsafeCell};
+use core::ptr::{self, NonNull};
+use kernel::error::Result;
+
+/// What the wheel asks of, and does to, the entry around a link.
+pub(crate) struct Ops {
+    /// Returns when the entry is due. Called under a wheel lock.
+    pub(crate) deadline: unsafe fn(NonNull<Link>) -> Jiffies,
+    /// Tells whether the entry is dead. Called under a wheel lock.
+    pub(crate) is_dead: unsafe fn(NonNull<Link>) -> bool,
+    /// Ends the entry, if it can be ended; tells whether it is to be filed again.
+    pub(crate) expire: unsafe fn(NonNull<Link>) -> bool,
+}
+
+/// An entry's place in the wheel.
+///
+/// # Invariants
+///
+/// `next`, `back` and `second` are accessed only under the lock of the CPU `home`, until the
+/// entry's memory is on its way back.
+#[repr(C)]
+pub(crate) struct Link {
+    next: UnsafeCell<*mut Link>,
+    /// What points to this link; null while it is in no slot.
+    back: UnsafeCell<*mut *mut Link>,
+    ops: &'static Ops,
+    home: u32,
+    /// The second in which it is due, as counted by its CPU.
+    second: UnsafeCell<u32>,
+}
+
+impl Link {
+    /// Makes a link that is in no slot and will belong to the CPU `home`.
+    pub(crate) fn new(ops: &'static Ops, home: u32) -> Self {
+        Self {
+            next: UnsafeCell::new(ptr::null_mut()),
+            back: UnsafeCell::new(ptr::null_mut()),
+            ops,
+            home,
+            second: UnsafeCell::new(0),
+        }
+    }
+
+    /// Returns the 16 bytes that the release of the memory may use once the wheel is done with it.
+    pub(crate) fn spare(this: NonNull<Self>) -> NonNull<()> {
+        this.cast()
+    }
+}
+
+/// The slots of one CPU.
+struct Slots {
+    /// The first link of each slot; behind them, at [`DUE`], what remains of the slot that is being
+    /// drained. Cells, as links point back to them.
+    heads: Vector<Cell<*mut Link>>,
+    /// The second whose slot was drained last.
+    second: u32,
+    /// When that second began.
+    began: Jiffies,
+    /// Links in all slots.
+    count: u32,
+}
+
+// SAFETY: The pointers lead to links that belong to the slots while they are filed; they may be
+// followed on any CPU.
+unsafe impl Send for Slots {}
+
+/// Where the slot that is being drained keeps its links.
+const DUE: usize = SLOTS;
+
+/// Entries that are handled before the lock is given up.
+const BATCH: u32 = 64;
+
+/// What [`Slots::next_due`] found.
+enum Due {
+    /// An entry, now in no slot.
+    Entry(NonNull<Link>),
+    /// There may be more.
+    More,
+    /// Nothing before the next second.
+    Nothing,
+}
+
+impl Slots {
+    fn new(now: Jiffies) -> Result<Self> {
+        Ok(Self {
+            heads: sync::vector(SLOTS + 1, Cell::new(ptr::null_mut()))?,
+            second: 0,
+            began: now,
+            count: 0,
+        })
+    }
+
+    /// Puts a link into the slot of its deadline.
+    ///
+    /// # Safety
+    ///
+    /// `link` belongs to this CPU, is in no slot, and stays valid while it is in one.
+    unsafe fn place(&mut self, link: NonNull<Link>, now: Jiffies) {
+        if self.count == 0 {
+            // Nobody drained while nothing was filed.
+            self.began = now;
+        }
+        // SAFETY: Valid by the caller's promise.
+        let second = self.second_of(unsafe { deadline(link) });
+        let Some(head) = self.heads.get(second as usize % SLOTS) else {
+            return;
+        };
+        // SAFETY: The lock of the link's home is held, as `self` is borrowed mutably.
+        unsafe { *link.as_ref().second.get() = second };
+        // SAFETY: As above; the heads never move, and links stay where they are while filed.
+        unsafe { push(head.as_ptr(), link) };
+        self.count = self.count.wrapping_add(1);
+    }
+
+    /// Returns the second in which something due at `deadline` is to be looked at.
+    fn second_of(&self, deadline: Jiffies) -> u32 {
+        let wait = deadline.since(self.began).0;
+        // Rounded up, as an entry must not go early; at least one, as the present second's slot
+        // has been drained; at most a turn, which is then looked at and filed again.
+        let seconds = wait.div_ceil(HZ).clamp(1, SLOTS as u32 - 1);
+        self.second.wrapping_add(seconds)
+    }
+
+    /// Takes a link out of its slot, if it is in one.
+    ///
+    /// # Safety
+    ///
+    /// `link` belongs to this CPU and is valid.
+    unsafe fn unlink(&mut self, link: NonNull<Link>) {
+        // SAFETY: The lock of the link's home is held, as `self` is borrowed mutably.
+        if unsafe { pull(link) } {
+            self.count = self.count.wrapping_sub(1);
+        }
+    }
+
+    /// Takes out the next entry that is due.
+    fn next_due(&mut self, now: Jiffies) -> Due {
+        for _ in 0..BATCH {
+            let due = self.heads.get(DUE).map(Cell::get);
+            let Some(link) = due.and_then(NonNull::new) else {
+                if !self.advance(now) {
+                    return Due::Nothing;
+                }
+                continue;
+            };
+            // SAFETY: A filed link is valid and belongs to this CPU.
+            unsafe { self.unlink(link) };
+            // SAFETY: As above; who kills it waits for the lock before it frees it.
+            if now.reached(unsafe { deadline(link) }) {
+                return Due::Entry(link);
+            }
+            // SAFETY: It was just taken out.
+            unsafe { self.place(link, now) };
+        }
+        Due::More
+    }
+
+    /// Makes the next second's slot due; tells whether its time has come.
+    fn advance(&mut self, now: Jiffies) -> bool {
+        if self.count == 0 || now.since(self.began).0 < HZ {
+            return false;
+        }
+        self.began = self.began.plus(Ticks(HZ));
+        self.second = self.second.wrapping_add(1);
+        let from = self.heads.get(self.second as usize % SLOTS);
+        if let (Some(from), Some(to)) = (from, self.heads.get(DUE)) {
+            // SAFETY: Both heads belong to these slots, whose lock is held; `to` is empty.
+            unsafe { hand_over(from, to) };
+        }
+        true
+    }
+}
+
+/// The slots of all CPUs.
+pub(crate) struct Wheel {
+    cpus: Locks<Slots>,
+    /// 1 while the worker runs or is going to.
+    ticking: AtomicU32,
+}
+
+impl Wheel {
+    /// Makes an empty wheel.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(cpus: u32, now: Jiffies) -> Result<Self> {
+        Ok(Self {
+            cpus: sync::locks(cpus, || Slots::new(now))?,
+            ticking: AtomicU32::new(0),
+        })
+    }
+
+    /// Files an entry by its deadline, wherever it is filed now, unless it is dead.
+    ///
+    /// Tells whether the worker must be woken, one second from now.
+    ///
+    /// # Safety
+    ///
+    /// The link's entry is valid to the end of the call, and as long as it is filed: who frees it
+    /// marks it dead first and then calls [`Wheel::remove`].
+    #[must_use]
+    pub(crate) unsafe fn file(&self, link: NonNull<Link>, now: Jiffies) -> bool {
+        // SAFETY: Valid by the caller's promise.
+        let home = unsafe { link.as_ref() }.home;
+        let Some(cpu) = self.cpus.get(home as usize) else {
+            return false;
+        };
+        let mut slots = cpu.lock();
+        // SAFETY: As above. See the head of this file for why the lock must be held.
+        if unsafe { is_dead(link) } {
+            return false;
+        }
+        // SAFETY: It belongs to this CPU.
+        unsafe { slots.unlink(link) };
+        // SAFETY: It is in no slot now; the rest is the caller's promise.
+        unsafe { slots.place(link, now) };
+        drop(slots);
+        self.ticking.load(Relaxed) == 0 && self.ticking.cmpxchg(0, 1, Full).is_ok()
+    }
+
+    /// Files an entry again if it is now due before its slot comes.
+    ///
+    /// # Safety
+    ///
+    /// The link's entry is valid to the end of the call.
+    pub(crate) unsafe fn hasten(&self, link: NonNull<Link>, now: Jiffies) {
+        // SAFETY: Valid by the caller's promise.
+        let entry = unsafe { link.as_ref() };
+        let Some(cpu) = self.cpus.get(entry.home as usize) else {
+            return;
+        };
+        let mut slots = cpu.lock();
+        // SAFETY: Valid by the caller's promise. The rest of a dead entry's link may be in other
+        // use; one that is not dead now cannot be taken out before the lock is released.
+        if unsafe { is_dead(link) } {
+            return;
+        }
+        // SAFETY: The lock is held. While it is in no slot the worker has it in hand.
+        if unsafe { *entry.back.get() }.is_null() {
+            return;
+        }
+        // SAFETY: Valid by the caller's promise.
+        let wanted = slots.second_of(unsafe { deadline(link) });
+        // SAFETY: The lock is held.
+        let filed = unsafe { *entry.second.get() };
+        let past = slots.second;
+        if wanted.wrapping_sub(past) < filed.wrapping_sub(past) {
+            // SAFETY: It belongs to this CPU.
+            unsafe { slots.unlink(link) };
+            // SAFETY: It is in no slot now, and who frees it takes it out first.
+            unsafe { slots.place(link, now) };
+        }
+    }
+
+    /// Takes a dead entry out for good.
+    ///
+    /// # Safety
+    ///
+    /// The link's entry is valid to the end of the call and marked dead.
+    pub(crate) unsafe fn remove(&self, link: NonNull<Link>) {
+        // SAFETY: Valid by the caller's promise.
+        let home = unsafe { link.as_ref() }.home;
+        if let Some(cpu) = self.cpus.get(home as usize) {
+            // SAFETY: It belongs to this CPU.
+            unsafe { cpu.lock().unlink(link) };
+        }
+    }
+
+    /// Ends all entries that are due; tells whether to come back in a second.
+    ///
+    /// # Locking
+    ///
+    /// Process context, one caller at a time.
+    pub(crate) fn drain(&self, now: Jiffies) -> bool {
+        for cpu in 0..self.cpus.len() {
+            while self.drain_some(cpu, now) {
+                sync::pause();
+            }
+        }
+        self.ticks_on()
+    }
+
+    /// Handles a few entries of one CPU; tells whether there may be more.
+    fn drain_some(&self, cpu: usize, now: Jiffies) -> bool {
+        // One section from before the entry is taken out to when it is done with: its killer, if
+        // somebody else is, frees it after a grace period.
+        rcu::read(|_rcu| {
+            let Some(lock) = self.cpus.get(cpu) else {
+                return false;
+            };
+            let due = lock.lock().next_due(now);
+            match due {
+                Due::Nothing => false,
+                Due::More => true,
+                Due::Entry(link) => {
+                    // SAFETY: It was filed, and stays valid for this section.
+                    if unsafe { expire(link) } {
+                        // SAFETY: As above. The worker runs, so it need not be woken.
+                        let _awake = unsafe { self.file(link, now) };
+                    }
+                    true
+                }
+            }
+        })
+    }
+
+    /// Decides whether the worker goes on ticking.
+    fn ticks_on(&self) -> bool {
+        self.ticking.xchg(0, Full);
+        // Who files an entry after its CPU was looked at here finds `ticking` zero, through the
+        // lock, and wakes the worker.
+        let filed = (0..self.cpus.len()).any(|cpu| {
+            let slots = self.cpus.get(cpu).map(|lock| lock.lock().count);
+            slots.is_some_and(|count| count != 0)
+        });
+        filed && self.ticking.cmpxchg(0, 1, Full).is_ok()
+    }
+}
+
+/// Asks an entry when it is due.
+///
+/// # Safety
+///
+/// The link's entry is valid.
+unsafe fn deadline(link: NonNull<Link>) -> Jiffies {
+    // SAFETY: Valid by the caller's promise.
+    let ops = unsafe { link.as_ref() }.ops;
+    // SAFETY: The operations fit the entry they came with.
+    unsafe { (ops.deadline)(link) }
+}
+
+/// Asks an entry whether it is dead.
+///
+/// # Safety
+///
+/// The link's entry is valid.
+unsafe fn is_dead(link: NonNull<Link>) -> bool {
+    // SAFETY: Valid by the caller's promise.
+    let ops = unsafe { link.as_ref() }.ops;
+    // SAFETY: The operations fit the entry they came with.
+    unsafe { (ops.is_dead)(link) }
+}
+
+/// Ends an entry; tells whether it lives on and is to be filed again.
+///
+/// # Safety
+///
+/// The link's entry is valid for the caller's RCU section.
+unsafe fn expire(link: NonNull<Link>) -> bool {
+    // SAFETY: Valid by the caller's promise.
+    let ops = unsafe { link.as_ref() }.ops;
+    // SAFETY: The operations fit the entry they came with.
+    unsafe { (ops.expire)(link) }
+}
+
+/// Puts a link in front of a slot's chain.
+///
+/// # Safety
+///
+/// The lock of the slot is held; the link is in no slot; `head` and the link stay where they are.
+unsafe fn push(head: *mut *mut Link, link: NonNull<Link>) {
+    // SAFETY: The head is valid and ours.
+    let next = unsafe { *head };
+    // SAFETY: The link is ours.
+    let this = unsafe { link.as_ref() };
+    // SAFETY: The lock is held.
+    unsafe { *this.next.get() = next };
+    // SAFETY: The lock is held.
+    unsafe { *this.back.get() = head };
+    if let Some(next) = NonNull::new(next) {
+        // SAFETY: A filed link is valid, and its fields are guarded by the lock we hold.
+        unsafe { *next.as_ref().back.get() = this.next.get() };
+    }
+    // SAFETY: As above.
+    unsafe { *head = link.as_ptr() };
+}
+
+/// Takes a link out of its chain; tells whether it was in one.
+///
+/// # Safety
+///
+/// The lock of the link's home is held and the link is valid.
+unsafe fn pull(link: NonNull<Link>) -> bool {
+    // SAFETY: Valid by the caller's promise.
+    let this = unsafe { link.as_ref() };
+    // SAFETY: The lock is held.
+    let back = unsafe { *this.back.get() };
+    if back.is_null() {
+        return false;
+    }
+    // SAFETY: The lock is held.
+    let next = unsafe { *this.next.get() };
+    // SAFETY: What points to a filed link is a head or a filed link's `next`.
+    unsafe { *back = next };
+    if let Some(next) = NonNull::new(next) {
+        // SAFETY: A filed link is valid, and its fields are guarded by the lock we hold.
+        unsafe { *next.as_ref().back.get() = back };
+    }
+    // SAFETY: The lock is held.
+    unsafe { *this.back.get() = ptr::null_mut() };
+    true
+}
+
+/// Moves a chain to another head, which must be empty.
+///
+/// # Safety
+///
+/// The lock of both heads is held, and they stay where they are.
+unsafe fn hand_over(from: &Cell<*mut Link>, to: &Cell<*mut Link>) {
+    let first = from.replace(ptr::null_mut());
+    to.set(first);
+    if let Some(first) = NonNull::new(first) {
+        // SAFETY: A filed link is valid, and its fields are guarded by the lock we hold.
+        unsafe { *first.as_ref().back.get() = to.as_ptr() };
+    }
+}

@@ -1,1 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/delay.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+
+__rvs_helper void *rvs_helper_kmem_cache_alloc_atomic(struct kmem_cache *cache)
+{
+	return kmem_cache_alloc(cache, GFP_ATOMIC | __GFP_NOWARN);
+}
+
+__rvs_helper struct kmem_cache *rvs_helper_kmem_cache_create(unsigned int size)
+{
+	return kmem_cache_create("rvs_conn", size, 64, SLAB_HWCACHE_ALIGN, NULL);
+}
+
+__rvs_helper unsigned int rvs_helper_nr_cpu_ids(void)
+{
+	return nr_cpu_ids;
+}
+
+__rvs_helper unsigned int rvs_helper_raw_smp_processor_id(void)
+{
+	return raw_smp_processor_id();
+}

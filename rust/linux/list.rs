@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0
+//! A split-ordered list: a hash table that grows without moving an entry.
+//!
+//! All nodes are in one singly linked list, sorted by the bit-reversed hash. A bucket is a marker
+//! node in that list, in front of the nodes whose hash ends in the bucket's number. Reversing puts
+//! the low bits of the hash first, so the nodes of bucket `b` of 2^n are those of the buckets `b`
+//! and `b + 2^n` of 2^(n+1), one group behind the other: doubling the table only puts a second
+//! marker in the middle. No reader ever has to look twice, and a listing that remembers where it
+//! was finds its way whatever grew meanwhile.
+//!
+//! **Markers** are the directory: an array for the first [`FIRST_BITS`] bits and one more array for
+//! each doubling, which never move and go with the list. Those of the first array are linked from
+//! the start; the others by the first insertion into their bucket. Until then a bucket is reached
+//! through its parent (its number without the top bit), whose marker is further in front.
+//!
+//! **Stripes.** Who inserts or removes a node holds the stripe lock of its order's first
+//! [`FIRST_BITS`] bits, that is of the hash's low bits. The nodes of one stripe are a contiguous
+//! piece of the list which begins with a marker of the first array, and that is never removed. So
+//! the node in front of any other node of the stripe belongs to the same stripe, and its `next` is
+//! changed under the same lock alone: neither can it be removed meanwhile nor can somebody else
+//! insert behind it. That holds however often the table has doubled, because a stripe does not
+//! depend on the number of buckets.
+//!
+//! **Readers** hold an RCU section. A removed node keeps its `next`, so a reader on it goes on; its
+//! memory is freed after the readers.
+
+use crate::sync::{
+    self, Acquire, AtomicPtr, AtomicU32, Relaxed, Release, FIRST_BITS, MAX_BITS, SEGMENTS,
+};
+use core::ptr::{self, NonNull};
+use kernel::error::Result;
+
+/// A place in the list: a marker, or one of an entry's two.
+#[repr(C)]
+pub(crate) struct Node {
+    next: AtomicPtr<Node>,
+    /// The reversed hash: odd for entries, even for markers.
+    order: u32,
+    tag: AtomicU32,
+}
+
+/// A marker that no insertion has needed yet.
+const UNLINKED: u32 = 0;
+/// A marker in the list.
+const LINKED: u32 = 1;
+/// An entry's first node.
+pub(crate) const FIRST: u32 = 2;
+/// An entry's second node.
+pub(crate) const SECOND: u32 = 3;
+
+impl Node {
+    /// Makes a node of an entry, to be inserted.
+    pub(crate) fn new(order: u32, tag: u32) -> Self {
+        Self {
+            next: AtomicPtr::new(ptr::null_mut()),
+            order,
+            tag: AtomicU32::new(tag),
+        }
+    }
+
+    /// Returns the reversed hash.
+    #[inline]
+    pub(crate) fn order(&self) -> u32 {
+        self.order
+    }
+
+    /// Returns [`FIRST`] or [`SECOND`] for an entry's node, something else for a marker.
+    #[inline]
+    pub(crate) fn tag(&self) -> u32 {
+        self.tag.load(Relaxed)
+    }
+
+    /// Returns the node behind this one.
+    #[inline]
+    pub(crate) fn next(&self) -> Option<NonNull<Node>> {
+        // Pairs with the release in `put_behind`: the node's fields are seen as it was inserted.
+        NonNull::new(self.next.load(Acquire))
+    }
+
+    /// Puts `node` behind this one.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the stripe lock of both; `node` is not in the list and stays valid as long
+    /// as it is, and a grace period longer.
+    unsafe fn put_behind(&self, node: NonNull<Node>) {
+        // SAFETY: By the caller's promise it is valid.
+        let inserted = unsafe { node.as_ref() };
+        inserted.next.store(self.next.load(Relaxed), Relaxed);
+        self.next.store(node.as_ptr(), Release);
+    }
+}
+
+/// Returns the order of a hash.
+#[inline]
+pub(crate) fn order_of(hash: u32) -> u32 {
+    hash.reverse_bits() | 1
+}
+
+/// Returns which stripe lock guards the nodes of an order.
+#[inline]
+pub(crate) fn stripe(order: u32) -> usize {
+    // CAST: At most `FIRST_BITS` bits are left.
+    (u64::from(order) >> (32 - FIRST_BITS)) as usize
+}
+
+/// The list and its directory of markers.
+///
+/// # Invariants
+///
+/// - Segment 0 holds 2^`FIRST_BITS` markers, segment `n` 2^(`FIRST_BITS` + n - 1), once not null.
+/// - The segments that 2^`bits` buckets need are not null.
+/// - All markers of segment 0 are linked; no marker is ever unlinked.
+/// - The list is sorted by order.
+pub(crate) struct List {
+    bits: AtomicU32,
+    segments: [AtomicPtr<Node>; SEGMENTS],
+}
+
+impl List {
+    /// Makes an empty list of 2^[`FIRST_BITS`] buckets.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new() -> Result<Self> {
+        let list = Self {
+            bits: AtomicU32::new(FIRST_BITS),
+            segments: core::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
+        };
+        list.add_segment(0)?;
+        let mut last: Option<NonNull<Node>> = None;
+        for stripe in 0..1u32 << FIRST_BITS {
+            // Reversed, so that the markers are linked in the order of the list.
+            let bucket = (u64::from(stripe.reverse_bits()) >> (32 - FIRST_BITS)) as u32;
+            let marker = list.marker(bucket);
+            // SAFETY: Nobody else knows the list yet.
+            let node = unsafe { marker.as_ref() };
+            if let Some(last) = last {
+                // SAFETY: As above: this is the only user, and markers live as long as the list.
+                unsafe { last.as_ref().put_behind(marker) };
+            }
+            node.tag.store(LINKED, Relaxed);
+            last = Some(marker);
+        }
+        Ok(list)
+    }
+
+    /// Returns the number of buckets.
+    #[inline]
+    pub(crate) fn buckets(&self) -> u64 {
+        1 << self.bits.load(Relaxed)
+    }
+
+    /// Allocates a segment and publishes it.
+    fn add_segment(&self, index: u32) -> Result {
+        let (first, len) = segment(index);
+        let make = |place: usize| Node {
+            next: AtomicPtr::new(ptr::null_mut()),
+            // CAST: The place is below the segment's length, which fits.
+            order: first.wrapping_add(place as u32).reverse_bits(),
+            tag: AtomicU32::new(UNLINKED),
+        };
+        let array = sync::array(len, make)?;
+        if let Some(cell) = self.segments.get(index as usize) {
+            // Pairs with the load in `marker`.
+            cell.store(array.as_ptr(), Release);
+        }
+        Ok(())
+    }
+
+    /// Doubles the number of buckets; tells whether it could, as there is a largest.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    ///
+    /// # Locking
+    ///
+    /// Process context, one caller at a time.
+    pub(crate) fn grow(&self) -> Result<bool> {
+        let bits = self.bits.load(Relaxed);
+        if bits >= MAX_BITS {
+            return Ok(false);
+        }
+        self.add_segment(bits.wrapping_sub(FIRST_BITS).wrapping_add(1))?;
+        // INVARIANT: The segment was stored before. Pairs with the loads in `bucket`.
+        self.bits.store(bits.wrapping_add(1), Release);
+        Ok(true)
+    }
+
+    /// Returns the bucket of an order at the present size.
+    #[inline]
+    fn bucket(&self, order: u32) -> u32 {
+        let bits = self.bits.load(Acquire);
+        order.reverse_bits() & (1u32 << bits).wrapping_sub(1)
+    }
+
+    /// Returns the marker of a bucket, linked or not.
+    #[inline]
+    fn marker(&self, bucket: u32) -> NonNull<Node> {
+        let (index, place) = place_of(bucket);
+        // SAFETY: A bucket came from `bucket` or lost bits since, so by the invariants of `bits`
+        // its segment is below `SEGMENTS`.
+        let cell = unsafe { self.segments.get_unchecked(index) };
+        // SAFETY: By the same invariants the segment exists.
+        let segment = unsafe { NonNull::new_unchecked(cell.load(Acquire)) };
+        // SAFETY: `place_of` gives a place inside the segment.
+        unsafe { segment.add(place) }
+    }
+
+    /// Returns the nearest linked marker in front of all nodes of `bucket`.
+    #[inline]
+    fn linked_before(&self, mut bucket: u32) -> &Node {
+        loop {
+            // SAFETY: Markers live as long as the list.
+            let node: &Node = unsafe { self.marker(bucket).as_ref() };
+            // Pairs with the release in `link_marker`. The markers of segment 0 end the loop.
+            if node.tag.load(Acquire) == LINKED {
+                return node;
+            }
+            bucket = without_top_bit(bucket);
+        }
+    }
+
+    /// Returns the first node of `order` or behind.
+    ///
+    /// # Safety
+    ///
+    /// The caller is inside an RCU section or holds the stripe lock of `order`.
+    #[inline]
+    pub(crate) unsafe fn first_at(&self, order: u32) -> Option<NonNull<Node>> {
+        let marker = self.linked_before(self.bucket(order));
+        // SAFETY: The caller's promise is the same.
+        unsafe { last_before(marker, order) }.next()
+    }
+
+    /// Inserts an entry's node in front of all others of the same order.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the stripe lock of the node's order. The node is in no list; it stays valid
+    /// until a grace period after its removal.
+    pub(crate) unsafe fn insert(&self, node: NonNull<Node>) {
+        // SAFETY: Valid by the caller's promise.
+        let order = unsafe { node.as_ref() }.order;
+        let bucket = self.bucket(order);
+        // SAFETY: The bucket's marker has the same low bits, hence the same stripe.
+        let marker = unsafe { self.link_marker(bucket) };
+        // SAFETY: The stripe lock is held.
+        let before = unsafe { last_before(marker, order) };
+        // SAFETY: By the caller's promise, and both belong to the stripe.
+        unsafe { before.put_behind(node) };
+    }
+
+    /// Returns the marker of `bucket`, after linking it if nobody did.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the stripe lock of the bucket.
+    unsafe fn link_marker(&self, bucket: u32) -> &Node {
+        let marker = self.marker(bucket);
+        // SAFETY: Markers live as long as the list.
+        let node: &Node = unsafe { marker.as_ref() };
+        // Relaxed: it is changed under the lock that the caller holds.
+        if node.tag.load(Relaxed) == LINKED {
+            return node;
+        }
+        let start = self.linked_before(bucket);
+        // SAFETY: The stripe lock is held.
+        let before = unsafe { last_before(start, node.order) };
+        // SAFETY: The stripe lock is held; markers live as long as the list.
+        unsafe { before.put_behind(marker) };
+        // Pairs with the load in `linked_before`: who sees it linked sees its `next`.
+        node.tag.store(LINKED, Release);
+        node
+    }
+
+    /// Takes an entry's node out.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the stripe lock of the node's order, and the node is in this list.
+    pub(crate) unsafe fn remove(&self, node: NonNull<Node>) {
+        // SAFETY: It is in the list, hence valid.
+        let removed = unsafe { node.as_ref() };
+        let mut before = self.linked_before(self.bucket(removed.order));
+        while let Some(next) = before.next() {
+            if next == node {
+                // The node keeps its own `next` for the readers that are on it.
+                before.next.store(removed.next.load(Relaxed), Release);
+                return;
+            }
+            // SAFETY: Nodes of the stripe stay while its lock is held; a node of another stripe is
+            // not met, as ours comes before.
+            before = unsafe { next.as_ref() };
+        }
+    }
+}
+
+impl Drop for List {
+    fn drop(&mut self) {
+        for (index, cell) in (0u32..).zip(&self.segments) {
+            let (_, len) = segment(index);
+            if let Some(array) = NonNull::new(cell.load(Relaxed)) {
+                // SAFETY: By the invariants it came from `array` with this length; the list is
+                // going, so nobody walks it.
+                unsafe { sync::free_array(array, len) };
+            }
+        }
+    }
+}
+
+/// Returns the last node before `order`, going from `start`.
+///
+/// # Safety
+///
+/// `start` is a node of a list before `order`. The caller is inside an RCU section, or holds the
+/// stripe lock of `order` and `start` belongs to that stripe.
+#[inline]
+unsafe fn last_before<'a>(start: &'a Node, order: u32) -> &'a Node {
+    let mut before = start;
+    while let Some(next) = before.next() {
+        // SAFETY: Nodes stay valid in the caller's section, or under the lock; the first node
+        // behind the stripe is a marker, which stays with the list.
+        let next: &'a Node = unsafe { next.as_ref() };
+        if next.order >= order {
+            break;
+        }
+        before = next;
+    }
+    before
+}
+
+/// Returns a segment's first bucket and its length.
+fn segment(index: u32) -> (u32, usize) {
+    if index == 0 {
+        return (0, 1 << FIRST_BITS);
+    }
+    let first = 1u32 << FIRST_BITS.wrapping_add(index).wrapping_sub(1);
+    // CAST: `usize` has 32 bits or more.
+    (first, first as usize)
+}
+
+/// Returns the segment of a bucket and its place there.
+#[inline]
+fn place_of(bucket: u32) -> (usize, usize) {
+    if bucket >> FIRST_BITS == 0 {
+        // CAST: `usize` has 32 bits or more.
+        return (0, bucket as usize);
+    }
+    let top = 31u32.wrapping_sub(bucket.leading_zeros());
+    let index = top.wrapping_sub(FIRST_BITS).wrapping_add(1);
+    // CAST: As above.
+    (index as usize, (bucket ^ (1 << top)) as usize)
+}
+
+/// Returns the parent of a bucket.
+#[inline]
+fn without_top_bit(bucket: u32) -> u32 {
+    bucket & !(1u32 << 31u32.wrapping_sub(bucket.leading_zeros() & 31))
+}

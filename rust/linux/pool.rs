@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What all tables share: the slab cache, the stripe locks and the expiry wheel.
+//!
+//! C header: `include/linux/slab.h`
+
+use crate::bindings;
+use crate::clock::{Jiffies, Ticks, HZ};
+use crate::rcu::{self, Arc, Slot};
+use crate::sync::{self, Locks, Pinned, FIRST_BITS};
+use crate::wheel::{Link, Wheel};
+use crate::work::Task;
+use core::ptr::NonNull;
+use kernel::prelude::*;
+
+/// The size of an entry with everything: three cache lines.
+pub(crate) const ENTRY_SIZE: usize = 192;
+
+/// The cache that entries come from.
+///
+/// # Invariants
+///
+/// A cache of `ENTRY_SIZE` bytes, aligned to 64.
+struct Cache(NonNull<bindings::kmem_cache>);
+
+// SAFETY: The kernel guards its caches.
+unsafe impl Send for Cache {}
+// SAFETY: As above.
+unsafe impl Sync for Cache {}
+
+impl Cache {
+    fn new() -> Result<Self> {
+        // SAFETY: Process context; the name is static. The size is the entries'.
+        let cache = unsafe { bindings::rvs_helper_kmem_cache_create(ENTRY_SIZE as u32) };
+        NonNull::new(cache).map(Self).ok_or(ENOMEM)
+    }
+}
+
+impl Drop for Cache {
+    fn drop(&mut self) {
+        // SAFETY: Every entry was handed to `free` before its table let go of the pool; the kernel
+        // waits for those that are on their way.
+        unsafe { bindings::kmem_cache_destroy(self.0.as_ptr()) };
+    }
+}
+
+/// What all tables share.
+pub(crate) struct Pool {
+    wheel: Pinned<Wheel>,
+    stripes: Locks<()>,
+    cache: Cache,
+}
+
+/// The pool of this module while it runs.
+static POOL: Slot<Pool> = Slot::empty();
+
+impl Task for Wheel {
+    fn run(&self) -> Option<Ticks> {
+        self.drain(Jiffies::now()).then_some(Ticks(HZ))
+    }
+}
+
+impl Pool {
+    /// Returns the pool that [`start`] made.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` when there is none.
+    pub(crate) fn get() -> Result<Arc<Self>> {
+        rcu::read(|rcu| POOL.read(rcu)?.upgrade()).ok_or(ENODEV)
+    }
+
+    /// Allocates the memory of an entry: `ENTRY_SIZE` bytes, aligned to 64.
+    #[inline]
+    pub(crate) fn alloc(&self) -> Option<NonNull<()>> {
+        // SAFETY: The cache exists as long as the pool; atomic memory may be asked for anywhere.
+        let memory = unsafe { bindings::rvs_helper_kmem_cache_alloc_atomic(self.cache.0.as_ptr()) };
+        NonNull::new(memory.cast())
+    }
+
+    /// Runs `work` while the lock of a stripe is held.
+    #[inline]
+    pub(crate) fn locked<T>(&self, stripe: usize, work: impl FnOnce() -> T) -> T {
+        let _guard = self
+            .stripes
+            .get(stripe & STRIPES_MASK)
+            .map(|lock| lock.lock());
+        work()
+    }
+
+    /// Returns the expiry wheel.
+    #[inline]
+    pub(crate) fn wheel(&self) -> &Wheel {
+        &self.wheel
+    }
+
+    /// Wakes the wheel's worker in a second.
+    pub(crate) fn wake(&self) {
+        self.wheel.schedule_once(Ticks(HZ));
+    }
+}
+
+/// Keeps a stripe's number inside the array of locks.
+const STRIPES_MASK: usize = (1 << FIRST_BITS) - 1;
+
+/// Frees an entry's memory after a grace period.
+///
+/// # Safety
+///
+/// `memory` came from [`Pool::alloc`], no new reader can find it, and nobody uses `link`, which is
+/// inside of it, again.
+pub(crate) unsafe fn free(memory: NonNull<()>, link: NonNull<Link>) {
+    let head = Link::spare(link).cast();
+    // SAFETY: By the caller's promise the memory is ours and the head, inside of it, unused.
+    unsafe { bindings::kvfree_call_rcu(head.as_ptr(), memory.as_ptr().cast()) };
+}
+
+/// Keeps the pool for new tables; each table keeps it for itself until it is gone.
+pub struct Running(());
+
+/// Makes the pool.
+///
+/// # Errors
+///
+/// `ENOMEM`, or `EBUSY` when there is one.
+pub fn start() -> Result<Running> {
+    if Pool::get().is_ok() {
+        return Err(EBUSY);
+    }
+    // SAFETY: Reads a number that does not change once the machine runs.
+    let cpus = unsafe { bindings::rvs_helper_nr_cpu_ids() };
+    let pool = Pool {
+        wheel: sync::pinned(Wheel::new(cpus, Jiffies::now())?)?,
+        stripes: sync::locks(1 << FIRST_BITS, || Ok(()))?,
+        cache: Cache::new()?,
+    };
+    drop(POOL.replace(Some(Arc::new(pool, GFP_KERNEL)?)));
+    Ok(Running(()))
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(POOL.replace(None));
+    }
+}
