@@ -53,7 +53,10 @@ impl Entry {
         // SAFETY: The packet is valid.
         let raw = unsafe { bindings::rvs_helper_nf_ct_get(skb.as_raw(), &mut info) };
         // INVARIANT: A packet holds a reference to its entry.
-        Some(Self { raw: NonNull::new(raw)?, info })
+        Some(Self {
+            raw: NonNull::new(raw)?,
+            info,
+        })
     }
 
     fn is_confirmed(&self) -> bool {
@@ -105,7 +108,10 @@ pub fn expect_reply(skb: &mut Skb<'_>, reply: Reply) {
     if entry.is_confirmed() || entry.is_dying() || !entry.is_original() {
         return;
     }
-    let ports = !matches!(u32::from(entry.protocol()), bindings::IPPROTO_ICMP | bindings::IPPROTO_ICMPV6);
+    let ports = !matches!(
+        u32::from(entry.protocol()),
+        bindings::IPPROTO_ICMP | bindings::IPPROTO_ICMPV6
+    );
     // SAFETY: The entry is valid; an unconfirmed one belongs to this packet alone.
     let mut tuple = unsafe { (*entry.raw.as_ptr()).tuplehash[1].tuple };
     match reply {

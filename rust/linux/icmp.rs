@@ -5,6 +5,7 @@
 
 use crate::bindings;
 use crate::net::Net;
+use crate::netfilter::Family;
 use crate::skb::Skb;
 
 /// Why an IPv4 packet goes no further.
@@ -20,13 +21,19 @@ pub enum Error {
 
 /// Sends an ICMP error about a packet to where it came from.
 ///
-/// C limits the rate and keeps silent about packets that are errors themselves.
+/// C limits the rate and keeps silent about packets that are errors themselves. Packets of IPv6
+/// are passed over.
 pub fn send(skb: &mut Skb<'_>, error: Error) {
+    if skb.family() == Family::V6 {
+        return;
+    }
     let (kind, code, info) = match error {
         Error::PortUnreachable => (bindings::ICMP_DEST_UNREACH, bindings::ICMP_PORT_UNREACH, 0),
-        Error::FragmentationNeeded(mtu) => {
-            (bindings::ICMP_DEST_UNREACH, bindings::ICMP_FRAG_NEEDED, u32::from(mtu).to_be())
-        }
+        Error::FragmentationNeeded(mtu) => (
+            bindings::ICMP_DEST_UNREACH,
+            bindings::ICMP_FRAG_NEEDED,
+            u32::from(mtu).to_be(),
+        ),
         Error::TimeExceeded => (bindings::ICMP_TIME_EXCEEDED, bindings::ICMP_EXC_TTL, 0),
     };
     // SAFETY: The packet is valid, is one of IPv4 and ours; C only reads it.

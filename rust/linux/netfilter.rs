@@ -117,7 +117,13 @@ impl<H: PacketHook> Tables<H> {
     const fn entry(pf: u8, hooknum: c_uint, priority: i32) -> bindings::nf_hook_ops {
         // SAFETY: All zeroes are a valid `struct nf_hook_ops`.
         let zero: bindings::nf_hook_ops = unsafe { core::mem::zeroed() };
-        bindings::nf_hook_ops { hook: Some(Self::trampoline), pf, hooknum, priority, ..zero }
+        bindings::nf_hook_ops {
+            hook: Some(Self::trampoline),
+            pf,
+            hooknum,
+            priority,
+            ..zero
+        }
     }
 
     /// # Safety
@@ -136,7 +142,9 @@ impl<H: PacketHook> Tables<H> {
             bindings::nf_inet_hooks_NF_INET_FORWARD => Point::Forward,
             _ => Point::LocalOut,
         };
-        let Some(skb) = NonNull::new(skb) else { return bindings::NF_ACCEPT };
+        let Some(skb) = NonNull::new(skb) else {
+            return bindings::NF_ACCEPT;
+        };
         // SAFETY: The namespace a packet passes through outlives the hook.
         let net = unsafe { Net::from_raw(state.net) };
         // SAFETY: Netfilter runs its hooks inside an RCU read section.

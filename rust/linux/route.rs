@@ -73,7 +73,12 @@ impl<'g> Route<'g> {
     }
 
     fn from_parts(dst: NonNull<bindings::dst_entry>, counted: bool) -> Self {
-        Self { dst, counted, _reader: PhantomData, _thread: NotThreadSafe }
+        Self {
+            dst,
+            counted,
+            _reader: PhantomData,
+            _thread: NotThreadSafe,
+        }
     }
 
     /// Returns whether the route ends at this host.

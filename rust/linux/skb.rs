@@ -79,7 +79,12 @@ impl<'a> Skb<'a> {
         point: Point,
     ) -> Self {
         // INVARIANT: By the caller's promise.
-        Self { raw, state, point, _hook: PhantomData }
+        Self {
+            raw,
+            state,
+            point,
+            _hook: PhantomData,
+        }
     }
 
     pub(crate) fn as_raw(&self) -> *mut bindings::sk_buff {
@@ -141,7 +146,8 @@ impl<'a> Skb<'a> {
     #[inline]
     pub fn is_from_here(&self) -> bool {
         // SAFETY: The device of a packet in a hook lives as long as the hook.
-        self.device().is_none_or(|device| unsafe { bindings::rvs_helper_dev_is_loopback(device) })
+        self.device()
+            .is_none_or(|device| unsafe { bindings::rvs_helper_dev_is_loopback(device) })
     }
 
     fn device(&self) -> Option<*mut bindings::net_device> {
@@ -175,18 +181,27 @@ impl<'a> Skb<'a> {
     /// Returns whether the packet's own IPv4 route ends at this host.
     #[inline]
     pub fn has_local_route(&self) -> bool {
-        let route = self.route();
-        // SAFETY: The route is not null and belongs to the packet; in a hook of IPv4 it is one of
-        // IPv4.
-        !route.is_null() && unsafe { bindings::rvs_helper_rt_flags(route) } & bindings::RTCF_LOCAL != 0
+        let Some(route) = self.route_v4() else {
+            return false;
+        };
+        // SAFETY: The route belongs to the packet and is one of IPv4.
+        unsafe { bindings::rvs_helper_rt_flags(route) & bindings::RTCF_LOCAL != 0 }
     }
 
     /// Returns whether the packet's own IPv4 route was found for a packet that arrived.
     #[inline]
     pub fn has_input_route(&self) -> bool {
+        let Some(route) = self.route_v4() else {
+            return false;
+        };
+        // SAFETY: The route belongs to the packet and is one of IPv4.
+        unsafe { bindings::rvs_helper_rt_is_input_route(route) }
+    }
+
+    /// The packet's route, if it is one of IPv4: so in IPv4's hooks, where there is one.
+    fn route_v4(&self) -> Option<*mut bindings::dst_entry> {
         let route = self.route();
-        // SAFETY: As in `has_local_route`.
-        !route.is_null() && unsafe { bindings::rvs_helper_rt_is_input_route(route) }
+        (self.family() == Family::V4 && !route.is_null()).then_some(route)
     }
 
     /// Returns whether the packet stands for many on the wire.
@@ -234,8 +249,9 @@ impl Skb<'_> {
             return &[];
         }
         // SAFETY: The packet is valid by the type invariant.
-        let (data, len) =
-            unsafe { ((*self.as_raw()).data, bindings::rvs_helper_skb_headlen(self.as_raw())) };
+        let data = unsafe { (*self.as_raw()).data };
+        // SAFETY: As above.
+        let len = unsafe { bindings::rvs_helper_skb_headlen(self.as_raw()) };
         // SAFETY: `data` begins `headlen` bytes of linear buffer, which stays in place until
         // something that takes `&mut self` moves it; others who hold a clone only read.
         unsafe { slice::from_raw_parts(data, len as usize) }
@@ -254,7 +270,11 @@ impl Skb<'_> {
         let Some(wanted) = buffer.get_mut(..PEEK.min(len)) else {
             return head;
         };
-        if self.copy(0, wanted) { wanted } else { head }
+        if self.copy(0, wanted) {
+            wanted
+        } else {
+            head
+        }
     }
 
     /// Copies bytes from `offset` after the network header on; tells whether they were there.
@@ -277,7 +297,9 @@ impl Skb<'_> {
             return Err(NoMemory);
         };
         // SAFETY: The packet is valid and ours; every slice of its bytes ended, as they borrow it.
-        if wanted > self.len() || unsafe { bindings::skb_ensure_writable(self.as_raw(), wanted) } != 0 {
+        if wanted > self.len()
+            || unsafe { bindings::skb_ensure_writable(self.as_raw(), wanted) } != 0
+        {
             return Err(NoMemory);
         }
         // SAFETY: The packet is valid by the type invariant.
@@ -389,6 +411,10 @@ impl<'a> Skb<'a> {
     ///
     /// Runs hooks, ours among them: hold no lock.
     pub fn send(self, net: &Net, route: Route<'a>) -> Verdict {
+        if self.family() == Family::V6 {
+            // Routes of IPv6 are not made yet.
+            return self.free();
+        }
         let family = self.state.pf;
         // SAFETY: The packet is ours by the type invariant.
         unsafe { bindings::rvs_helper_skb_forward_csum(self.as_raw()) };
@@ -409,6 +435,9 @@ impl<'a> Skb<'a> {
     ///
     /// The verdict for a fragment that now waits for the others.
     pub fn reassemble(self, net: &Net) -> Result<Self, Verdict> {
+        if self.family() == Family::V6 {
+            return Ok(self);
+        }
         let user = match self.point {
             Point::LocalIn => bindings::ip_defrag_users_IP_DEFRAG_VS_IN,
             Point::LocalOut => bindings::ip_defrag_users_IP_DEFRAG_VS_OUT,
@@ -419,30 +448,41 @@ impl<'a> Skb<'a> {
         if unsafe { bindings::rvs_helper_ip_defrag(net.as_raw(), self.as_raw(), user) } != 0 {
             return Err(Verdict::new(bindings::NF_STOLEN));
         }
-        // SAFETY: The packet is whole and ours, its first bytes an IPv4 header.
-        unsafe { bindings::ip_send_check(bindings::rvs_helper_ip_hdr(self.as_raw())) };
+        // SAFETY: The packet is valid by the type invariant.
+        let header = unsafe { bindings::rvs_helper_ip_hdr(self.as_raw()) };
+        // SAFETY: The packet is whole and ours, and begins with the IPv4 header that was made.
+        unsafe { bindings::ip_send_check(header) };
         Ok(self)
     }
 
-    /// Finds the packet a new route, as if it had been made here.
+    /// Finds an IPv4 packet a new route, as if it had been made here.
     ///
     /// # Errors
     ///
     /// [`NoMemory`] when there is no route, or no memory for what its device needs in front.
     pub fn reroute(&mut self, net: &Net) -> Result<(), NoMemory> {
+        if self.route_v4().is_none() {
+            return Ok(());
+        }
         // SAFETY: The packet is valid by the type invariant.
         let socket = unsafe { (*self.as_raw()).sk };
         // SAFETY: The packet is one of IPv4, ours and has a route; no slice of its bytes is alive.
-        match unsafe {
+        let error = unsafe {
             bindings::ip_route_me_harder(net.as_raw(), socket, self.as_raw(), bindings::RTN_LOCAL)
-        } {
-            0 => Ok(()),
-            _ => Err(NoMemory),
+        };
+        if error == 0 {
+            Ok(())
+        } else {
+            Err(NoMemory)
         }
     }
 
     /// Returns the family of the hook.
     pub fn family(&self) -> Family {
-        if u32::from(self.state.pf) == bindings::NFPROTO_IPV6 { Family::V6 } else { Family::V4 }
+        if u32::from(self.state.pf) == bindings::NFPROTO_IPV6 {
+            Family::V6
+        } else {
+            Family::V4
+        }
     }
 }

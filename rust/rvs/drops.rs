@@ -92,6 +92,8 @@ impl Counters {
 
     /// Returns how many packets were thrown away for a reason.
     pub(crate) fn get(&self, reason: Drop) -> u64 {
-        self.0.get(reason as usize).map_or(0, |counter| counter.load(Relaxed))
+        self.0
+            .get(reason as usize)
+            .map_or(0, |counter| counter.load(Relaxed))
     }
 }
