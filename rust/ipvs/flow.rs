@@ -2,6 +2,7 @@
 //! The key of a connection: its two directions, equality, hashing input.
 
 use crate::addr::{Endpoint, Family, Protocol};
+use crate::hash::{self, Seed};
 
 /// Where a packet comes from and where it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,4 +15,119 @@ pub struct Flow {
     pub source: Endpoint,
     /// The addressee.
     pub dest: Endpoint,
+}
+
+impl Flow {
+    /// Returns the flow of the answers.
+    pub const fn reversed(self) -> Flow {
+        Flow {
+            source: self.dest,
+            dest: self.source,
+            ..self
+        }
+    }
+
+    /// Returns a hash that is the same for both directions.
+    ///
+    /// One look-up then finds a connection from either side.
+    pub fn hash(&self, seed: &Seed) -> u32 {
+        let (low, high) = ordered(self.source, self.dest);
+        let ports = u64::from(low.port.host()) << 16 | u64::from(high.port.host());
+        let head = ports << 8 | u64::from(self.protocol.0);
+        let hash = match self.family {
+            Family::V4 => {
+                let addrs = u64::from(low.addr.host_v4()) << 32 | u64::from(high.addr.host_v4());
+                hash::words(seed, &[head, addrs])
+            }
+            Family::V6 => {
+                let [a, b] = halves(low);
+                let [c, d] = halves(high);
+                hash::words(seed, &[head, a, b, c, d])
+            }
+        };
+        fold(hash)
+    }
+}
+
+/// Returns the two endpoints in an order that does not depend on who sent.
+fn ordered(one: Endpoint, other: Endpoint) -> (Endpoint, Endpoint) {
+    let key = |end: Endpoint| (end.addr.words(), end.port.host());
+    if key(one) <= key(other) {
+        (one, other)
+    } else {
+        (other, one)
+    }
+}
+
+/// Returns an IPv6 address as two words.
+fn halves(end: Endpoint) -> [u64; 2] {
+    let [a, b, c, d] = end.addr.words();
+    [
+        u64::from(a) << 32 | u64::from(b),
+        u64::from(c) << 32 | u64::from(d),
+    ]
+}
+
+/// Returns 32 bits that depend on all of `hash`.
+fn fold(hash: u64) -> u32 {
+    let [a, b, c, d, e, f, g, h] = hash.to_ne_bytes();
+    u32::from_ne_bytes([a, b, c, d]) ^ u32::from_ne_bytes([e, f, g, h])
+}
+
+#[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_flow))]
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+mod tests {
+    use super::*;
+    use crate::addr::{Addr, Port};
+
+    #[test]
+    fn both_directions_hash_alike() {
+        for family in [Family::V4, Family::V6] {
+            let flow = flow(family);
+            let seed = Seed([1, 2]);
+            assert_eq!(flow.hash(&seed), flow.reversed().hash(&seed));
+            assert_eq!(flow.reversed().reversed(), flow);
+        }
+    }
+
+    #[test]
+    fn every_part_of_the_key_counts() {
+        for family in [Family::V4, Family::V6] {
+            let (flow, seed) = (flow(family), Seed([1, 2]));
+            let mut port = flow;
+            port.source.port = Port::from_host(1);
+            let mut swapped = flow;
+            swapped.source.port = flow.dest.port;
+            swapped.dest.port = flow.source.port;
+            let udp = Flow {
+                protocol: Protocol::UDP,
+                ..flow
+            };
+            for other in [port, swapped, udp] {
+                assert!(other.hash(&seed) != flow.hash(&seed));
+            }
+            assert!(flow.hash(&Seed([2, 1])) != flow.hash(&seed));
+        }
+    }
+
+    fn flow(family: Family) -> Flow {
+        let addr = |last| match family {
+            Family::V4 => Addr::from_v4([10, 0, 0, last]),
+            Family::V6 => {
+                Addr::from_v6([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last])
+            }
+        };
+        Flow {
+            family,
+            protocol: Protocol::TCP,
+            source: Endpoint {
+                addr: addr(2),
+                port: Port::from_host(40000),
+            },
+            dest: Endpoint {
+                addr: addr(1),
+                port: Port::from_host(80),
+            },
+        }
+    }
 }
