@@ -23,6 +23,7 @@ MODULE_INFO(rvs_link, "objects");
 #include "helpers/genl.c"
 #include "helpers/icmp.c"
 #include "helpers/lock.c"
+#include "helpers/memory.c"
 #include "helpers/module.c"
 #include "helpers/net.c"
 #include "helpers/netfilter.c"

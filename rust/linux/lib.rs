@@ -14,6 +14,7 @@ pub mod genl;
 pub mod icmp;
 mod list;
 pub mod lock;
+pub mod memory;
 pub mod module;
 pub mod net;
 pub mod netfilter;

@@ -116,12 +116,6 @@ pub fn is_machine_admin() -> bool {
     unsafe { bindings::capable(CAP_NET_ADMIN) }
 }
 
-/// Returns how many pages the kernel could give to network buffers when it started.
-pub fn free_buffer_pages() -> usize {
-    // SAFETY: May be called anywhere.
-    unsafe { bindings::nr_free_buffer_pages() }
-}
-
 /// What the module keeps once per network namespace.
 pub trait PerNet: Sized + Send + Sync + 'static {
     /// Returns the static place through which values of this type are found.

@@ -71,7 +71,7 @@ pub enum Content<S: 'static> {
         /// Returns what is read.
         load: fn(&S) -> i32,
         /// Carries out what is written.
-        store: fn(&S, &Net, i32) -> Result,
+        store: fn(&S, i32) -> Result,
     },
     /// An `int` in jiffies that users see in seconds.
     Seconds(fn(&S) -> &Atomic<i32>),
@@ -218,6 +218,9 @@ impl Call {
         // SAFETY: By the type invariant the table is valid; it is plain data.
         let mut table = unsafe { core::ptr::read(self.table) };
         table.data = core::ptr::from_mut(value).cast();
+        // To the kernel's functions these are the least and the greatest value, if anything.
+        table.extra1 = core::ptr::null_mut();
+        table.extra2 = core::ptr::null_mut();
         table.maxlen = i32::try_from(size_of_val(value))?;
         // SAFETY: By the type invariant for the pointers, by the caller's promise for the value.
         let result = unsafe { converter(&table, self.write, self.buffer, self.len, self.position) };
@@ -272,7 +275,7 @@ impl Call {
 }
 
 impl<S: 'static> Content<S> {
-    fn transfer(&self, state: &S, net: &Net, call: &Call) -> Result {
+    fn transfer(&self, state: &S, call: &Call) -> Result {
         match self {
             Self::Int { place, accepts } => {
                 let place = place(state);
@@ -287,7 +290,7 @@ impl<S: 'static> Content<S> {
                 let mut value = load(state);
                 call.int(&mut value)?;
                 if call.is_write() {
-                    store(state, net, value)?;
+                    store(state, value)?;
                 }
             }
             Self::Seconds(place) => {
@@ -310,12 +313,14 @@ impl<S: 'static> Content<S> {
                 let place = place(state);
                 let (first, second) = place.get();
                 let mut values = [first, second];
-                call.pair(&mut values)?;
+                let result = call.pair(&mut values);
                 if call.is_write() {
+                    // What was read before an error counts, as it does in the C module.
                     let [first, second] = values;
                     accepts(first, second).then_some(()).ok_or(EINVAL)?;
                     place.set(first, second);
                 }
+                result?;
             }
             Self::Cpus(place) => call.cpus(place(state))?,
         }
@@ -411,7 +416,7 @@ unsafe extern "C" fn handle<S: Directory>(
     };
     from_result(|| {
         let state = S::of(net)?;
-        file.content.transfer(&state, net, &call)?;
+        file.content.transfer(&state, &call)?;
         Ok(0)
     })
 }

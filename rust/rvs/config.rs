@@ -7,6 +7,7 @@
 use crate::netns::Netns;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
+use linux::memory;
 use linux::net::{self, Net};
 use linux::sysctl::{CpuList, Pair};
 
@@ -44,10 +45,10 @@ pub(crate) struct Config {
     pub(crate) amemthresh: Setting,
     pub(crate) am_droprate: Setting,
     pub(crate) conn_max: ConnMax,
-    pub(crate) drop_entry: Setting,
-    pub(crate) drop_packet: Setting,
+    pub(crate) drop_entry: Defence,
+    pub(crate) drop_packet: Defence,
     pub(crate) conntrack: Setting,
-    pub(crate) secure_tcp: Setting,
+    pub(crate) secure_tcp: Defence,
     pub(crate) snat_reroute: Setting,
     pub(crate) sync_version: Setting,
     pub(crate) sync_ports: Setting,
@@ -86,15 +87,15 @@ impl Config {
             amemthresh: Setting::new(1024),
             am_droprate: Setting::new(10),
             conn_max: ConnMax::inherited(),
-            drop_entry: Setting::new(0),
-            drop_packet: Setting::new(0),
+            drop_entry: Defence::new(),
+            drop_packet: Defence::new(),
             conntrack: Setting::new(0),
-            secure_tcp: Setting::new(0),
+            secure_tcp: Defence::new(),
             snat_reroute: Setting::new(1),
             sync_version: Setting::new(1),
             sync_ports: Setting::new(1),
             sync_persist_mode: Setting::new(0),
-            sync_qlen_max: Atomic::new(net::free_buffer_pages() / 32),
+            sync_qlen_max: Atomic::new(memory::buffer_pages() / 32),
             sync_sock_size: Setting::new(0),
             cache_bypass: Setting::new(0),
             expire_nodest_conn: Setting::new(0),
@@ -156,6 +157,44 @@ impl ConnMax {
             self.hard.0.store(value, Relaxed);
         }
         self.soft.0.store(value, Relaxed);
+        Ok(())
+    }
+}
+
+/// A measure against floods: off (0), automatic (1), automatic and active (2), always active (3).
+pub(crate) struct Defence(Setting);
+
+impl Defence {
+    const fn new() -> Self {
+        Self(Setting::new(0))
+    }
+
+    /// Returns the mode, after the machine's memory had its say in the automatic ones.
+    pub(crate) fn evaluate(&self, amemthresh: &Setting) -> i32 {
+        let mode = self.0.get();
+        if !matches!(mode, 1 | 2) {
+            return mode;
+        }
+        let wanted = usize::try_from(amemthresh.get()).unwrap_or(0);
+        let now = if memory::free_pages() < wanted { 2 } else { 1 };
+        // Lost against a writer: then the writer's mode is the newer.
+        match self.0 .0.cmpxchg(mode, now, Relaxed) {
+            Ok(_) => now,
+            Err(found) => found,
+        }
+    }
+
+    /// Changes the mode.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if there is no such mode.
+    pub(crate) fn set(&self, mode: i32, amemthresh: &Setting) -> Result {
+        if !(0..=3).contains(&mode) {
+            return Err(EINVAL);
+        }
+        self.0 .0.store(mode, Relaxed);
+        self.evaluate(amemthresh);
         Ok(())
     }
 }

@@ -9,8 +9,6 @@ use linux::net::Net;
 use linux::rcu::Arc;
 use linux::sysctl::{Content, Directory, File, Writers};
 
-/// The modes of the defence settings: off, automatic, automatic and active, always.
-const MODES: core::ops::RangeInclusive<i32> = 0..=3;
 /// How far a load factor may go either way.
 const LOAD_FACTORS: core::ops::RangeInclusive<i32> = -8..=8;
 
@@ -22,29 +20,26 @@ impl Directory for Netns {
     const FILES: &'static [File<Self>] = &[
         int(c"amemthresh", |n| &n.config.amemthresh.0, any),
         int(c"am_droprate", |n| &n.config.am_droprate.0, any),
-        File {
-            name: c"conn_max",
-            writers: Writers::Owner,
-            content: Content::Command {
-                load: |netns| netns.config.conn_max.get(),
-                store: |netns, _, value| netns.config.conn_max.set(value),
-            },
-        },
-        int(
-            c"drop_entry",
-            |n| &n.config.drop_entry.0,
-            |v| MODES.contains(&v),
+        command(
+            c"conn_max",
+            |n| n.config.conn_max.get(),
+            |n, value| n.config.conn_max.set(value),
         ),
-        int(
+        command(
+            c"drop_entry",
+            |n| n.config.drop_entry.evaluate(&n.config.amemthresh),
+            |n, mode| n.config.drop_entry.set(mode, &n.config.amemthresh),
+        ),
+        command(
             c"drop_packet",
-            |n| &n.config.drop_packet.0,
-            |v| MODES.contains(&v),
+            |n| n.config.drop_packet.evaluate(&n.config.amemthresh),
+            |n, mode| n.config.drop_packet.set(mode, &n.config.amemthresh),
         ),
         int(c"conntrack", |n| &n.config.conntrack.0, any),
-        int(
+        command(
             c"secure_tcp",
-            |n| &n.config.secure_tcp.0,
-            |v| MODES.contains(&v),
+            |n| n.config.secure_tcp.evaluate(&n.config.amemthresh),
+            |n, mode| n.config.secure_tcp.set(mode, &n.config.amemthresh),
         ),
         int(c"snat_reroute", |n| &n.config.snat_reroute.0, any),
         int(
@@ -135,6 +130,19 @@ const fn int(
         name,
         writers: Writers::Owner,
         content: Content::Int { place, accepts },
+    }
+}
+
+/// A setting whose change is carried out.
+const fn command(
+    name: &'static CStr,
+    load: fn(&Netns) -> i32,
+    store: fn(&Netns, i32) -> Result,
+) -> File<Netns> {
+    File {
+        name,
+        writers: Writers::Owner,
+        content: Content::Command { load, store },
     }
 }
 
