@@ -13,11 +13,6 @@ __rvs_helper struct kmem_cache *rvs_helper_kmem_cache_create(unsigned int size)
 	return kmem_cache_create("rvs_conn", size, 64, SLAB_HWCACHE_ALIGN, NULL);
 }
 
-__rvs_helper unsigned int rvs_helper_nr_cpu_ids(void)
-{
-	return nr_cpu_ids;
-}
-
 __rvs_helper unsigned int rvs_helper_raw_smp_processor_id(void)
 {
 	return raw_smp_processor_id();
