@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the object checks share: symbols, disassembly and the calls of a linked module, by LLVM's tools."""
+import collections
+import pathlib
+import re
+import subprocess
+
+Function = collections.namedtuple("Function", "name section lines calls")
+
+
+def output(*command):
+    """Returns what a command prints."""
+    return subprocess.run([str(one) for one in command], check=True, text=True, stdout=subprocess.PIPE).stdout
+
+
+def symbols(path):
+    """Returns (undefined, defined functions) of an object as lists of names."""
+    undefined, defined = [], []
+    for line in output("llvm-nm", path).splitlines():
+        kind, name = line.split()[-2:]
+        if kind in "Uw":
+            undefined.append(name)
+        elif kind in "tTW" and not name.startswith((".L", "__pfx_", "$")):
+            defined.append(name)
+    return undefined, defined
+
+
+def demangle(names):
+    """Returns {mangled: readable} of symbols."""
+    done = subprocess.run(["llvm-cxxfilt"], input="\n".join(names), check=True, text=True, stdout=subprocess.PIPE)
+    return dict(zip(names, done.stdout.splitlines()))
+
+
+def machine(path):
+    """Returns "x86" or "arm64"."""
+    header = output("llvm-readelf", "-h", path)
+    return "arm64" if "AArch64" in header else "x86"
+
+
+def functions(path):
+    """Returns the functions of an object: instructions as text, and the names that relocations in them mention."""
+    found, starts = [], {}
+    section = ""
+    for line in output("llvm-objdump", "-dr", "--no-show-raw-insn", path).splitlines():
+        if line.startswith("Disassembly of section"):
+            section = line.split()[-1].rstrip(":")
+        elif match := re.match(r"([0-9a-f]+) <(.*)>:$", line):
+            if match.group(2).startswith((".L", "$")) and found:
+                continue
+            found.append(Function(match.group(2), section, [], []))
+            starts[section, int(match.group(1), 16)] = match.group(2)
+        elif found and (match := re.match(r"\s*[0-9a-f]+:\s+R_\w+\s+(\S+)", line)):
+            found[-1].calls.append(match.group(1))
+        elif found and (match := re.match(r"\s*[0-9a-f]+:\s+(.*)", line)):
+            found[-1].lines.append(match.group(1).replace("\t", " ").strip())
+            if target := re.search(r"<(\S+?)(?:\+0x[0-9a-f]+)?>$", line):
+                found[-1].calls.append(target.group(1))
+
+    def name(relocation, place):
+        match = re.match(r"(\.[\w.]+?)([+-]0x[0-9a-f]+)?$", relocation)
+        if not match:
+            return re.sub(r"[+-]0x[0-9a-f]+$", "", relocation)
+        offset = int(match.group(2) or "0", 16)
+        # A call's relocation is relative to the end of its field.
+        return starts.get((match.group(1), offset)) or starts.get((match.group(1), offset + 4)) or place
+    return [one._replace(calls=sorted({name(call, one.name) for call in one.calls})) for one in found]
+
+
+def reachable(found, roots):
+    """Returns the names of the functions that the roots mention, directly or through others."""
+    calls = {one.name: one.calls for one in found}
+    seen, todo = set(), [name for name in calls if any(re.search(root, name) for root in roots)]
+    while todo:
+        name = todo.pop()
+        if name in calls and name not in seen:
+            seen.add(name)
+            todo.extend(calls[name])
+    return seen
+
+
+def frame(function, arch):
+    """Returns how many bytes of stack a function takes by itself."""
+    size = 0
+    for line in function.lines:
+        if arch == "x86":
+            if line.startswith("push"):
+                size += 8
+            elif match := re.match(r"subq\s+\$(0x[0-9a-f]+|\d+), %rsp", line):
+                size += int(match.group(1), 0)
+        elif match := re.match(r"sub\s+sp, sp, #(0x[0-9a-f]+|\d+)(?:, lsl #(\d+))?", line):
+            size += int(match.group(1), 0) << int(match.group(2) or 0)
+        elif match := re.match(r"st[pr]\s.*\[sp, #-(0x[0-9a-f]+|\d+)\]!", line):
+            size += int(match.group(1), 0)
+    return size
+
+
+def listed(name):
+    """Returns the patterns of a list file beside the scripts, without comments."""
+    path = pathlib.Path(__file__).resolve().parent / name
+    lines = (line.split("#")[0].strip() for line in path.read_text().splitlines())
+    return [line for line in lines if line]
