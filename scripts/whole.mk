@@ -33,7 +33,8 @@ rvs_gcc_only := -mno-fp-ret-in-387 -mpreferred-stack-boundary=% -mindirect-branc
 rvs_clang_x86 := --target=x86_64-linux-gnu -mstack-alignment=8 -mskip-rax-setup \
 	-mstack-protector-guard-reg=gs -mstack-protector-guard-symbol=__ref_stack_chk_guard \
 	-mretpoline-external-thunk -mindirect-branch-cs-prefix -mfunction-return=thunk-extern -mharden-sls=all
-rvs_clang_arm64 := --target=aarch64-linux-gnu -mgeneral-regs-only -mbranch-protection=pac-ret \
+# CONFIG_LTO: plain loads of READ_ONCE could lose their address dependency when Rust code is optimised around them.
+rvs_clang_arm64 := --target=aarch64-linux-gnu -mgeneral-regs-only -mbranch-protection=pac-ret -DCONFIG_LTO=1 \
 	-mstack-protector-guard=sysreg -mstack-protector-guard-reg=sp_el0 \
 	-mstack-protector-guard-offset=$(shell awk '/ TSK_STACK_CANARY / {print $$3}' \
 		$(objtree)/include/generated/asm-offsets.h)
