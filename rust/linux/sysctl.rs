@@ -158,8 +158,8 @@ impl CpuList {
         to_result(unsafe { bindings::rvs_helper_cpulist_parse(copy.as_ptr(), mask.as_raw()) })?;
         // SAFETY: The mask is this function's alone.
         unsafe { bindings::rvs_helper_cpumask_and_current(mask.as_raw()) };
-        let old = self.written.lock().replace(mask);
-        drop(old);
+        // Where cpumasks are stored in place they must not move: the new one is put into its place.
+        self.written.lock().as_mut().set(Some(mask));
         Ok(())
     }
 }
