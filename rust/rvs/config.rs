@@ -5,6 +5,7 @@
 //! names and what may be written.
 
 use crate::netns::Netns;
+use ipvs::proto;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use linux::memory;
@@ -77,6 +78,8 @@ pub(crate) struct Config {
     pub(crate) est_nice: Setting,
     pub(crate) conn_lfactor: Setting,
     pub(crate) svc_lfactor: Setting,
+    /// How long connections live without a packet.
+    pub(crate) timeouts: Timeouts,
 }
 
 impl Config {
@@ -116,6 +119,7 @@ impl Config {
             est_nice: Setting::new(0),
             conn_lfactor: Setting::new(conn_lfactor),
             svc_lfactor: Setting::new(svc_lfactor),
+            timeouts: Timeouts::new(proto::Timeouts::DEFAULT),
         })
     }
 }
@@ -196,5 +200,39 @@ impl Defence {
         self.0 .0.store(mode, Relaxed);
         self.evaluate(amemthresh);
         Ok(())
+    }
+}
+
+/// The time-outs that users may change, in seconds; they are settings of the netlink family.
+pub(crate) struct Timeouts {
+    tcp: Atomic<u32>,
+    tcp_fin: Atomic<u32>,
+    udp: Atomic<u32>,
+}
+
+impl Timeouts {
+    fn new(values: proto::Timeouts) -> Self {
+        Self {
+            tcp: Atomic::new(values.tcp),
+            tcp_fin: Atomic::new(values.tcp_fin),
+            udp: Atomic::new(values.udp),
+        }
+    }
+
+    /// Returns all of them, each as it is now.
+    #[inline]
+    pub(crate) fn get(&self) -> proto::Timeouts {
+        proto::Timeouts {
+            tcp: self.tcp.load(Relaxed),
+            tcp_fin: self.tcp_fin.load(Relaxed),
+            udp: self.udp.load(Relaxed),
+        }
+    }
+
+    /// Changes all of them, for packets from now on.
+    pub(crate) fn set(&self, values: proto::Timeouts) {
+        self.tcp.store(values.tcp, Relaxed);
+        self.tcp_fin.store(values.tcp_fin, Relaxed);
+        self.udp.store(values.udp, Relaxed);
     }
 }
