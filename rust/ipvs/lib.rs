@@ -16,6 +16,7 @@ pub mod icmp;
 pub mod packet;
 pub mod proto;
 pub mod rate;
+pub mod refusal;
 pub mod reuse;
 pub mod sched;
 pub mod service;

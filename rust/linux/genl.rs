@@ -498,4 +498,3 @@ unsafe extern "C" fn on_dump<H: Handler>(
         Err(Full) => EMSGSIZE.to_errno(),
     }
 }
-

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Why a command is refused: the error number and the sentence that users see.
+//!
+//! Numbers are C's, so that scripts go on working; the sentence travels beside it for whoever
+//! asks. What C's module can do and this one cannot do yet has a reason of its own, ends in "not
+//! yet", and is listed in `docs/not-yet.md`.
+
+use crate::service::DestError;
+use core::ffi::CStr;
+
+/// An error number of user space that refusals use; the same on all machines this runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Errno {
+    /// No such thing in what was found.
+    NoEntry = 2,
+    /// No such service.
+    NoService = 3,
+    /// It exists already.
+    Exists = 17,
+    /// The request makes no sense.
+    Invalid = 22,
+    /// A number is out of its range.
+    Range = 34,
+    /// Not a protocol that can be served.
+    Protocol = 93,
+    /// Not something that can be done.
+    Unsupported = 95,
+    /// Not a family that can be served.
+    Family = 97,
+}
+
+impl Errno {
+    /// Returns the number.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+/// Why a command is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A top-level attribute is malformed.
+    Malformed,
+    /// No service is named.
+    ServiceMissing,
+    /// An attribute inside the service is malformed.
+    ServiceMalformed,
+    /// Too few attributes say which service.
+    ServiceIncomplete,
+    /// A setting of the service is missing.
+    SettingsIncomplete,
+    /// Neither IPv4 nor IPv6.
+    Family,
+    /// IPv6.
+    FamilyNotYet,
+    /// A protocol that does not fit into a byte.
+    Protocol,
+    /// SCTP.
+    ProtocolNotYet,
+    /// The service is not there.
+    ServiceUnknown,
+    /// The service is there already.
+    ServiceExists,
+    /// Nobody knows this scheduler.
+    SchedulerUnknown,
+    /// C knows this scheduler.
+    SchedulerNotYet,
+    /// Nobody knows this persistence engine.
+    EngineUnknown,
+    /// C knows this persistence engine.
+    EngineNotYet,
+    /// Persistence.
+    PersistenceNotYet,
+    /// One-packet scheduling.
+    OnePacketNotYet,
+    /// No real server is named.
+    DestMissing,
+    /// An attribute inside the real server is malformed.
+    DestMalformed,
+    /// Too few attributes say which real server.
+    DestIncomplete,
+    /// A setting of the real server is missing.
+    DestSettingsIncomplete,
+    /// The real server has another family than the service, without a tunnel.
+    DestFamily,
+    /// The settings of the real server are out of range.
+    DestSettings(DestError),
+    /// The real server is there already.
+    DestExists,
+    /// The real server is not there.
+    DestUnknown,
+    /// Nothing can be sent to the real server's address.
+    DestAddress,
+    /// A tunnel.
+    TunnelNotYet,
+    /// The bypass method for a real server.
+    BypassNotYet,
+    /// A time-out is out of range.
+    Timeout,
+    /// Sync daemons.
+    DaemonNotYet,
+}
+
+impl Refusal {
+    /// Returns the error number.
+    pub const fn errno(self) -> Errno {
+        self.describe().0
+    }
+
+    /// Returns the sentence: at most [`SENTENCE_MAX`] bytes.
+    pub const fn sentence(self) -> &'static CStr {
+        self.describe().1
+    }
+
+    /// Everything users see of a refusal, in one place.
+    const fn describe(self) -> (Errno, &'static CStr) {
+        match self {
+            Refusal::Malformed => (
+                Errno::Range,
+                c"An attribute is shorter than its type needs.",
+            ),
+            Refusal::ServiceMissing => (Errno::Invalid, c"The request names no service."),
+            Refusal::ServiceMalformed => (
+                Errno::Invalid,
+                c"An attribute of the service has a wrong length or no end.",
+            ),
+            Refusal::ServiceIncomplete => (
+                Errno::Invalid,
+                c"A service is a family and a mark, or family, protocol, address and port.",
+            ),
+            Refusal::SettingsIncomplete => (
+                Errno::Invalid,
+                c"The service needs a scheduler, flags, a timeout and a netmask.",
+            ),
+            Refusal::Family => (Errno::Family, c"The family is neither IPv4 nor IPv6."),
+            Refusal::FamilyNotYet => (Errno::Family, c"IPv6 is not supported yet."),
+            Refusal::Protocol => (Errno::Protocol, c"The protocol number is above 255."),
+            Refusal::ProtocolNotYet => (Errno::Protocol, c"SCTP is not supported yet."),
+            Refusal::ServiceUnknown => (Errno::NoService, c"There is no such service."),
+            Refusal::ServiceExists => (Errno::Exists, c"The service exists already."),
+            Refusal::SchedulerUnknown => (Errno::NoEntry, c"There is no such scheduler."),
+            Refusal::SchedulerNotYet => (Errno::NoEntry, c"This scheduler is not supported yet."),
+            Refusal::EngineUnknown => (Errno::NoEntry, c"There is no such persistence engine."),
+            Refusal::EngineNotYet => (
+                Errno::NoEntry,
+                c"Persistence engines are not supported yet.",
+            ),
+            Refusal::PersistenceNotYet => {
+                (Errno::Unsupported, c"Persistence is not supported yet.")
+            }
+            Refusal::OnePacketNotYet => (
+                Errno::Unsupported,
+                c"One-packet scheduling is not supported yet.",
+            ),
+            Refusal::DestMissing => (Errno::Invalid, c"The request names no server."),
+            Refusal::DestMalformed => (
+                Errno::Invalid,
+                c"An attribute of the server has a wrong length.",
+            ),
+            Refusal::DestIncomplete => (Errno::Invalid, c"The server needs an address and a port."),
+            Refusal::DestSettingsIncomplete => (
+                Errno::Invalid,
+                c"The server needs a forwarding method, a weight and both thresholds.",
+            ),
+            Refusal::DestFamily => (
+                Errno::Invalid,
+                c"Only a tunnel leads to a server of the other family.",
+            ),
+            Refusal::DestSettings(error) => Self::describe_settings(error),
+            Refusal::DestExists => (Errno::Exists, c"The server exists already."),
+            Refusal::DestUnknown => (Errno::NoEntry, c"The service has no such server."),
+            Refusal::DestAddress => (
+                Errno::Invalid,
+                c"The server's address is neither local nor unicast here.",
+            ),
+            Refusal::TunnelNotYet => (
+                Errno::Unsupported,
+                c"Forwarding through tunnels is not supported yet.",
+            ),
+            Refusal::BypassNotYet => (
+                Errno::Unsupported,
+                c"The bypass method is not supported yet.",
+            ),
+            Refusal::Timeout => (
+                Errno::Invalid,
+                c"A timeout is longer than the kernel can count.",
+            ),
+            Refusal::DaemonNotYet => (Errno::Unsupported, c"Sync daemons are not supported yet."),
+        }
+    }
+
+    const fn describe_settings(error: DestError) -> (Errno, &'static CStr) {
+        match error {
+            DestError::Weight => (Errno::Range, c"The weight is negative."),
+            DestError::LowerAboveUpper => (
+                Errno::Range,
+                c"The lower threshold is above the upper threshold.",
+            ),
+            DestError::Upper => (Errno::Invalid, c"The upper threshold is negative."),
+            DestError::TunnelPort => (Errno::Invalid, c"A GUE tunnel needs a port."),
+        }
+    }
+
+    /// Every refusal, for those who check all of them.
+    pub const ALL: [Refusal; 33] = [
+        Refusal::Malformed,
+        Refusal::ServiceMissing,
+        Refusal::ServiceMalformed,
+        Refusal::ServiceIncomplete,
+        Refusal::SettingsIncomplete,
+        Refusal::Family,
+        Refusal::FamilyNotYet,
+        Refusal::Protocol,
+        Refusal::ProtocolNotYet,
+        Refusal::ServiceUnknown,
+        Refusal::ServiceExists,
+        Refusal::SchedulerUnknown,
+        Refusal::SchedulerNotYet,
+        Refusal::EngineUnknown,
+        Refusal::EngineNotYet,
+        Refusal::PersistenceNotYet,
+        Refusal::OnePacketNotYet,
+        Refusal::DestMissing,
+        Refusal::DestMalformed,
+        Refusal::DestIncomplete,
+        Refusal::DestSettingsIncomplete,
+        Refusal::DestFamily,
+        Refusal::DestSettings(DestError::Weight),
+        Refusal::DestSettings(DestError::LowerAboveUpper),
+        Refusal::DestSettings(DestError::Upper),
+        Refusal::DestSettings(DestError::TunnelPort),
+        Refusal::DestExists,
+        Refusal::DestUnknown,
+        Refusal::DestAddress,
+        Refusal::TunnelNotYet,
+        Refusal::BypassNotYet,
+        Refusal::Timeout,
+        Refusal::DaemonNotYet,
+    ];
+}
+
+impl From<DestError> for Refusal {
+    fn from(error: DestError) -> Refusal {
+        Refusal::DestSettings(error)
+    }
+}
+
+/// The longest sentence: what the buffers of those who pass it on hold.
+pub const SENTENCE_MAX: usize = 79;
+
+#[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_refusal))]
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_are_short_enough_and_end() {
+        let bad = Refusal::ALL.into_iter().find(|refusal| {
+            let sentence = refusal.sentence().to_bytes();
+            sentence.len() > SENTENCE_MAX || !sentence.ends_with(b".")
+        });
+        assert_eq!(bad, None);
+    }
+
+    #[test]
+    fn errnos_have_the_numbers_of_user_space() {
+        assert_eq!(Refusal::ServiceUnknown.errno().number(), 3);
+        assert_eq!(Refusal::SchedulerUnknown.errno().number(), 2);
+        assert_eq!(Refusal::DestExists.errno().number(), 17);
+        assert_eq!(Refusal::FamilyNotYet.errno().number(), 97);
+    }
+}
