@@ -2,7 +2,8 @@
 //! The generated C bindings; only this crate may name them.
 #![allow(
     clippy::all,
-    clippy::undocumented_unsafe_blocks,
+    clippy::pedantic,
+    clippy::restriction,
     missing_docs,
     non_camel_case_types,
     non_snake_case,

@@ -5,6 +5,7 @@
 //! `unsafe fn`, and nobody outside this crate may call one.
 #![crate_name = "linux"]
 #![cfg_attr(not(MODULE), no_std)]
+#![warn(clippy::missing_safety_doc, clippy::multiple_unsafe_ops_per_block)]
 
 mod bindings;
 
