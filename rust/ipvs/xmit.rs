@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Forwarding methods: what is to happen with a packet, as a value.
 
+use crate::addr::{Addr, Port};
+use crate::checksum::Sum;
+
+pub mod direct;
+pub mod local;
+pub mod nat;
+
 /// How packets get to a real server; the numbers are the low bits of connection flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
@@ -143,10 +150,69 @@ impl Facts {
     }
 }
 
+/// Which end of a packet is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The sender's address and port.
+    Source,
+    /// The addressee's.
+    Dest,
+}
+
+impl Side {
+    /// Returns the other end.
+    pub const fn other(self) -> Side {
+        match self {
+            Side::Source => Side::Dest,
+            Side::Dest => Side::Source,
+        }
+    }
+}
+
+/// Puts an address into an IPv4 header; its checksum is left as it was. `None` if it is too short.
+pub fn put_addr(header: &mut [u8], side: Side, addr: Addr) -> Option<()> {
+    let [.., s0, s1, s2, s3, d0, d1, d2, d3] = header.first_chunk_mut::<20>()?;
+    match side {
+        Side::Source => [*s0, *s1, *s2, *s3] = addr.v4(),
+        Side::Dest => [*d0, *d1, *d2, *d3] = addr.v4(),
+    }
+    Some(())
+}
+
+/// Puts a port into a transport header; its checksum is left as it was. `None` if it is too short.
+pub fn put_port(transport: &mut [u8], side: Side, port: Port) -> Option<()> {
+    let [s0, s1, d0, d1] = transport.first_chunk_mut::<4>()?;
+    match side {
+        Side::Source => [*s0, *s1] = port.bytes(),
+        Side::Dest => [*d0, *d1] = port.bytes(),
+    }
+    Some(())
+}
+
+/// Makes the checksum of an IPv4 header anew; `header` is all of it. `None` if it is too short.
+pub fn renew_header_checksum(header: &mut [u8]) -> Option<()> {
+    let [_, _, _, _, _, _, _, _, _, _, high, low] = header.first_chunk_mut::<12>()?;
+    [*high, *low] = [0, 0];
+    let checksum = Sum::ZERO.bytes(header).checksum();
+    let [_, _, _, _, _, _, _, _, _, _, high, low] = header.first_chunk_mut::<12>()?;
+    [*high, *low] = checksum;
+    Some(())
+}
+
 #[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_xmit))]
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_renewed_header_sums_to_all_ones() {
+        let mut header = [
+            0x46, 0, 0, 24, 1, 2, 0, 0, 3, 6, 0xaa, 0xbb, 10, 0, 0, 1, 10, 0, 0, 2, 1, 1, 1, 0,
+        ];
+        assert_eq!(renew_header_checksum(&mut header), Some(()));
+        assert_eq!(Sum::ZERO.bytes(&header).fold(), 0xffff);
+        assert_eq!(renew_header_checksum(&mut [0; 11]), None);
+    }
 
     #[test]
     fn numbers_are_the_low_bits_of_flags() {

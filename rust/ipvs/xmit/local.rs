@@ -1,2 +1,2 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What the local method does to the bytes of a packet.
+//! The real server is the director: the packet goes on as it is, and no byte changes.
