@@ -30,5 +30,6 @@ pub mod refusal;
 pub mod reuse;
 pub mod sched;
 pub mod service;
+pub mod size;
 pub mod wire;
 pub mod xmit;

@@ -34,21 +34,21 @@ impl Rate {
     /// Nothing happened yet.
     pub const ZERO: Rate = Rate(0);
 
-    /// Returns the rate with a state kept before.
-    pub const fn from_state(state: i64) -> Rate {
-        Rate(state)
+    /// Returns the rate whose state was kept as these bits.
+    pub const fn from_bits(bits: u64) -> Rate {
+        Rate(i64::from_ne_bytes(bits.to_ne_bytes()))
     }
 
-    /// Returns the state, to be kept by the caller.
-    pub const fn state(self) -> i64 {
-        self.0
+    /// Returns the bits of the state, to be kept by the caller.
+    pub const fn bits(self) -> u64 {
+        u64::from_ne_bytes(self.0.to_ne_bytes())
     }
 
     /// Returns the rate after one more period in which `delta` things happened.
     pub fn after(self, delta: u64, scale: Scale) -> Rate {
         // One bit less than the scale: the period is two seconds.
         let shift = scale.bits().wrapping_sub(1);
-        let present = i64::from_ne_bytes(delta.wrapping_shl(shift).to_ne_bytes());
+        let present = Rate::from_bits(delta.wrapping_shl(shift)).0;
         Rate(self.0.wrapping_add(present.wrapping_sub(self.0) >> 2))
     }
 
@@ -249,13 +249,13 @@ mod tests {
     #[test]
     fn steady_rate_decays_as_in_the_specification() {
         let expected = [75, 56, 42, 32, 24, 18, 13, 10, 8, 6, 4, 3];
-        let steady = Rate::from_state(100 << 10);
+        let steady = Rate(100 << 10);
         assert!(shows(steady, 0, Scale::Events, &expected));
     }
 
     #[test]
     fn single_connection_never_shows() {
-        assert_eq!(Rate::ZERO.after(1, Scale::Events).state(), 128);
+        assert_eq!(Rate::ZERO.after(1, Scale::Events).bits(), 128);
         assert_eq!(Rate::ZERO.after(1, Scale::Events).shown(Scale::Events), 0);
     }
 

@@ -52,10 +52,41 @@ impl ServiceKey {
         }
     }
 
+    /// Returns a number that spreads keys over the buckets of a table; only users with
+    /// privileges choose keys, so speed matters more than secrecy.
+    pub fn hash(&self, seed: u64) -> u32 {
+        let kind = u64::from(self.family.number()).wrapping_shl(32)
+            | u64::from(self.protocol.0).wrapping_shl(16)
+            | u64::from(self.port.host());
+        let mixed = mix(mix(seed, kind), u64::from(self.mark));
+        let mixed = self
+            .addr
+            .words()
+            .into_iter()
+            .fold(mixed, |mixed, word| mix(mixed, u64::from(word)));
+        // The upper half depends on all bits.
+        u32::try_from(mixed.wrapping_shr(32)).unwrap_or(0)
+    }
+
+    /// Returns whether both stand for the same service to a server that was removed from one: the
+    /// family of a mark does not count.
+    pub fn owns_like(&self, other: &ServiceKey) -> bool {
+        let same_place =
+            self.family == other.family && self.addr == other.addr && self.port == other.port;
+        self.mark == other.mark && self.protocol == other.protocol && (self.is_mark() || same_place)
+    }
+
     /// Returns whether the service is chosen by firewall mark.
     pub const fn is_mark(&self) -> bool {
         self.mark != 0
     }
+}
+
+/// Stirs a word into a hash.
+const fn mix(hash: u64, word: u64) -> u64 {
+    // An odd number without pattern: the golden ratio.
+    let product = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    product ^ product.wrapping_shr(29)
 }
 
 /// What can be changed about a service.
@@ -72,6 +103,14 @@ pub struct ServiceSettings {
 }
 
 impl ServiceSettings {
+    /// Returns whether the netmask is one that a service of `family` can have.
+    pub const fn has_valid_netmask(&self, family: Family) -> bool {
+        match family {
+            Family::V4 => true,
+            Family::V6 => 1 <= self.netmask && self.netmask <= 128,
+        }
+    }
+
     /// Returns whether clients stay with their server.
     pub const fn is_persistent(&self) -> bool {
         self.flags & flags::service::PERSISTENT != 0
@@ -205,6 +244,17 @@ pub struct Thresholds {
     pub lower: u32,
 }
 
+/// What happened that may change a server's overload flag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crossing {
+    /// A connection was bound, and there were as many as the upper threshold.
+    Reached,
+    /// A connection was let go, and before there were as many as the lower threshold.
+    Fell,
+    /// The thresholds were set.
+    Edited,
+}
+
 /// What a server's overload flag becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overload {
@@ -217,8 +267,8 @@ pub enum Overload {
 }
 
 impl Thresholds {
-    /// The lower threshold in effect.
-    pub fn effective_lower(&self) -> u32 {
+    /// Returns the lower threshold in effect.
+    pub const fn effective_lower(&self) -> u32 {
         if self.lower != 0 {
             self.lower
         } else {
@@ -226,18 +276,30 @@ impl Thresholds {
         }
     }
 
-    /// Returns what the flag becomes when connections are bound or let go and `total` is left.
+    /// Returns whether a connection that makes `total` of them needs a decision.
+    pub const fn is_reached(&self, total: u32) -> bool {
+        self.upper != 0 && total == self.upper
+    }
+
+    /// Returns whether one connection less than `total` needs a decision.
+    pub const fn is_left(&self, total: u32) -> bool {
+        self.upper != 0 && total == self.effective_lower()
+    }
+
+    /// Decides what the flag becomes when `total` connections are counted after a crossing.
     ///
-    /// Between the thresholds nothing changes; without an upper one it is cleared.
-    pub fn overload(&self, total: u32) -> Overload {
-        if self.upper == 0 {
-            Overload::Clear
-        } else if total >= self.upper {
-            Overload::Set
-        } else if total < self.effective_lower() {
-            Overload::Clear
-        } else {
-            Overload::Keep
+    /// Others may have changed the count since the crossing, hence the inexact comparisons.
+    pub const fn decide(&self, crossing: Crossing, total: u32) -> Overload {
+        let over = total >= self.upper;
+        let under = total < self.effective_lower();
+        match crossing {
+            _ if self.upper == 0 => Overload::Clear,
+            Crossing::Reached if under => Overload::Clear,
+            Crossing::Reached => Overload::Set,
+            Crossing::Fell | Crossing::Edited if over => Overload::Set,
+            Crossing::Fell => Overload::Clear,
+            Crossing::Edited if under => Overload::Clear,
+            Crossing::Edited => Overload::Keep,
         }
     }
 }
@@ -285,11 +347,34 @@ mod tests {
             upper: 10,
             lower: 4,
         };
-        assert_eq!(set.overload(10), Overload::Set);
-        assert_eq!(set.overload(11), Overload::Set);
-        assert_eq!(set.overload(9), Overload::Keep);
-        assert_eq!(set.overload(4), Overload::Keep);
-        assert_eq!(set.overload(3), Overload::Clear);
+        assert!(set.is_reached(10) && !set.is_reached(11) && !set.is_reached(9));
+        assert_eq!(set.decide(Crossing::Reached, 10), Overload::Set);
+        assert!(set.is_left(4) && !set.is_left(3) && !set.is_left(5));
+        assert_eq!(set.decide(Crossing::Fell, 3), Overload::Clear);
+    }
+
+    #[test]
+    fn overload_follows_the_count_that_others_made() {
+        let set = Thresholds {
+            upper: 10,
+            lower: 4,
+        };
+        assert_eq!(set.decide(Crossing::Reached, 4), Overload::Set);
+        assert_eq!(set.decide(Crossing::Reached, 3), Overload::Clear);
+        assert_eq!(set.decide(Crossing::Fell, 9), Overload::Clear);
+        assert_eq!(set.decide(Crossing::Fell, 10), Overload::Set);
+    }
+
+    #[test]
+    fn new_thresholds_leave_what_is_between_them() {
+        let set = Thresholds {
+            upper: 10,
+            lower: 4,
+        };
+        assert_eq!(set.decide(Crossing::Edited, 10), Overload::Set);
+        assert_eq!(set.decide(Crossing::Edited, 9), Overload::Keep);
+        assert_eq!(set.decide(Crossing::Edited, 4), Overload::Keep);
+        assert_eq!(set.decide(Crossing::Edited, 3), Overload::Clear);
     }
 
     #[test]
@@ -303,7 +388,8 @@ mod tests {
     #[test]
     fn no_upper_threshold_means_never_overloaded() {
         let set = Thresholds { upper: 0, lower: 0 };
-        assert_eq!(set.overload(u32::MAX), Overload::Clear);
+        assert_eq!(set.decide(Crossing::Edited, u32::MAX), Overload::Clear);
+        assert!(!set.is_reached(0) && !set.is_left(0));
     }
 
     #[test]

@@ -88,3 +88,13 @@ pub fn uptime() -> u64 {
     let seconds = unsafe { bindings::ktime_get_seconds() };
     seconds.unsigned_abs()
 }
+
+/// Returns the number of the present period of `seconds`, all CPUs agreeing; 0 if that is 0.
+#[inline]
+pub fn periods(seconds: u32) -> u32 {
+    // SAFETY: Reads one word that is always there.
+    let ticks = unsafe { bindings::rvs_helper_jiffies() };
+    let period = u64::from(HZ).wrapping_mul(u64::from(seconds));
+    // Cut off after centuries.
+    (ticks as u64).checked_div(period).unwrap_or(0) as u32
+}

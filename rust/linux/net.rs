@@ -74,6 +74,12 @@ impl Net {
         unsafe { bindings::ns_capable(owner, CAP_NET_ADMIN) }
     }
 
+    /// Returns whether only the privileged may listen on a port, given in host order.
+    pub fn is_privileged_port(&self, port: u16) -> bool {
+        // SAFETY: By the type invariant the namespace is allocated.
+        unsafe { bindings::rvs_helper_inet_port_requires_bind_service(self.as_raw(), port) }
+    }
+
     /// Returns what C keeps for pernet id `id`, or null.
     #[inline]
     fn generic(&self, id: u32, _rcu: Reader<'_>) -> *mut c_void {

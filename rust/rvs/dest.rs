@@ -1,2 +1,448 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Real servers, their counters and the trash.
+//!
+//! A server that was removed keeps its counters and its connections in the trash, and is taken out
+//! again when the same server is added to the same service.
+
+use crate::grow;
+use crate::stats::Stats;
+use ipvs::addr::Port;
+use ipvs::service::{
+    Crossing, DestKey, DestSettings, Overload, ServiceKey, Thresholds, TunnelSettings,
+};
+use ipvs::xmit::Method;
+use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Relaxed};
+use kernel::sync::{new_mutex, Mutex};
+use linux::clock::{Jiffies, Ticks};
+use linux::lock::{new_spinlock_bh, SpinLockBh};
+use linux::rcu::Arc;
+use linux::route::Cache;
+use linux::work::{Delayed, Task};
+
+/// Whether a connection counts as active on its server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Activity {
+    /// It does.
+    Active,
+    /// It does not.
+    Inactive,
+}
+
+/// A real server of one service.
+///
+/// Everything that packets read or change is atomic; commands change it under the namespace's
+/// `control` lock.
+#[pin_data]
+pub(crate) struct Dest {
+    key: DestKey,
+    service: ServiceKey,
+    /// Its place in the list of its service: never reused, new each time it is added.
+    serial: Atomic<u64>,
+    /// The serial of the service object that it belongs or belonged to.
+    owner: Atomic<u64>,
+    available: Atomic<bool>,
+    overloaded: Atomic<bool>,
+    weight: Atomic<u32>,
+    active: Atomic<u32>,
+    /// Active and inactive connections, without templates.
+    total: Atomic<u32>,
+    persistent: Atomic<u32>,
+    upper: Atomic<u32>,
+    lower: Atomic<u32>,
+    /// See [`Way`].
+    way: Atomic<u64>,
+    /// Held while `overloaded` is decided, so that the last to decide has seen the last count.
+    #[pin]
+    crossing: SpinLockBh<()>,
+    /// How packets get there, if known.
+    pub(crate) route: Cache,
+    /// What was counted.
+    #[pin]
+    pub(crate) stats: Stats,
+}
+
+impl Dest {
+    /// Makes a server that is in no list yet.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(
+        key: DestKey,
+        service: ServiceKey,
+        settings: &DestSettings,
+    ) -> impl PinInit<Self, Error> + '_ {
+        try_pin_init!(Self {
+            key,
+            service,
+            serial: Atomic::new(0),
+            owner: Atomic::new(0),
+            available: Atomic::new(false),
+            overloaded: Atomic::new(false),
+            weight: Atomic::new(settings.weight),
+            active: Atomic::new(0),
+            total: Atomic::new(0),
+            persistent: Atomic::new(0),
+            upper: Atomic::new(settings.upper),
+            lower: Atomic::new(settings.lower),
+            way: Atomic::new(Way::of(settings).pack()),
+            crossing <- new_spinlock_bh!((), "rvs_dest"),
+            route: Cache::new(),
+            stats <- Stats::new(),
+        }? Error)
+    }
+
+    /// Returns what identifies it in its service.
+    pub(crate) fn key(&self) -> &DestKey {
+        &self.key
+    }
+
+    /// Returns what identifies the service it belongs or belonged to.
+    pub(crate) fn service(&self) -> &ServiceKey {
+        &self.service
+    }
+
+    /// Returns its place in the list of its service: the newest has the highest.
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial.load(Relaxed)
+    }
+
+    /// Returns whether it still is in the list of its service.
+    #[inline]
+    pub(crate) fn is_available(&self) -> bool {
+        self.available.load(Relaxed)
+    }
+
+    /// Returns whether its thresholds keep new connections off.
+    #[inline]
+    pub(crate) fn is_overloaded(&self) -> bool {
+        self.overloaded.load(Relaxed)
+    }
+
+    /// Returns its share of new connections.
+    #[inline]
+    pub(crate) fn weight(&self) -> u32 {
+        self.weight.load(Relaxed)
+    }
+
+    /// Returns how new connections are forwarded.
+    #[inline]
+    pub(crate) fn method(&self) -> Method {
+        self.way().method
+    }
+
+    /// Returns how a tunnel to it looks.
+    #[inline]
+    pub(crate) fn tunnel(&self) -> TunnelSettings {
+        self.way().tunnel
+    }
+
+    fn way(&self) -> Way {
+        Way::unpack(self.way.load(Relaxed))
+    }
+
+    fn thresholds(&self) -> Thresholds {
+        Thresholds {
+            upper: self.upper.load(Relaxed),
+            lower: self.lower.load(Relaxed),
+        }
+    }
+
+    /// Returns what can be changed about it.
+    pub(crate) fn settings(&self) -> DestSettings {
+        let way = self.way();
+        let thresholds = self.thresholds();
+        DestSettings {
+            method: way.method,
+            weight: self.weight(),
+            upper: thresholds.upper,
+            lower: thresholds.lower,
+            tunnel: way.tunnel,
+        }
+    }
+
+    /// Changes everything that can be changed; connections keep their method.
+    ///
+    /// # Locking
+    ///
+    /// Process context, under `control`.
+    pub(crate) fn edit(&self, settings: &DestSettings) {
+        let before = self.thresholds();
+        self.weight.store(settings.weight, Relaxed);
+        self.upper.store(settings.upper, Relaxed);
+        self.lower.store(settings.lower, Relaxed);
+        self.way.store(Way::of(settings).pack(), Relaxed);
+        if before != settings.thresholds() || settings.upper == 0 {
+            self.decide(Crossing::Edited);
+        }
+        self.route.clear();
+    }
+
+    /// Returns how many connections are active.
+    #[inline]
+    pub(crate) fn active(&self) -> u32 {
+        self.active.load(Relaxed)
+    }
+
+    /// Returns how many connections it has, templates not counted.
+    #[inline]
+    pub(crate) fn total(&self) -> u32 {
+        self.total.load(Relaxed)
+    }
+
+    /// Returns how many connections are not active.
+    pub(crate) fn inactive(&self) -> u32 {
+        self.total().saturating_sub(self.active())
+    }
+
+    /// Returns how many templates it has.
+    pub(crate) fn persistent(&self) -> u32 {
+        self.persistent.load(Relaxed)
+    }
+
+    /// Counts a new connection, which is inactive.
+    pub(crate) fn bind(&self) {
+        let total = self.total.fetch_add(1, Relaxed).wrapping_add(1);
+        if self.thresholds().is_reached(total) {
+            self.decide(Crossing::Reached);
+        }
+    }
+
+    /// Counts a connection no more.
+    pub(crate) fn unbind(&self, was: Activity) {
+        if was == Activity::Active {
+            self.deactivate();
+        }
+        let total = self.total.fetch_sub(1, Relaxed);
+        if self.thresholds().is_left(total) {
+            self.decide(Crossing::Fell);
+        }
+    }
+
+    /// Counts a connection as active that was not.
+    pub(crate) fn activate(&self) {
+        self.active.add(1, Relaxed);
+    }
+
+    /// Counts a connection as inactive that was active.
+    pub(crate) fn deactivate(&self) {
+        self.active.fetch_sub(1, Relaxed);
+    }
+
+    /// Counts a template.
+    pub(crate) fn bind_template(&self) {
+        self.persistent.add(1, Relaxed);
+    }
+
+    /// Counts a template no more.
+    pub(crate) fn unbind_template(&self) {
+        self.persistent.fetch_sub(1, Relaxed);
+    }
+
+    #[cold]
+    fn decide(&self, crossing: Crossing) {
+        let _guard = self.crossing.lock();
+        match self.thresholds().decide(crossing, self.total()) {
+            Overload::Set => self.overloaded.store(true, Relaxed),
+            Overload::Clear => self.overloaded.store(false, Relaxed),
+            Overload::Keep => {}
+        }
+    }
+
+    /// Returns the serial of the service object that it belongs or belonged to.
+    pub(crate) fn owner(&self) -> u64 {
+        self.owner.load(Relaxed)
+    }
+
+    /// Becomes a server of the service object `owner`, at the place `serial` of its list.
+    ///
+    /// # Locking
+    ///
+    /// Under `control`; before it is published in the list.
+    pub(crate) fn join(&self, owner: u64, serial: u64) {
+        self.owner.store(owner, Relaxed);
+        self.serial.store(serial, Relaxed);
+        self.available.store(true, Relaxed);
+    }
+
+    /// Is a server of nobody; its connections find it gone.
+    ///
+    /// # Locking
+    ///
+    /// Under `control`; after it left the list.
+    pub(crate) fn leave(&self) {
+        self.available.store(false, Relaxed);
+        self.route.clear();
+    }
+
+    /// Returns whether nothing is bound to it.
+    fn is_idle(&self) -> bool {
+        self.total() == 0 && self.persistent() == 0
+    }
+}
+
+/// How packets get to a server, small enough to change at once.
+#[derive(Clone, Copy)]
+struct Way {
+    method: Method,
+    tunnel: TunnelSettings,
+}
+
+impl Way {
+    fn of(settings: &DestSettings) -> Self {
+        Self {
+            method: settings.method,
+            tunnel: settings.tunnel,
+        }
+    }
+
+    fn pack(self) -> u64 {
+        let [low, high] = self.tunnel.port.host().to_be_bytes();
+        let [first, second] = self.tunnel.flags.to_be_bytes();
+        let [.., method] = self.method.number().to_be_bytes();
+        u64::from_be_bytes([0, 0, method, self.tunnel.kind, low, high, first, second])
+    }
+
+    fn unpack(word: u64) -> Self {
+        let [_, _, method, kind, low, high, first, second] = word.to_be_bytes();
+        Self {
+            method: Method::from_number(u32::from(method)),
+            tunnel: TunnelSettings {
+                kind,
+                port: Port::from_host(u16::from_be_bytes([low, high])),
+                flags: u16::from_be_bytes([first, second]),
+            },
+        }
+    }
+}
+
+/// How often the trash is looked through, in seconds.
+const ROUND: u32 = 60;
+/// How long a server that nothing is bound to stays in the trash, in seconds.
+const STAY: u32 = 120;
+
+/// A server in the trash.
+struct Trashed {
+    dest: Arc<Dest>,
+    /// When it was first found with nothing bound to it.
+    idle_since: Option<Jiffies>,
+}
+
+impl Trashed {
+    /// Looks at it; returns whether its time is over.
+    fn is_over(&mut self, now: Jiffies) -> bool {
+        if !self.dest.is_idle() {
+            return false;
+        }
+        let since = *self.idle_since.get_or_insert(now);
+        now.since(since) >= Ticks::from_seconds(STAY)
+    }
+}
+
+/// The servers that were removed from the services of a namespace.
+#[pin_data]
+pub(crate) struct Trash {
+    #[pin]
+    rounds: Delayed<Heap>,
+}
+
+impl Trash {
+    /// Makes an empty trash.
+    pub(crate) fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            rounds <- Delayed::new(Heap::new()?),
+        }? Error)
+    }
+
+    /// Keeps a removed server; without memory for that it can only not be taken out again.
+    ///
+    /// # Locking
+    ///
+    /// Process context; sleeps.
+    pub(crate) fn put(&self, dest: Arc<Dest>) {
+        if self.rounds.put(dest).is_ok() {
+            self.rounds.schedule_once(Ticks::from_seconds(ROUND));
+        }
+    }
+
+    /// Takes out the server with this key that belonged to such a service.
+    ///
+    /// # Locking
+    ///
+    /// Process context; sleeps.
+    pub(crate) fn take(&self, key: &DestKey, service: &ServiceKey) -> Option<Arc<Dest>> {
+        self.rounds.take(key, service)
+    }
+
+    /// Lets go of everything, for the end of the namespace.
+    ///
+    /// # Locking
+    ///
+    /// Process context; sleeps.
+    pub(crate) fn clear(&self) {
+        self.rounds.cancel();
+        self.rounds.clear();
+    }
+}
+
+/// What lies in the trash, in no order.
+struct Heap(Pin<KBox<Mutex<KVVec<Trashed>>>>);
+
+impl Heap {
+    fn new() -> Result<Self> {
+        let list = KBox::pin_init(new_mutex!(KVVec::new()), GFP_KERNEL)?;
+        Ok(Self(list))
+    }
+
+    fn put(&self, dest: Arc<Dest>) -> Result {
+        let mut list = self.0.lock();
+        let trashed = Trashed {
+            dest,
+            idle_since: None,
+        };
+        grow::push(&mut list, trashed)
+    }
+
+    fn take(&self, key: &DestKey, service: &ServiceKey) -> Option<Arc<Dest>> {
+        let mut list = self.0.lock();
+        let index = (0..list.len()).find(|index| {
+            list.get(*index).is_some_and(|trashed| {
+                trashed.dest.key() == key && trashed.dest.service().owns_like(service)
+            })
+        })?;
+        Some(take_out(&mut list, index)?.dest)
+    }
+
+    fn clear(&self) {
+        let list = core::mem::replace(&mut *self.0.lock(), KVVec::new());
+        drop(list);
+    }
+}
+
+/// Takes one out; the last takes its place.
+fn take_out(list: &mut KVVec<Trashed>, index: usize) -> Option<Trashed> {
+    let last = list.len().checked_sub(1)?;
+    let last = list.remove(last).ok()?;
+    match list.get_mut(index) {
+        Some(place) => Some(core::mem::replace(place, last)),
+        None => Some(last),
+    }
+}
+
+impl Task for Heap {
+    fn run(&self) -> Option<Ticks> {
+        let mut list = self.0.lock();
+        let now = Jiffies::now();
+        // From the end, so that whoever takes a free place was looked at already.
+        for index in (0..list.len()).rev() {
+            let over = list
+                .get_mut(index)
+                .is_some_and(|trashed| trashed.is_over(now));
+            if over {
+                drop(take_out(&mut list, index));
+            }
+        }
+        (!list.is_empty()).then_some(Ticks::from_seconds(ROUND))
+    }
+}

@@ -19,6 +19,7 @@ mod conn;
 mod control;
 mod dest;
 mod drops;
+mod grow;
 mod hook;
 mod netns;
 mod service;

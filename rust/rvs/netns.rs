@@ -18,6 +18,8 @@ use crate::config::Config;
 use crate::control::proc;
 use crate::drops;
 use crate::hook::Hooks;
+use crate::service::{Command, Services};
+use crate::stats::Stats;
 use kernel::prelude::*;
 use kernel::sync::Mutex;
 use linux::net::{self, Net};
@@ -39,6 +41,12 @@ pub(crate) struct Netns {
     /// The hooks, on while there is a service.
     #[pin]
     pub(crate) hooks: Hooks,
+    /// The services and the servers removed from them.
+    #[pin]
+    pub(crate) services: Services,
+    /// What was counted in the whole namespace.
+    #[pin]
+    pub(crate) stats: Stats,
     /// The ways in for user space, while they are open.
     #[pin]
     doors: Mutex<Option<Doors>>,
@@ -93,6 +101,8 @@ impl net::PerNet for Netns {
                 config <- Config::new(net),
                 drops: drops::Counters::new(),
                 hooks <- Hooks::new(),
+                services <- Services::new(),
+                stats <- Stats::new(),
                 // Last: what opens before the rest is complete finds nothing yet.
                 doors <- kernel::new_mutex!(Some(Doors::open(net)?)),
             }? Error),
@@ -107,5 +117,8 @@ impl net::PerNet for Netns {
         self.hooks.turn_off(net, Family::V6);
     }
 
-    fn exit(&self, _net: &Net) {}
+    fn exit(&self, net: &Net) {
+        self.services.flush(&Command::begin(net, self));
+        self.services.clear_trash();
+    }
 }

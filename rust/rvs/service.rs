@@ -1,2 +1,307 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Virtual services and their lookup.
+//! Virtual services and their real servers.
+//!
+//! The packet path takes no lock: it reads what commands have published. Commands run one after the
+//! other, which they prove by a [`Command`].
+
+mod registry;
+mod servers;
+mod table;
+
+use crate::dest::Dest;
+use crate::netns::Netns;
+use ipvs::flow::Flow;
+use ipvs::rate::Samples;
+use ipvs::sched::Change;
+use ipvs::service::{DestKey, DestSettings, ServiceKey, ServiceSettings};
+use kernel::prelude::*;
+use kernel::sync::{new_mutex, Mutex, MutexGuard};
+use linux::net::Net;
+use linux::rcu::{self, Arc, Borrow, Reader, Slot};
+use linux::route;
+use servers::{Draft, List, Set};
+
+pub(crate) use registry::Services;
+
+/// The right to change services and servers of a namespace, held for one command.
+pub(crate) struct Command<'a> {
+    net: &'a Net,
+    netns: &'a Netns,
+    _lock: MutexGuard<'a, ()>,
+}
+
+impl<'a> Command<'a> {
+    /// Waits until no other command runs.
+    ///
+    /// # Locking
+    ///
+    /// Process context; takes `control`.
+    pub(crate) fn begin(net: &'a Net, netns: &'a Netns) -> Self {
+        Self {
+            net,
+            netns,
+            _lock: netns.control.lock(),
+        }
+    }
+}
+
+/// A virtual service.
+#[pin_data]
+pub(crate) struct Service {
+    key: ServiceKey,
+    serial: u64,
+    published: Slot<Set>,
+    /// Held while a server comes or goes and while all are summed up.
+    #[pin]
+    ledger: Mutex<Ledger>,
+}
+
+/// What a service needs besides its servers to say what it counted.
+#[derive(Default)]
+struct Ledger {
+    /// What servers that are gone counted, less what those that came had counted before.
+    left: Samples,
+    /// Everything up to the last reset.
+    zero: Samples,
+}
+
+impl Service {
+    /// Makes a service without servers.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    fn new(key: ServiceKey, settings: ServiceSettings, serial: u64) -> Result<Arc<Self>> {
+        let draft = Draft::empty(settings.hashed())?;
+        let set = draft.carried(Change::Bound).finish()?;
+        Arc::pin_init(
+            try_pin_init!(Self {
+                key,
+                serial,
+                published: Slot::new(set),
+                ledger <- new_mutex!(Ledger::default()),
+            }? Error),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Returns what identifies it in its namespace.
+    pub(crate) fn key(&self) -> &ServiceKey {
+        &self.key
+    }
+
+    /// Returns its place in listings: never reused, ascending in the order of addition.
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// Returns what can be changed about it, for the packet path.
+    #[inline]
+    pub(crate) fn settings<'g>(&self, rcu: Reader<'g>) -> Option<&'g ServiceSettings> {
+        Some(&self.published.read(rcu)?.get().settings)
+    }
+
+    /// Returns a copy of what can be changed about it.
+    ///
+    /// # Errors
+    ///
+    /// None in practice: a service always has settings.
+    pub(crate) fn settings_now(&self) -> Result<ServiceSettings> {
+        rcu::read(|rcu| self.settings(rcu).copied()).ok_or(ESRCH)
+    }
+
+    /// Picks the server for a new connection; `None` if none takes it.
+    #[inline]
+    pub(crate) fn pick<'g>(&self, rcu: Reader<'g>, flow: &Flow) -> Option<Borrow<'g, Dest>> {
+        self.published.read(rcu)?.get().pick(rcu, flow)
+    }
+
+    /// Returns the newest server whose serial is below `serial`: the next one of a listing, which
+    /// starts with `u64::MAX`.
+    pub(crate) fn dest_below(&self, serial: u64) -> Option<Arc<Dest>> {
+        self.list().ok()?.below(serial).cloned()
+    }
+
+    /// Finds a server by its key.
+    pub(crate) fn dest(&self, key: &DestKey) -> Option<Arc<Dest>> {
+        let list = self.list().ok()?;
+        let (_, dest) = list.position(key)?;
+        Some(dest.clone())
+    }
+
+    /// Returns what users see of its statistics.
+    ///
+    /// # Locking
+    ///
+    /// Process context; sleeps.
+    pub(crate) fn shown(&self) -> Samples {
+        let ledger = self.ledger.lock();
+        self.counted(&ledger).minus(&ledger.zero)
+    }
+
+    /// Lets users see zero from here on, on the service and its servers.
+    ///
+    /// # Locking
+    ///
+    /// Process context; sleeps.
+    pub(crate) fn reset(&self, _command: &Command<'_>) {
+        let mut ledger = self.ledger.lock();
+        ledger.zero = self.counted(&ledger);
+        drop(ledger);
+        if let Ok(list) = self.list() {
+            list.iter().for_each(|dest| dest.stats.reset());
+        }
+    }
+
+    /// Sums up everything that was counted.
+    fn counted(&self, ledger: &Ledger) -> Samples {
+        let Ok(list) = self.list() else {
+            return ledger.left;
+        };
+        list.iter()
+            .fold(ledger.left, |sum, dest| sum.plus(&dest.stats.counted()))
+    }
+
+    /// Changes the settings; a new scheduler starts from the beginning.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn edit(&self, _command: &Command<'_>, settings: ServiceSettings) -> Result {
+        let mut draft = self.draft()?;
+        let before = draft.settings.scheduler;
+        draft.settings = settings.hashed();
+        if settings.scheduler != before {
+            draft = draft.carried(Change::Bound);
+        }
+        self.publish(draft)
+    }
+
+    /// Adds a server, or takes it out of the trash with all it had.
+    ///
+    /// # Errors
+    ///
+    /// `EEXIST` if there is one with this key, `EINVAL` if the address can be none of a server,
+    /// `ENOMEM`.
+    pub(crate) fn add_dest(
+        &self,
+        command: &Command<'_>,
+        key: DestKey,
+        settings: &DestSettings,
+    ) -> Result {
+        let draft = self.draft()?;
+        if draft.list.position(&key).is_some() {
+            return Err(EEXIST);
+        }
+        let services = &command.netns.services;
+        let dest = match services.trash.take(&key, &self.key) {
+            Some(dest) => {
+                dest.edit(settings);
+                dest
+            }
+            None => {
+                check_address(command.net, &key)?;
+                Arc::pin_init(Dest::new(key, self.key, settings), GFP_KERNEL)?
+            }
+        };
+        let result = self.join(draft, &dest, services.next_serial());
+        if result.is_err() {
+            dest.leave();
+            services.trash.put(dest);
+        }
+        result
+    }
+
+    /// Publishes a list with one more server.
+    fn join(&self, mut draft: Draft, dest: &Arc<Dest>, serial: u64) -> Result {
+        if dest.owner() != self.serial {
+            dest.stats.reset();
+        }
+        dest.join(self.serial, serial);
+        draft.list = draft.list.with(dest)?;
+        let mut ledger = self.ledger.lock();
+        self.publish(draft.carried(Change::Added))?;
+        ledger.left = ledger.left.minus(&dest.stats.counted());
+        Ok(())
+    }
+
+    /// Changes the settings of a server.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` if there is none with this key, `ENOMEM`.
+    pub(crate) fn edit_dest(
+        &self,
+        _command: &Command<'_>,
+        key: &DestKey,
+        settings: &DestSettings,
+    ) -> Result {
+        let draft = self.draft()?;
+        let (_, dest) = draft.list.position(key).ok_or(ENOENT)?;
+        dest.edit(settings);
+        self.publish(draft.carried(Change::Edited))
+    }
+
+    /// Removes a server: to the trash; its connections stay.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` if there is none with this key, `ENOMEM`.
+    pub(crate) fn remove_dest(&self, command: &Command<'_>, key: &DestKey) -> Result {
+        let mut draft = self.draft()?;
+        let (index, dest) = draft.list.position(key).ok_or(ENOENT)?;
+        let dest = dest.clone();
+        draft.list = draft.list.without(index)?;
+        let mut ledger = self.ledger.lock();
+        self.publish(draft.carried(Change::Removed(index)))?;
+        dest.leave();
+        ledger.left = ledger.left.plus(&dest.stats.counted());
+        drop(ledger);
+        command.netns.services.trash.put(dest);
+        Ok(())
+    }
+
+    /// Sends all servers to the trash, when the service is gone.
+    fn abandon(&self, services: &Services) {
+        let Ok(list) = self.list() else { return };
+        for dest in list.iter() {
+            dest.leave();
+            services.trash.put(dest.clone());
+        }
+    }
+
+    /// Forgets every server's route through a device that went down.
+    fn forget_routes(&self, device: u32, rcu: Reader<'_>) {
+        let Some(set) = self.published.read(rcu) else {
+            return;
+        };
+        for dest in set.list.iter() {
+            dest.route.clear_through(device, rcu);
+        }
+    }
+
+    fn draft(&self) -> Result<Draft> {
+        rcu::read(|rcu| Some(self.published.read(rcu)?.draft())).ok_or(ESRCH)
+    }
+
+    fn list(&self) -> Result<Arc<List>> {
+        rcu::read(|rcu| Some(self.published.read(rcu)?.list.clone())).ok_or(ESRCH)
+    }
+
+    fn publish(&self, draft: Draft) -> Result {
+        let set = draft.finish()?;
+        drop(self.published.replace(Some(set)));
+        Ok(())
+    }
+}
+
+/// Refuses an address that no server can have.
+fn check_address(net: &Net, key: &DestKey) -> Result {
+    match key.family {
+        ipvs::addr::Family::V4 => match route::kind_v4(net, key.addr.v4()) {
+            route::Kind::Local | route::Kind::Unicast => Ok(()),
+            route::Kind::Other => Err(EINVAL),
+        },
+        ipvs::addr::Family::V6 => Ok(()),
+    }
+}

@@ -1,2 +1,197 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Statistics of services, real servers and namespaces.
+//!
+//! A packet is counted on its server and on the namespace, on the CPU that sees it. A service is
+//! the sum of its servers and of what those that were removed left behind. There is no thread: the
+//! first packet that a CPU sees in a period folds what it counted in an earlier one into its share
+//! of the rates, and a reader computes what the folding would give now.
+
+use ipvs::proto::Direction;
+use ipvs::rate::{Counter, Rate, Sample, Samples, PERIOD};
+use kernel::prelude::*;
+use kernel::sync::barrier::{smp_mb, Read, Write};
+use kernel::sync::{new_spinlock, SpinLock};
+use linux::percpu::{cpus, Cpu, Words};
+use linux::sync::{Acquire, AtomicU64, Relaxed, Release};
+
+/// The counters come first, so that a packet touches one line.
+const COUNTERS: usize = Counter::COUNT;
+/// Then the period of the last folding.
+const EPOCH: usize = COUNTERS;
+/// Then what the counters were at the last folding.
+const FOLDED: usize = EPOCH + 1;
+/// Then the states of the rates.
+const RATES: usize = FOLDED + COUNTERS;
+/// All words of one CPU.
+const WORDS: usize = RATES + COUNTERS;
+
+/// In place of the period while the folding is under way.
+const FOLDING: u64 = u64::MAX;
+
+/// The number of the present two-second period.
+fn epoch() -> u32 {
+    linux::clock::periods(PERIOD)
+}
+
+/// Counts a packet of a connection whose server is available, on the server and the namespace.
+#[inline]
+pub(crate) fn packet(server: &Stats, total: &Stats, direction: Direction, bytes: u32) {
+    let epoch = epoch();
+    server.packet(direction, bytes, epoch);
+    total.packet(direction, bytes, epoch);
+}
+
+/// Counts a new connection, which is no template, on its server and the namespace.
+pub(crate) fn conn(server: &Stats, total: &Stats) {
+    let epoch = epoch();
+    for stats in [server, total] {
+        stats.fold_before(epoch);
+        stats.words.add(Counter::Conns.index(), 1);
+    }
+}
+
+/// The counters of a server or of a namespace.
+#[pin_data]
+pub(crate) struct Stats {
+    words: Words<WORDS>,
+    /// What users do not see any more: everything up to the last reset.
+    #[pin]
+    zero: SpinLock<Samples>,
+}
+
+impl Stats {
+    /// Makes counters that stand at zero.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            words: Words::new()?,
+            zero <- new_spinlock!(Samples::default()),
+        }? Error)
+    }
+
+    /// Returns what users see: what was counted since the last reset.
+    ///
+    /// # Locking
+    ///
+    /// Process context.
+    pub(crate) fn shown(&self) -> Samples {
+        let zero = *self.zero.lock();
+        self.counted().minus(&zero)
+    }
+
+    /// Returns everything counted, resets notwithstanding, as of now.
+    pub(crate) fn counted(&self) -> Samples {
+        let now = Samples {
+            epoch: epoch(),
+            ..Samples::default()
+        };
+        cpus().fold(now, |sum, cpu| sum.plus(&self.counted_on(cpu)))
+    }
+
+    /// Lets users see zero from here on.
+    ///
+    /// # Locking
+    ///
+    /// Process context.
+    pub(crate) fn reset(&self) {
+        let counted = self.counted();
+        *self.zero.lock() = counted;
+    }
+
+    /// Returns what a CPU counted, resets notwithstanding.
+    pub(crate) fn on_cpu(&self, cpu: Cpu) -> [u64; COUNTERS] {
+        let mut values = [0; COUNTERS];
+        for (value, word) in values.iter_mut().zip(self.words.on(cpu)) {
+            *value = word.load(Relaxed);
+        }
+        values
+    }
+
+    #[inline]
+    fn packet(&self, direction: Direction, bytes: u32, epoch: u32) {
+        let (packets, volume) = match direction {
+            Direction::In => (Counter::InPackets, Counter::InBytes),
+            Direction::Out => (Counter::OutPackets, Counter::OutBytes),
+        };
+        self.fold_before(epoch);
+        self.words.add(packets.index(), 1);
+        self.words.add(volume.index(), u64::from(bytes));
+    }
+
+    /// Folds what this CPU counted before `epoch`, once per period.
+    #[inline]
+    fn fold_before(&self, epoch: u32) {
+        if self.words.here(EPOCH) != u64::from(epoch) {
+            self.words.local(|words| fold(words, epoch));
+        }
+    }
+
+    /// Returns a CPU's share, as of the period in which it was folded last.
+    fn counted_on(&self, cpu: Cpu) -> Samples {
+        let words = self.words.on(cpu);
+        loop {
+            // Pairs with the release in `fold`: the words read below are of this folding or later.
+            let epoch = load(words, EPOCH, |word| word.load(Acquire));
+            let samples = samples(words, epoch);
+            // The second look must not come before the words.
+            smp_mb(Read);
+            if epoch != FOLDING && load(words, EPOCH, |word| word.load(Relaxed)) == epoch {
+                return samples;
+            }
+            // The other CPU has softirqs off for the few instructions this lasts.
+            core::hint::spin_loop();
+        }
+    }
+}
+
+/// Brings one CPU's words up to `epoch`; runs on that CPU with softirqs off.
+#[cold]
+fn fold(words: &[AtomicU64; WORDS], epoch: u32) {
+    let before = load(words, EPOCH, |word| word.load(Relaxed));
+    let samples = samples(words, before).at(epoch);
+    store(words, EPOCH, |word| word.store(FOLDING, Relaxed));
+    // A reader that sees any of the values below sees the mark as well.
+    smp_mb(Write);
+    let (folded, rates) = (words.iter().skip(FOLDED), words.iter().skip(RATES));
+    for ((folded, rate), sample) in folded.zip(rates).zip(samples.counters) {
+        folded.store(sample.total.wrapping_sub(sample.pending), Relaxed);
+        rate.store(sample.rate.bits(), Relaxed);
+    }
+    // Pairs with the acquire in `counted_on`.
+    let done = u64::from(samples.epoch);
+    store(words, EPOCH, |word| word.store(done, Release));
+}
+
+/// Reads one CPU's words as samples of the period in which they were folded last.
+fn samples(words: &[AtomicU64; WORDS], epoch: u64) -> Samples {
+    let mut samples = Samples {
+        // A mark in its place makes the caller throw the samples away.
+        epoch: u32::try_from(epoch).unwrap_or(u32::MAX),
+        ..Samples::default()
+    };
+    let folded = words.iter().skip(FOLDED);
+    let rates = words.iter().skip(RATES);
+    let values = words.iter().zip(folded).zip(rates);
+    for (sample, ((total, folded), rate)) in samples.counters.iter_mut().zip(values) {
+        let total = total.load(Relaxed);
+        *sample = Sample {
+            total,
+            pending: total.wrapping_sub(folded.load(Relaxed)),
+            rate: Rate::from_bits(rate.load(Relaxed)),
+        };
+    }
+    samples
+}
+
+fn load(words: &[AtomicU64; WORDS], index: usize, how: impl Fn(&AtomicU64) -> u64) -> u64 {
+    words.get(index).map_or(0, how)
+}
+
+fn store(words: &[AtomicU64; WORDS], index: usize, how: impl Fn(&AtomicU64)) {
+    if let Some(word) = words.get(index) {
+        how(word);
+    }
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+//! How many buckets a table has for what it holds: users see the number.
+//!
+//! A load factor of -f asks for 2^f buckets per entry, one of f for a bucket per 2^f entries.
+
+/// Between which sizes a table moves, as powers of two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The size of a new table.
+    pub min_bits: u32,
+    /// The largest size.
+    pub max_bits: u32,
+}
+
+impl Limits {
+    /// Services.
+    pub const SERVICES: Limits = Limits {
+        min_bits: 4,
+        max_bits: 20,
+    };
+
+    /// Returns the fewest buckets.
+    pub const fn min(self) -> u64 {
+        power(self.min_bits)
+    }
+
+    /// Returns the most buckets.
+    pub const fn max(self) -> u64 {
+        power(self.max_bits)
+    }
+}
+
+/// Returns above how many entries a table of `size` buckets asks for more; `None` for never.
+pub fn threshold(size: u64, factor: i32, limits: Limits) -> Option<u64> {
+    if size >= limits.max() {
+        return None;
+    }
+    let shift = factor.unsigned_abs();
+    Some(if factor <= 0 {
+        size.wrapping_shr(shift)
+    } else {
+        size.wrapping_shl(shift)
+    })
+}
+
+/// Returns how many buckets `count` entries should have in a table of `size` buckets whose factor
+/// stays the same.
+pub fn desired(count: u64, size: u64, factor: i32, limits: Limits) -> u64 {
+    let wanted = wanted(count, factor, limits);
+    if wanted > size {
+        wanted
+    } else if wanted > size.wrapping_shr(4) {
+        size
+    } else {
+        within(wanted.saturating_mul(2), limits)
+    }
+}
+
+/// Returns how many buckets `count` entries should have under a new factor.
+pub fn refactored(count: u64, factor: i32, limits: Limits) -> u64 {
+    within(wanted(count, factor, limits), limits)
+}
+
+fn wanted(count: u64, factor: i32, limits: Limits) -> u64 {
+    let rounded = count.max(1).checked_next_power_of_two().unwrap_or(u64::MAX);
+    let shift = factor.unsigned_abs();
+    if factor < 0 {
+        let most = power(limits.max_bits.saturating_sub(shift));
+        rounded.min(most).wrapping_shl(shift)
+    } else {
+        rounded.wrapping_shr(shift).min(limits.max())
+    }
+}
+
+fn within(size: u64, limits: Limits) -> u64 {
+    size.max(limits.min()).min(limits.max())
+}
+
+const fn power(bits: u32) -> u64 {
+    1_u64.wrapping_shl(bits)
+}
+
+#[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_size))]
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_table_grows_above_its_threshold() {
+        assert_eq!(threshold(256, -4, CONNS), Some(16));
+        assert_eq!(desired(17, 256, -4, CONNS), 512);
+        assert_eq!(desired(16, 256, -4, CONNS), 256);
+    }
+
+    #[test]
+    fn largest_table_has_no_threshold() {
+        assert_eq!(threshold(4096, -4, CONNS), None);
+        assert_eq!(desired(1_000_000, 4096, -4, CONNS), 4096);
+    }
+
+    #[test]
+    fn positive_factor_shares_buckets() {
+        assert_eq!(threshold(256, 2, CONNS), Some(1024));
+        assert_eq!(desired(1025, 256, 2, CONNS), 512);
+    }
+
+    #[test]
+    fn table_shrinks_when_a_sixteenth_would_do() {
+        assert_eq!(desired(17, 4096, -4, CONNS), 4096);
+        assert_eq!(desired(16, 4096, -4, CONNS), 512);
+        assert_eq!(desired(0, 4096, -4, CONNS), 256);
+    }
+
+    #[test]
+    fn new_factor_resizes_at_once() {
+        assert_eq!(refactored(10, 0, CONNS), 256);
+        assert_eq!(refactored(1000, 0, CONNS), 1024);
+        assert_eq!(refactored(1000, -8, CONNS), 4096);
+    }
+
+    #[test]
+    fn services_begin_with_sixteen_buckets() {
+        assert_eq!(Limits::SERVICES.min(), 16);
+        assert_eq!(threshold(16, -3, Limits::SERVICES), Some(2));
+        assert_eq!(desired(3, 16, -3, Limits::SERVICES), 32);
+    }
+
+    const CONNS: Limits = Limits {
+        min_bits: 8,
+        max_bits: 12,
+    };
+}
