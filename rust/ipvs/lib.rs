@@ -31,5 +31,6 @@ pub mod reuse;
 pub mod sched;
 pub mod service;
 pub mod size;
+pub mod standing;
 pub mod wire;
 pub mod xmit;

@@ -127,14 +127,15 @@ pub trait PerNet: Sized + Send + Sync + 'static {
     /// Returns the static place through which values of this type are found.
     fn slot() -> &'static Slot<Self>;
 
-    /// Makes the value of a new namespace and opens its ways in.
+    /// Makes the value of a new namespace and opens its ways in. `handle` leads back to the
+    /// namespace from places that no callback of its reaches, like a timer.
     ///
     /// [`Slot::read`] finds it soon after the return, so what comes in earlier finds nothing.
     ///
     /// # Errors
     ///
     /// Any: the namespace is not created then, or the module is not loaded.
-    fn new(net: &Net) -> Result<Arc<Self>>;
+    fn new(net: &Net, handle: Arc<Handle>) -> Result<Arc<Self>>;
 
     /// Closes the ways in. A grace period passes between this and [`PerNet::exit`], once for all
     /// namespaces that go together.
@@ -145,10 +146,43 @@ pub trait PerNet: Sized + Send + Sync + 'static {
     fn exit(&self, net: &Net);
 }
 
+/// A way to a namespace that ends before the namespace does.
+///
+/// # Invariants
+///
+/// Null, or a namespace that stays allocated for a grace period after this became null.
+pub struct Handle(Atomic<*mut bindings::net>);
+
+impl Handle {
+    /// Makes a handle.
+    ///
+    /// # Safety
+    ///
+    /// It is revoked, and a grace period waited for, before `net` may be freed.
+    unsafe fn new(net: &Net) -> Result<Arc<Self>> {
+        // INVARIANT: By the caller's promise.
+        Ok(Arc::new(Self(Atomic::new(net.as_raw())), GFP_KERNEL)?)
+    }
+
+    /// Returns the namespace, for the reader's section; `None` once it began to go.
+    #[inline]
+    pub fn read<'g>(&self, _rcu: Reader<'g>) -> Option<&'g Net> {
+        let net = NonNull::new(self.0.load(Acquire))?;
+        // SAFETY: By the type invariant it stays allocated to the end of the present section.
+        Some(unsafe { Net::from_raw(net.as_ptr()) })
+    }
+
+    /// Leads nowhere from now on.
+    fn revoke(&self) {
+        self.0.store(ptr::null_mut(), Release);
+    }
+}
+
 /// What C allocates, zeroed, for each namespace and [`Slot`].
 #[repr(C)]
 struct Memory<T: 'static> {
     value: rcu::Slot<T>,
+    handle: rcu::Slot<Handle>,
     /// Frees the memory after its readers.
     head: Opaque<bindings::callback_head>,
 }
@@ -275,14 +309,8 @@ impl<T: PerNet> Drop for Registration<T> {
 unsafe extern "C" fn init<T: PerNet>(net: *mut bindings::net) -> i32 {
     // SAFETY: C lends the namespace for the call.
     let net = unsafe { Net::from_raw(net) };
-    let result = T::new(net).and_then(|value| {
-        // SAFETY: This is a callback of the registration.
-        let memory = unsafe { own_memory::<T>(net) }.ok_or(EINVAL)?;
-        // SAFETY: C put zeroed memory there, which is an empty slot, and frees it after the call
-        // at the earliest.
-        unsafe { &memory.as_ref().value }.replace(Some(value));
-        Ok(0)
-    });
+    // SAFETY: This is a callback of the registration.
+    let result = unsafe { make_value::<T>(net) }.map(|()| 0);
     if result.is_err() {
         // C frees the memory at once: readers must be done with it.
         // SAFETY: This is a callback of the registration.
@@ -290,6 +318,33 @@ unsafe extern "C" fn init<T: PerNet>(net: *mut bindings::net) -> i32 {
         rcu::synchronize();
     }
     from_result(|| result)
+}
+
+/// Makes the value of a namespace and publishes it.
+///
+/// # Safety
+///
+/// Only for callbacks that C calls because of the registration of `T`.
+unsafe fn make_value<T: PerNet>(net: &Net) -> Result {
+    // SAFETY: By the caller's promise.
+    let memory = unsafe { own_memory::<T>(net) }.ok_or(EINVAL)?;
+    // SAFETY: C put zeroed memory there, which is two empty slots, and frees it after the callback
+    // at the earliest.
+    let memory = unsafe { memory.as_ref() };
+    // SAFETY: `pre_exit` revokes it, before the grace period that C waits for; below, on failure,
+    // this function does, and its caller waits.
+    let handle = unsafe { Handle::new(net) }?;
+    match T::new(net, handle.clone()) {
+        Ok(value) => {
+            memory.handle.replace(Some(handle));
+            memory.value.replace(Some(value));
+            Ok(())
+        }
+        Err(error) => {
+            handle.revoke();
+            Err(error)
+        }
+    }
 }
 
 /// Closes the ways into a namespace.
@@ -303,6 +358,14 @@ unsafe extern "C" fn pre_exit<T: PerNet>(net: *mut bindings::net) {
     // SAFETY: This is a callback of the registration.
     if let Some(value) = unsafe { own_value::<T>(net) } {
         value.pre_exit(net);
+    }
+    // SAFETY: This is a callback of the registration.
+    let Some(memory) = (unsafe { own_memory::<T>(net) }) else {
+        return;
+    };
+    // SAFETY: It is withdrawn by the last callback of the namespace, at the end.
+    if let Some(handle) = unsafe { &memory.as_ref().handle }.replace(None) {
+        handle.revoke();
     }
 }
 
@@ -384,6 +447,7 @@ unsafe fn release<T: PerNet>(memory: NonNull<Memory<T>>) {
     // SAFETY: By the caller's promise it is this function's; readers may still look.
     let shared = unsafe { memory.as_ref() };
     drop(shared.value.replace(None));
+    drop(shared.handle.replace(None));
     let head = shared.head.get();
     // SAFETY: C got the memory from kzalloc; the head is inside it and used once.
     unsafe { bindings::kvfree_call_rcu(head.cast(), memory.as_ptr().cast()) };

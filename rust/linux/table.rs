@@ -409,6 +409,20 @@ impl Cursor {
         order: 0,
         serial: 0,
     };
+
+    /// Returns it as two words; those of the start are zero.
+    pub fn words(self) -> [u64; 2] {
+        [u64::from(self.order), self.serial]
+    }
+
+    /// Returns the place with these words.
+    pub fn from_words([order, serial]: [u64; 2]) -> Self {
+        // CAST: The upper half of what `words` returned is zero.
+        Self {
+            order: order as u32,
+            serial,
+        }
+    }
 }
 
 /// The inner part of a table, which entries point to.

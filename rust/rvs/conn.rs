@@ -1,2 +1,644 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The life of a connection: create, find, refresh, expire.
+//!
+//! How a connection stands (state and flags, see [`Standing`]) is part of the entry's life word.
+//! Whoever changes it by a successful exchange does what the change brings: the counts of the
+//! server are therefore right however packets race with each other and with the end. A dead entry
+//! cannot be changed: its packet is still forwarded, and nothing is counted.
+
+use crate::dest::{Activity, Dest};
+use ipvs::addr::{Addr, Endpoint, Family, Port, Protocol};
+use ipvs::flags::conn as flags;
+use ipvs::flow::Flow;
+use ipvs::hash::Seed;
+use ipvs::proto::{self, Direction, StateCode};
+use ipvs::size::{self, Limits};
+use ipvs::standing::{Seen, Standing};
+use ipvs::xmit::Method;
+use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Full, Relaxed};
+use linux::clock::{Jiffies, Ticks};
+use linux::conntrack::{self, End, Original};
+use linux::net::Handle;
+use linux::random;
+use linux::rcu::{self, Arc, Borrow, Reader, Slot};
+use linux::table::{self, Cursor, Entry, Refused, Table};
+use linux::work::{Delayed, Task};
+
+/// How long a connection that others depend on waits when its own time is over, in seconds.
+const HELD: u32 = 60;
+
+/// What an entry of the table keeps of a connection.
+///
+/// The first 16 bytes share a cache line with what the table itself looks at.
+#[repr(C)]
+pub(crate) struct Record {
+    /// When the last packet came, in jiffies.
+    used: Atomic<u32>,
+    /// How long it lives without a packet, in ticks.
+    timeout: Atomic<u32>,
+    client_port: Port,
+    virtual_port: Port,
+    dest_port: Port,
+    protocol: Protocol,
+    families: Families,
+    client: Addr,
+    virtual_addr: Addr,
+    dest: Addr,
+    mark: u32,
+}
+
+/// The family of the client's side and that of the server's side.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Families {
+    BothV4,
+    BothV6,
+    /// A tunnel over IPv6.
+    V4OverV6,
+    /// A tunnel over IPv4.
+    V6OverV4,
+}
+
+impl Families {
+    const fn new(client: Family, server: Family) -> Self {
+        match (client, server) {
+            (Family::V4, Family::V4) => Self::BothV4,
+            (Family::V6, Family::V6) => Self::BothV6,
+            (Family::V4, Family::V6) => Self::V4OverV6,
+            (Family::V6, Family::V4) => Self::V6OverV4,
+        }
+    }
+
+    const fn client(self) -> Family {
+        match self {
+            Self::BothV4 | Self::V4OverV6 => Family::V4,
+            Self::BothV6 | Self::V6OverV4 => Family::V6,
+        }
+    }
+
+    const fn server(self) -> Family {
+        match self {
+            Self::BothV4 | Self::V6OverV4 => Family::V4,
+            Self::BothV6 | Self::V4OverV6 => Family::V6,
+        }
+    }
+}
+
+impl Record {
+    fn client(&self) -> Endpoint {
+        Endpoint {
+            addr: self.client,
+            port: self.client_port,
+        }
+    }
+
+    fn virtual_end(&self) -> Endpoint {
+        Endpoint {
+            addr: self.virtual_addr,
+            port: self.virtual_port,
+        }
+    }
+
+    fn dest(&self) -> Endpoint {
+        Endpoint {
+            addr: self.dest,
+            port: self.dest_port,
+        }
+    }
+
+    /// Tells which way a packet of `flow` goes, if it belongs to this connection.
+    #[inline]
+    fn direction(&self, standing: Standing, flow: &Flow) -> Option<Direction> {
+        if self.protocol != flow.protocol || self.families.client() != flow.family {
+            return None;
+        }
+        let server = match standing.method() {
+            Method::Nat => self.dest(),
+            _ => self.virtual_end(),
+        };
+        if flow.dest == self.client() && flow.source == server {
+            return Some(Direction::Out);
+        }
+        let requests = flow.source == self.client() && flow.dest == self.virtual_end();
+        requests.then_some(Direction::In)
+    }
+
+    /// Keeps tracking from remembering a connection that has ended.
+    fn end_tracking(&self, scope: &Scope) {
+        if self.client_port == Port::ANY || self.families.client() != Family::V4 {
+            return;
+        }
+        let end = |end: Endpoint| End {
+            addr: end.addr.v4(),
+            port: end.port.bytes(),
+        };
+        let original = Original {
+            protocol: self.protocol.0,
+            source: end(self.client()),
+            dest: end(self.virtual_end()),
+        };
+        rcu::read(|rcu| {
+            if let Some(net) = scope.read(rcu) {
+                conntrack::kill(net, &original);
+            }
+        });
+    }
+}
+
+/// The way to the namespace, which ends before the last connections do.
+type Scope = Arc<Handle>;
+
+impl table::Record for Record {
+    type Server = Dest;
+    type Scope = Scope;
+
+    fn deadline(&self) -> Jiffies {
+        Jiffies(self.used.load(Relaxed)).plus(Ticks(self.timeout.load(Relaxed)))
+    }
+
+    fn held(&self) {
+        self.timeout.store(Ticks::from_seconds(HELD).0, Relaxed);
+        self.used.store(Jiffies::now().0, Relaxed);
+    }
+
+    fn bury(entry: &Entry<Self>, server: Option<&Dest>, scope: &Scope) {
+        let standing = Standing::unpack(entry.word().bits());
+        match server {
+            Some(dest) if standing.is_template() => dest.unbind_template(),
+            Some(dest) if standing.is_active() => dest.unbind(Activity::Active),
+            Some(dest) => dest.unbind(Activity::Inactive),
+            None => {}
+        }
+        if standing.is_tracked() {
+            entry.end_tracking(scope);
+        }
+    }
+}
+
+/// A connection that was found, for the reader's section.
+#[derive(Clone, Copy)]
+pub(crate) struct Conn<'g>(&'g Entry<Record>);
+
+impl<'g> Conn<'g> {
+    /// Returns the family of the client and the virtual service.
+    #[inline]
+    pub(crate) fn family(self) -> Family {
+        self.0.families.client()
+    }
+
+    /// Returns the family of the server.
+    #[inline]
+    pub(crate) fn dest_family(self) -> Family {
+        self.0.families.server()
+    }
+
+    /// Returns the transport protocol.
+    #[inline]
+    pub(crate) fn protocol(self) -> Protocol {
+        self.0.protocol
+    }
+
+    /// Returns where requests come from.
+    #[inline]
+    pub(crate) fn client(self) -> Endpoint {
+        self.0.client()
+    }
+
+    /// Returns where clients send requests to.
+    #[inline]
+    pub(crate) fn virtual_end(self) -> Endpoint {
+        self.0.virtual_end()
+    }
+
+    /// Returns where requests are answered.
+    #[inline]
+    pub(crate) fn dest(self) -> Endpoint {
+        self.0.dest()
+    }
+
+    /// Returns the mark of the packet that made it.
+    pub(crate) fn mark(self) -> u32 {
+        self.0.mark
+    }
+
+    /// Returns its state and flags as they are now.
+    #[inline]
+    pub(crate) fn standing(self) -> Standing {
+        Standing::unpack(self.0.word().bits())
+    }
+
+    /// Returns how its packets get to the server.
+    #[inline]
+    pub(crate) fn method(self) -> Method {
+        self.standing().method()
+    }
+
+    /// Returns its server, if it has one.
+    #[inline]
+    pub(crate) fn server(self, rcu: Reader<'g>) -> Option<Borrow<'g, Dest>> {
+        self.0.server(rcu)
+    }
+
+    /// Returns the name of its state as listings show it.
+    pub(crate) fn state_name(self) -> &'static str {
+        proto::state_name(self.protocol(), self.standing().state)
+    }
+
+    /// Returns how long it has left without another packet.
+    pub(crate) fn time_left(self, now: Jiffies) -> Ticks {
+        table::Record::deadline(&**self.0).since(now)
+    }
+
+    /// Returns the place in a listing after it.
+    pub(crate) fn cursor(self) -> Cursor {
+        self.0.cursor()
+    }
+
+    /// Tells whether others depend on it.
+    pub(crate) fn is_pinned(self) -> bool {
+        self.0.word().is_pinned()
+    }
+
+    /// Takes note of a packet: state, counts of the server, time-out and time of last use.
+    pub(crate) fn packet(
+        self,
+        seen: &Seen,
+        settings: &proto::Timeouts,
+        now: Jiffies,
+        rcu: Reader<'g>,
+    ) {
+        let Some((old, new)) = self.advance(seen) else {
+            return;
+        };
+        if old.is_active() != new.is_active() {
+            if let Some(dest) = self.server(rcu) {
+                count(&dest, new);
+            }
+        }
+        self.refresh(new.state, settings, now);
+    }
+
+    /// Changes how it stands; returns the old and the new. `None` when it is dead.
+    fn advance(self, seen: &Seen) -> Option<(Standing, Standing)> {
+        let mut word = self.0.word();
+        loop {
+            if word.is_dead() {
+                return None;
+            }
+            let old = Standing::unpack(word.bits());
+            let new = old.after(self.protocol(), seen);
+            if new == old {
+                return Some((old, new));
+            }
+            match self.0.exchange(word, new.pack()) {
+                Ok(_) => return Some((old, new)),
+                Err(found) => word = found,
+            }
+        }
+    }
+
+    /// Lets it live on for the time-out of its state.
+    fn refresh(self, state: StateCode, settings: &proto::Timeouts, now: Jiffies) {
+        let record: &Record = self.0;
+        let wanted = Ticks::from_seconds(proto::timeout(record.protocol, state, settings));
+        let before = Ticks(record.timeout.load(Relaxed));
+        if record.used.load(Relaxed) != now.0 {
+            record.used.store(now.0, Relaxed);
+        }
+        if before != wanted {
+            record.timeout.store(wanted.0, Relaxed);
+        }
+        if wanted < before {
+            self.0.hasten(now);
+        }
+    }
+
+    /// Ends it at once, unless others depend on it.
+    pub(crate) fn end(self) {
+        self.0.kill();
+    }
+
+    /// Ends it at once, unless others depend on it, and leaves what tracking knows alone.
+    pub(crate) fn end_quietly(self) {
+        self.0.update(|bits| {
+            let mut standing = Standing::unpack(bits);
+            standing.flags &= !flags::NFCT;
+            Some(standing.pack())
+        });
+        self.end();
+    }
+}
+
+/// Counts a connection as what it has become.
+fn count(dest: &Dest, standing: Standing) {
+    if standing.is_active() {
+        dest.activate();
+    } else {
+        dest.deactivate();
+    }
+}
+
+/// What a new connection begins with.
+pub(crate) struct New<'a> {
+    /// From the client to the virtual service.
+    pub(crate) flow: &'a Flow,
+    /// The server; none for a bypass.
+    pub(crate) server: Option<Arc<Dest>>,
+    /// How packets get to the server.
+    pub(crate) method: Method,
+    /// The family of the server's address.
+    pub(crate) dest_family: Family,
+    /// Where the server listens.
+    pub(crate) dest: Endpoint,
+    /// The mark of the packet.
+    pub(crate) mark: u32,
+    /// Flags besides the method, as `ipvs::flags::conn`: `NFCT` or nothing.
+    pub(crate) flags: u32,
+}
+
+impl New<'_> {
+    fn standing(&self) -> Standing {
+        Standing::new(self.method, self.flags | flags::HASHED)
+    }
+
+    fn record(&self, now: Jiffies) -> Record {
+        Record {
+            used: Atomic::new(now.0),
+            timeout: Atomic::new(Ticks::from_seconds(proto::INITIAL_TIMEOUT).0),
+            client_port: self.flow.source.port,
+            virtual_port: self.flow.dest.port,
+            dest_port: self.dest.port,
+            protocol: self.flow.protocol,
+            families: Families::new(self.flow.family, self.dest_family),
+            client: self.flow.source.addr,
+            virtual_addr: self.flow.dest.addr,
+            dest: self.dest.addr,
+            mark: self.mark,
+        }
+    }
+
+    /// Returns the flow of requests as the server sees them, which is that of answers reversed.
+    fn rewritten(&self) -> Flow {
+        Flow {
+            dest: self.dest,
+            ..*self.flow
+        }
+    }
+}
+
+/// The connections of one namespace.
+///
+/// There is no table before the first service: see [`Conns::open`]. In teardown, [`Conns::close`]
+/// comes after the hooks are off and the services flushed.
+#[pin_data]
+pub(crate) struct Conns {
+    #[pin]
+    inner: Delayed<Inner>,
+}
+
+/// What the work item of [`Conns`] looks after.
+struct Inner {
+    table: Slot<Table<Record>>,
+    seed: Seed,
+    handle: Arc<Handle>,
+    size: Size,
+    /// 1 while connections of removed servers are to be ended.
+    sweep: Atomic<u32>,
+}
+
+/// The size that listings show, and what it is chosen by.
+///
+/// The table itself grows by a rule of its own.
+struct Size {
+    /// In buckets; 0 before there is a table.
+    shown: Atomic<u64>,
+    /// What users want the load factor to be.
+    factor: Atomic<i32>,
+    /// The load factor that the size was chosen for.
+    chosen_for: Atomic<i32>,
+    limits: Limits,
+}
+
+impl Size {
+    fn new(factor: i32, max_bits: u32) -> Self {
+        Self {
+            shown: Atomic::new(0),
+            factor: Atomic::new(factor),
+            chosen_for: Atomic::new(factor),
+            limits: Limits {
+                min_bits: MIN_BITS,
+                max_bits: max_bits.clamp(MIN_BITS, MAX_BITS),
+            },
+        }
+    }
+
+    /// Tells whether `count` connections are too many.
+    #[inline]
+    fn is_small_for(&self, count: u64) -> bool {
+        let factor = self.chosen_for.load(Relaxed);
+        let threshold = size::threshold(self.shown.load(Relaxed), factor, self.limits);
+        threshold.is_some_and(|threshold| count > threshold)
+    }
+
+    /// Chooses the size for `count` connections; tells whether it is above the smallest.
+    fn choose(&self, count: u64) -> bool {
+        let factor = self.factor.load(Relaxed);
+        let shown = if factor == self.chosen_for.load(Relaxed) {
+            size::desired(count, self.shown.load(Relaxed), factor, self.limits)
+        } else {
+            size::refactored(count, factor, self.limits)
+        };
+        self.shown.store(shown, Relaxed);
+        self.chosen_for.store(factor, Relaxed);
+        shown > self.limits.min()
+    }
+}
+
+/// The size a table begins with, as a power of two, which it never falls below.
+const MIN_BITS: u32 = 8;
+/// The largest size there can be, as a power of two.
+const MAX_BITS: u32 = 27;
+
+/// How often a table that has grown is looked at, in seconds.
+const LOOK: u32 = 2;
+
+impl Conns {
+    /// Makes the connections of a new namespace, without a table yet.
+    pub(crate) fn new(handle: Arc<Handle>, load_factor: i32, max_bits: u32) -> impl PinInit<Self> {
+        pin_init!(Self {
+            inner <- Delayed::new(Inner {
+                table: Slot::empty(),
+                seed: Seed(random::seed()),
+                handle,
+                size: Size::new(load_factor, max_bits),
+                sweep: Atomic::new(0),
+            }),
+        })
+    }
+
+    /// Makes the table, if there is none; called when a service is added.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    ///
+    /// # Locking
+    ///
+    /// Process context, under `control`.
+    pub(crate) fn open(&self) -> Result {
+        if rcu::read(|rcu| self.table(rcu).is_some()) {
+            return Ok(());
+        }
+        let Seed([salt, _]) = Seed(random::seed());
+        let [low, high, ..] = salt.to_le_bytes();
+        let salt = u32::from(u16::from_le_bytes([low, high]));
+        let table = Table::new(self.inner.handle.clone(), salt)?;
+        self.inner.table.replace(Some(Arc::new(table, GFP_KERNEL)?));
+        self.inner
+            .size
+            .shown
+            .store(self.inner.size.limits.min(), Relaxed);
+        Ok(())
+    }
+
+    /// Ends all connections; none can be made afterwards.
+    ///
+    /// # Locking
+    ///
+    /// Process context; sleeps.
+    pub(crate) fn close(&self) {
+        self.inner.cancel();
+        if let Some(table) = self.inner.table.replace(None) {
+            table.close();
+        }
+    }
+
+    #[inline]
+    fn table<'g>(&self, rcu: Reader<'g>) -> Option<&'g Table<Record>> {
+        Some(self.inner.table.read(rcu)?.get())
+    }
+
+    /// Finds the connection of a packet, and which way the packet goes.
+    ///
+    /// A packet that could be either, as when a server is its own client, is an answer.
+    #[inline]
+    pub(crate) fn find<'g>(&self, flow: &Flow, rcu: Reader<'g>) -> Option<(Conn<'g>, Direction)> {
+        let mut request = None;
+        for entry in self
+            .table(rcu)?
+            .candidates(flow.hash(&self.inner.seed), rcu)
+        {
+            let standing = Standing::unpack(entry.word().bits());
+            if standing.is_template() {
+                continue;
+            }
+            match entry.direction(standing, flow) {
+                Some(Direction::Out) => return Some((Conn(entry), Direction::Out)),
+                Some(Direction::In) => request = request.or(Some(Conn(entry))),
+                None => {}
+            }
+        }
+        Some((request?, Direction::In))
+    }
+
+    /// Makes a connection while there are fewer than `limit`, and counts it on its server.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    pub(crate) fn create<'g>(
+        &self,
+        new: New<'_>,
+        limit: u64,
+        now: Jiffies,
+        rcu: Reader<'g>,
+    ) -> Result<Conn<'g>, Refused> {
+        let table = self.table(rcu).ok_or(Refused::Closed)?;
+        let nat = matches!(new.method, Method::Nat);
+        let hash = |flow: &Flow| flow.hash(&self.inner.seed);
+        let entry = table::New {
+            record: new.record(now),
+            bits: new.standing().pack(),
+            hash: hash(new.flow),
+            second_hash: nat.then(|| hash(&new.rewritten())),
+            server: new.server.clone(),
+            parent: None,
+        };
+        // Counted first, as the entry may end as soon as others can find it.
+        if let Some(dest) = &new.server {
+            dest.bind();
+        }
+        let entry = table.insert(entry, limit, now, rcu).inspect_err(|_| {
+            if let Some(dest) = &new.server {
+                dest.unbind(Activity::Inactive);
+            }
+        })?;
+        self.look_at_size(table.count());
+        Ok(Conn(entry))
+    }
+
+    /// Lets the work item choose another size when there are too many for the present one.
+    #[inline]
+    fn look_at_size(&self, count: u64) {
+        if self.inner.size.is_small_for(count) {
+            self.inner.schedule(Ticks(0));
+        }
+    }
+
+    /// Changes the load factor by which the size that listings show is chosen.
+    pub(crate) fn set_load_factor(&self, factor: i32) {
+        self.inner.size.factor.store(factor, Relaxed);
+        self.inner.schedule(Ticks(0));
+    }
+
+    /// Returns the number of connections.
+    pub(crate) fn count(&self) -> u64 {
+        rcu::read(|rcu| self.table(rcu).map_or(0, Table::count))
+    }
+
+    /// Returns the number of buckets that listings show; 0 before there is a table.
+    pub(crate) fn size(&self) -> u64 {
+        self.inner.size.shown.load(Relaxed)
+    }
+
+    /// Returns the connections behind a cursor, each once.
+    pub(crate) fn after<'g>(
+        &self,
+        cursor: Cursor,
+        rcu: Reader<'g>,
+    ) -> impl Iterator<Item = Conn<'g>> {
+        let table = self.table(rcu).into_iter();
+        table
+            .flat_map(move |table| table.after(cursor, rcu))
+            .map(Conn)
+    }
+
+    /// Ends the connections of removed servers soon: `expire_nodest_conn`.
+    pub(crate) fn sweep(&self) {
+        self.inner.sweep.store(1, Relaxed);
+        self.inner.schedule(Ticks(1));
+    }
+}
+
+impl Inner {
+    /// Ends the connections whose server was removed, unless others depend on them.
+    fn sweep(&self, table: &Table<Record>) {
+        table.for_each(|entry, rcu| {
+            let conn = Conn(entry);
+            if conn.server(rcu).is_some_and(|dest| !dest.is_available()) {
+                conn.end();
+            }
+        });
+    }
+}
+
+impl Task for Inner {
+    fn run(&self) -> Option<Ticks> {
+        let table = rcu::read(|rcu| self.table.read(rcu)?.upgrade())?;
+        if self.sweep.xchg(0, Full) != 0 {
+            self.sweep(&table);
+        }
+        let has_grown = self.size.choose(table.count());
+        has_grown.then_some(Ticks::from_seconds(LOOK))
+    }
+}

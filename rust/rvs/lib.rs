@@ -28,7 +28,7 @@ mod transmit;
 
 use kernel::prelude::*;
 use kernel::str::CStr;
-use linux::{module, net, notifier};
+use linux::{module, net, notifier, pool};
 
 module! {
     type: Rvs,
@@ -54,6 +54,8 @@ struct Rvs {
     _devices: notifier::Devices<Routes>,
     /// Every namespace's state: see `netns.rs` for how it ends.
     _namespaces: net::Registration<netns::Netns>,
+    /// What the tables of all namespaces share.
+    _pool: pool::Running,
     /// Keeps `ip_vs` out.
     _modules: notifier::Modules<Rival>,
     /// Last: nothing may run later.
@@ -79,10 +81,12 @@ impl kernel::Module for Rvs {
         }
         // The last to go is the first to come, so that a failure further down waits as well.
         let callbacks = Callbacks;
+        let pool = pool::start()?;
         let namespaces = net::Registration::new()?;
         Ok(Self {
             _devices: notifier::Devices::new()?,
             _namespaces: namespaces,
+            _pool: pool,
             _modules: modules,
             _callbacks: callbacks,
         })

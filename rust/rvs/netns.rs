@@ -15,6 +15,7 @@
 //! these is held while a packet is sent or another module is called.
 
 use crate::config::Config;
+use crate::conn::Conns;
 use crate::control::proc;
 use crate::drops;
 use crate::hook::Hooks;
@@ -22,7 +23,7 @@ use crate::service::{Command, Services};
 use crate::stats::Stats;
 use kernel::prelude::*;
 use kernel::sync::Mutex;
-use linux::net::{self, Net};
+use linux::net::{self, Handle, Net};
 use linux::netfilter::Family;
 use linux::rcu::{Arc, Borrow, Reader};
 use linux::sysctl;
@@ -36,6 +37,9 @@ pub(crate) struct Netns {
     /// The settings.
     #[pin]
     pub(crate) config: Config,
+    /// The connections.
+    #[pin]
+    pub(crate) conns: Conns,
     /// How many packets were thrown away, and why.
     pub(crate) drops: drops::Counters,
     /// The hooks, on while there is a service.
@@ -94,11 +98,13 @@ impl net::PerNet for Netns {
         &SLOT
     }
 
-    fn new(net: &Net) -> Result<Arc<Self>> {
+    fn new(net: &Net, handle: Arc<Handle>) -> Result<Arc<Self>> {
+        let max_bits = crate::module_parameters::conn_tab_bits.value();
         Arc::pin_init(
             try_pin_init!(Self {
                 control <- kernel::new_mutex!(()),
                 config <- Config::new(net),
+                conns <- Conns::new(handle, config.conn_lfactor.get(), max_bits),
                 drops: drops::Counters::new(),
                 hooks <- Hooks::new(),
                 services <- Services::new(),
@@ -119,6 +125,7 @@ impl net::PerNet for Netns {
 
     fn exit(&self, net: &Net) {
         self.services.flush(&Command::begin(net, self));
+        self.conns.close();
         self.services.clear_trash();
     }
 }
