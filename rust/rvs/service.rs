@@ -43,6 +43,13 @@ impl<'a> Command<'a> {
             _lock: netns.control.lock(),
         }
     }
+
+    /// Has the connections of removed servers ended, if users want that.
+    fn sweep(&self) {
+        if self.netns.config.expire_nodest_conn.is_on() {
+            self.netns.conns.sweep();
+        }
+    }
 }
 
 /// A virtual service.
@@ -258,6 +265,7 @@ impl Service {
         ledger.left = ledger.left.plus(&dest.stats.counted());
         drop(ledger);
         command.netns.services.trash.put(dest);
+        command.sweep();
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 use crate::netns::Netns;
 use kernel::prelude::*;
 use kernel::str::CStr;
-use kernel::sync::atomic::Atomic;
+use kernel::sync::atomic::{Atomic, Relaxed};
 use linux::net::Net;
 use linux::rcu::Arc;
 use linux::sysctl::{Content, Directory, File, Writers};
@@ -103,10 +103,17 @@ impl Directory for Netns {
             |n| &n.config.est_nice.0,
             |v| (-20..=19).contains(&v),
         )),
-        machine(int(
+        machine(command(
             c"conn_lfactor",
-            |n| &n.config.conn_lfactor.0,
-            |v| LOAD_FACTORS.contains(&v),
+            |n| n.config.conn_lfactor.get(),
+            |n, factor| {
+                if !LOAD_FACTORS.contains(&factor) {
+                    return Err(EINVAL);
+                }
+                n.config.conn_lfactor.0.store(factor, Relaxed);
+                n.conns.set_load_factor(factor);
+                Ok(())
+            },
         )),
         machine(int(
             c"svc_lfactor",

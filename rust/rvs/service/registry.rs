@@ -222,6 +222,7 @@ impl Services {
             service: service.clone(),
             _module: module,
         };
+        command.netns.conns.open()?;
         let hooks = &command.netns.hooks;
         hooks.turn_on(command.net, hook_family(key.family))?;
         let result = self.enter(command, listed);
@@ -278,6 +279,7 @@ impl Services {
                 .turn_off(command.net, hook_family(family));
         }
         service.abandon(self);
+        command.sweep();
         drop(self.unlist(service.serial()));
         if self.count() == 0 {
             drop(self.table.replace(None));
@@ -300,6 +302,7 @@ impl Services {
         for listed in &all {
             listed.service.abandon(self);
         }
+        command.sweep();
     }
 
     /// Lets go of all removed servers, for the end of the namespace.
