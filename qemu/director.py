@@ -166,8 +166,8 @@ class Director:
         elif name == "ip_vs":
             self.lines += transcript.service_blocks(text, 3)
         elif name == "ip_vs_status":
-            # Which bucket holds how many depends on a random hash.
-            self.lines += [line for line in text.splitlines() if " len-" not in line and " empty" not in line]
+            # Which bucket holds how many depends on a random hash, and the threads on the speed of the machine.
+            self.lines += [line for line in text.splitlines() if " len-" not in line and " empty" not in line and "Stats " not in line]
         else:
             self.lines += text.splitlines()
         return text
