@@ -188,6 +188,12 @@ impl Defence {
         }
     }
 
+    /// Tells whether the measure is taken, as of the last evaluation.
+    #[inline]
+    pub(crate) fn is_active(&self) -> bool {
+        self.0.get() > 1
+    }
+
     /// Changes the mode.
     ///
     /// # Errors

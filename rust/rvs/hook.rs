@@ -1,80 +1,228 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The way of a packet from top to bottom.
+//!
+//! One look-up tells whether a packet is an answer or a request, because a connection is found
+//! from either side. What is nobody's goes on as if this module were not there.
+//!
+//! No lock is held here, and sending runs these hooks again inside themselves.
 
-use kernel::prelude::*;
-use kernel::sync::{new_mutex, Mutex};
+mod registration;
+mod related;
+mod schedule;
+
+use crate::conn::Conn;
+use crate::drops::Drop;
+use crate::netns::Netns;
+use crate::{stats, transmit};
+use ipvs::addr::Protocol;
+use ipvs::packet::{self, Fragment, Packet, Transport};
+use ipvs::proto::{tcp, Direction};
+use ipvs::reuse::{self, Fate};
+use ipvs::standing::Seen;
+use ipvs::xmit::Method;
+use linux::clock::Jiffies;
+use linux::conntrack;
 use linux::net::Net;
-use linux::netfilter::{Family, PacketHook, Registration};
+use linux::netfilter::{Family, PacketHook, Point};
 use linux::rcu::Reader;
-use linux::skb::{Skb, Verdict};
+use linux::skb::{Skb, Verdict, PEEK};
 
-/// The hooks of one namespace: of each family while it has a service.
-#[pin_data]
-pub(crate) struct Hooks {
-    #[pin]
-    on: Mutex<On>,
-}
-
-struct On {
-    v4: Option<Registration>,
-    v6: Option<Registration>,
-}
-
-impl On {
-    fn of(&mut self, family: Family) -> &mut Option<Registration> {
-        match family {
-            Family::V4 => &mut self.v4,
-            Family::V6 => &mut self.v6,
-        }
-    }
-}
-
-impl Hooks {
-    /// Makes hooks that are off.
-    pub(crate) fn new() -> impl PinInit<Self> {
-        pin_init!(Self { on <- new_mutex!(On { v4: None, v6: None }) })
-    }
-
-    /// Has the packets of a family looked at; called when its first service is added.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    ///
-    /// # Locking
-    ///
-    /// Process context.
-    pub(crate) fn turn_on(&self, net: &Net, family: Family) -> Result {
-        let mut on = self.on.lock();
-        let place = on.of(family);
-        if place.is_none() {
-            *place = Some(Registration::new::<Packets>(net, family)?);
-        }
-        Ok(())
-    }
-
-    /// Leaves the packets of a family alone again; called when its last service went, and for
-    /// both families when the namespace goes.
-    ///
-    /// Some hooks may still be running until a grace period has passed.
-    ///
-    /// # Locking
-    ///
-    /// Process context.
-    pub(crate) fn turn_off(&self, net: &Net, family: Family) {
-        let registration = self.on.lock().of(family).take();
-        if let Some(registration) = registration {
-            registration.unregister(net);
-        }
-    }
-}
+pub(crate) use registration::Hooks;
 
 /// What netfilter calls.
-struct Packets;
+pub(crate) struct Packets;
 
 impl PacketHook for Packets {
     fn packet<'g>(net: &'g Net, skb: Skb<'g>, rcu: Reader<'g>) -> Verdict {
-        let _ = (net, rcu);
+        if is_passed_over(&skb) {
+            return skb.accept();
+        }
+        let Some(netns) = Netns::of(net, rcu) else {
+            return skb.accept();
+        };
+        let netns = netns.get();
+        Path { net, netns, rcu }.packet(skb)
+    }
+}
+
+/// Tells whether a packet is none of ours whatever is in it.
+fn is_passed_over(skb: &Skb<'_>) -> bool {
+    skb.is_handled()
+        || !skb.has_route()
+        || skb.family() == Family::V6
+        || (skb.point() == Point::LocalOut && skb.is_nodefrag())
+}
+
+/// Tells whether requests are taken up where the packet is.
+fn takes_requests(skb: &Skb<'_>) -> bool {
+    match skb.point() {
+        Point::LocalIn => skb.is_to_host(),
+        Point::LocalOut => true,
+        Point::Forward => false,
+    }
+}
+
+/// Reads a packet's headers: in place if they lie there, else from a copy.
+fn read(skb: &Skb<'_>) -> Option<Packet> {
+    let in_place = packet::parse(skb.head(), skb.len());
+    match in_place {
+        Ok(packet) if packet.transport != Transport::Missing => Some(packet),
+        _ => packet::parse(skb.peek(&mut [0; PEEK]), skb.len()).ok(),
+    }
+}
+
+/// What a packet is looked at with.
+#[derive(Clone, Copy)]
+pub(crate) struct Path<'g> {
+    pub(crate) net: &'g Net,
+    pub(crate) netns: &'g Netns,
+    pub(crate) rcu: Reader<'g>,
+}
+
+impl<'g> Path<'g> {
+    fn packet(self, skb: Skb<'g>) -> Verdict {
+        let Some(packet) = read(&skb) else {
+            return skb.accept();
+        };
+        let (skb, packet) = match self.whole(skb, packet) {
+            Ok(whole) => whole,
+            Err(verdict) => return verdict,
+        };
+        match packet.protocol {
+            Protocol::TCP | Protocol::UDP => self.transport(skb, &packet),
+            Protocol::ICMP => self.icmp(skb, &packet),
+            _ => skb.accept(),
+        }
+    }
+
+    /// Puts fragments together: only the first of them shows the ports.
+    fn whole(self, skb: Skb<'g>, packet: Packet) -> Result<(Skb<'g>, Packet), Verdict> {
+        let is_ours = matches!(
+            packet.protocol,
+            Protocol::TCP | Protocol::UDP | Protocol::ICMP
+        );
+        if packet.fragment == Fragment::Whole || !is_ours {
+            return Ok((skb, packet));
+        }
+        let skb = skb.reassemble(self.net)?;
+        match read(&skb) {
+            Some(packet) => Ok((skb, packet)),
+            None => Err(skb.accept()),
+        }
+    }
+
+    fn transport(self, skb: Skb<'g>, packet: &Packet) -> Verdict {
+        let Some(flow) = packet.flow() else {
+            return match takes_requests(&skb) {
+                true => self.discard(skb, Drop::Truncated),
+                false => skb.accept(),
+            };
+        };
+        match self.netns.conns.find(&flow, self.rcu) {
+            Some((conn, Direction::Out)) => self.answer(skb, packet, conn),
+            _ if !takes_requests(&skb) => skb.accept(),
+            Some((conn, Direction::In)) => self.request(skb, packet, conn),
+            None => self.schedule(skb, packet, &flow),
+        }
+    }
+
+    /// Lets a packet of a server through to the client, as from the virtual service.
+    fn answer(self, mut skb: Skb<'g>, packet: &Packet, conn: Conn<'g>) -> Verdict {
+        if conn.method() == Method::Nat {
+            if let Err(reason) = transmit::answer(self, &mut skb, packet, conn) {
+                return self.free(skb, reason);
+            }
+        }
+        self.count(&skb, conn, Direction::Out);
+        self.note(packet, conn, Direction::Out);
+        transmit::release(&mut skb, conn, Direction::Out);
         skb.accept()
+    }
+
+    /// Takes a packet of a known connection, unless it does not belong to it any more.
+    fn request(self, skb: Skb<'g>, packet: &Packet, conn: Conn<'g>) -> Verdict {
+        match self.fate(&skb, packet, conn) {
+            Fate::Keep => self.forward(skb, packet, conn),
+            Fate::Renew => {
+                conn.end_quietly();
+                match packet.flow() {
+                    Some(flow) => self.schedule(skb, packet, &flow),
+                    None => self.discard(skb, Drop::Truncated),
+                }
+            }
+            Fate::EndAndDrop => {
+                conn.end();
+                self.discard(skb, Drop::Tracked)
+            }
+            Fate::Drop => self.discard(skb, Drop::ServerGone),
+        }
+    }
+
+    fn fate(self, skb: &Skb<'g>, packet: &Packet, conn: Conn<'g>) -> Fate {
+        let standing = conn.standing();
+        let server = match conn.server(self.rcu) {
+            None => reuse::Server::None,
+            Some(dest) if !dest.is_available() => reuse::Server::Gone,
+            Some(dest) if dest.weight() == 0 => reuse::Server::Quiet,
+            Some(_) => reuse::Server::There,
+        };
+        reuse::fate(&reuse::Facts {
+            protocol: packet.protocol,
+            is_opening: tcp::is_opening(tcp_flags(packet)),
+            state: tcp::State::from_code(standing.state),
+            no_output: standing.has_no_output(),
+            server,
+            is_tracked: conntrack::is_confirmed(skb),
+            reuse_mode: self.netns.config.conn_reuse_mode.get(),
+            expires_gone: self.netns.config.expire_nodest_conn.is_on(),
+        })
+    }
+
+    /// Sends a packet of a client to its server.
+    fn forward(self, skb: Skb<'g>, packet: &Packet, conn: Conn<'g>) -> Verdict {
+        self.count(&skb, conn, Direction::In);
+        self.note(packet, conn, Direction::In);
+        transmit::request(self, skb, packet, conn)
+    }
+
+    /// Counts a packet of a connection whose server was not removed.
+    fn count(self, skb: &Skb<'g>, conn: Conn<'g>, direction: Direction) {
+        if let Some(dest) = conn.server(self.rcu).filter(|dest| dest.is_available()) {
+            stats::packet(&dest.stats, &self.netns.stats, direction, skb.len());
+        }
+    }
+
+    /// Moves the state machine and gives the connection its time.
+    fn note(self, packet: &Packet, conn: Conn<'g>, direction: Direction) {
+        let config = &self.netns.config;
+        let guard = match config.secure_tcp.is_active() {
+            true => tcp::Guard::Secure,
+            false => tcp::Guard::Normal,
+        };
+        let seen = Seen {
+            direction,
+            tcp_flags: tcp_flags(packet),
+            guard,
+        };
+        conn.packet(&seen, &config.timeouts.get(), Jiffies::now(), self.rcu);
+    }
+
+    /// Has netfilter throw a packet away.
+    pub(crate) fn discard(self, skb: Skb<'g>, reason: Drop) -> Verdict {
+        self.netns.drops.count(reason);
+        skb.discard()
+    }
+
+    /// Throws a packet away on its way out: who sent it does not hear of it.
+    pub(crate) fn free(self, skb: Skb<'g>, reason: Drop) -> Verdict {
+        self.netns.drops.count(reason);
+        skb.free()
+    }
+}
+
+fn tcp_flags(packet: &Packet) -> u8 {
+    match packet.transport {
+        Transport::Tcp(flags) => flags.0,
+        _ => 0,
     }
 }

@@ -1,2 +1,317 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Carries out a transmit plan: route, headroom, output.
+
+use crate::conn::Conn;
+use crate::drops::Drop;
+use crate::hook::Path;
+use ipvs::addr::Endpoint;
+use ipvs::checksum::Sum;
+use ipvs::icmp::{self as quoted_icmp, Quoted};
+use ipvs::packet::Packet;
+use ipvs::proto::Direction;
+use ipvs::xmit::{self, direct, nat, Hop, Method, Place, Plan, Side};
+use linux::conntrack::{self, End, Reply};
+use linux::icmp;
+use linux::netfilter::Point;
+use linux::route::{self, NextHop, Route};
+use linux::skb::{NoMemory, Skb, Summed, Verdict};
+
+/// The network of IPv4's loopback addresses, 127.0.0.0/8.
+const LOOPBACK: u8 = 127;
+
+/// Sends a packet of a client to its server, by the method of its connection.
+pub(crate) fn request<'g>(
+    path: Path<'g>,
+    skb: Skb<'g>,
+    packet: &Packet,
+    conn: Conn<'g>,
+) -> Verdict {
+    match conn.method() {
+        Method::Nat | Method::Direct => along_route(path, skb, &Job::request(packet, conn)),
+        Method::Local => deliver(skb, conn),
+        // Nothing forwards them; commands do not make them.
+        Method::Tunnel
+        | Method::Bypass
+        | Method::Unknown5
+        | Method::Unknown6
+        | Method::Unknown7 => skb.accept(),
+    }
+}
+
+/// Sends an ICMP error of a client's side to the server of a NAT connection.
+pub(crate) fn error_to_server<'g>(
+    path: Path<'g>,
+    skb: Skb<'g>,
+    packet: &Packet,
+    quoted: &Quoted,
+    conn: Conn<'g>,
+) -> Verdict {
+    let job = Job {
+        quoted: Some(quoted),
+        ..Job::request(packet, conn)
+    };
+    along_route(path, skb, &job)
+}
+
+/// Makes an answer come from the virtual service instead of the server.
+///
+/// # Errors
+///
+/// Why it cannot go on.
+pub(crate) fn answer<'g>(
+    path: Path<'g>,
+    skb: &mut Skb<'g>,
+    packet: &Packet,
+    conn: Conn<'g>,
+) -> Result<(), Drop> {
+    rewrite(skb, packet, Side::Source, conn.virtual_end(), Hops::Keep)?;
+    reroute(path, skb)
+}
+
+/// Makes an ICMP error of a server's side one about the virtual service, and come from it.
+///
+/// # Errors
+///
+/// Why it cannot go on.
+pub(crate) fn error_to_client<'g>(
+    path: Path<'g>,
+    skb: &mut Skb<'g>,
+    packet: &Packet,
+    quoted: &Quoted,
+    conn: Conn<'g>,
+) -> Result<(), Drop> {
+    if !skb.icmp_sum_is_good(u32::from(packet.transport_offset), packet.protocol.0) {
+        return Err(Drop::Checksum);
+    }
+    let to = conn.virtual_end();
+    rewrite_error(skb, packet, quoted, Side::Source, to, Hops::Keep)?;
+    reroute(path, skb)
+}
+
+/// Marks a packet as handled and tells connection tracking what became of it.
+pub(crate) fn release(skb: &mut Skb<'_>, conn: Conn<'_>, direction: Direction) {
+    skb.set_handled();
+    if !conn.standing().is_tracked() {
+        conntrack::untrack(skb);
+    } else if conn.method() == Method::Nat {
+        let reply = match direction {
+            Direction::In => Reply::From(end(conn.dest())),
+            Direction::Out => Reply::To(end(conn.virtual_end())),
+        };
+        conntrack::expect_reply(skb, reply);
+    }
+}
+
+fn end(end: Endpoint) -> End {
+    End {
+        addr: end.addr.v4(),
+        port: end.port.bytes(),
+    }
+}
+
+/// A packet that is to go to a server.
+struct Job<'a, 'g> {
+    packet: &'a Packet,
+    conn: Conn<'g>,
+    /// The packet that an ICMP error is about, if this is one and is to be rewritten.
+    quoted: Option<&'a Quoted>,
+}
+
+impl<'a, 'g> Job<'a, 'g> {
+    fn request(packet: &'a Packet, conn: Conn<'g>) -> Self {
+        Self {
+            packet,
+            conn,
+            quoted: None,
+        }
+    }
+
+    /// Collects what decides about the packet.
+    fn facts(&self, skb: &Skb<'_>, route: &Route<'_>) -> xmit::Facts {
+        let is_loopback = |addr: ipvs::addr::Addr| matches!(addr.v4(), [LOOPBACK, ..]);
+        xmit::Facts {
+            method: self.conn.method(),
+            place: match skb.point() {
+                Point::Forward => Place::Forward,
+                Point::LocalIn | Point::LocalOut => Place::Host,
+            },
+            is_route_local: route.is_local(),
+            is_packet_local: skb.has_local_route(),
+            is_from_outside: skb.has_input_route(),
+            is_source_loopback: is_loopback(self.packet.source),
+            is_server_loopback: is_loopback(self.conn.dest().addr),
+            hops: self.packet.ttl,
+            fits: skb.fits(route.mtu()),
+            may_fragment: !self.packet.dont_fragment,
+            is_error: quoted_icmp::is_error_packet(self.packet),
+        }
+    }
+
+    /// Writes the packet as its method wants it.
+    fn rewrite(&self, skb: &mut Skb<'_>, hops: Hops) -> Result<(), Drop> {
+        let to = self.conn.dest();
+        match (self.conn.method(), self.quoted) {
+            (Method::Nat, None) => rewrite(skb, self.packet, Side::Dest, to, hops),
+            (Method::Nat, Some(quoted)) => {
+                rewrite_error(skb, self.packet, quoted, Side::Dest, to, hops)
+            }
+            _ => count_hop(skb, self.packet, hops),
+        }
+    }
+}
+
+fn along_route<'g>(path: Path<'g>, mut skb: Skb<'g>, job: &Job<'_, 'g>) -> Verdict {
+    let Some(route) = find_route(path, job.conn) else {
+        route::link_failure(&mut skb);
+        return path.free(skb, Drop::NoRoute);
+    };
+    match xmit::plan(&job.facts(&skb, &route)) {
+        Plan::Send => send(path, skb, job, route),
+        Plan::Deliver => deliver_here(path, skb, job),
+        Plan::TooManyHops => {
+            icmp::send(&mut skb, icmp::Error::TimeExceeded);
+            icmp::count_header_error(path.net);
+            path.free(skb, Drop::TimeToLive)
+        }
+        Plan::TooBig => {
+            let mtu = u16::try_from(route.mtu()).unwrap_or(u16::MAX);
+            icmp::send(&mut skb, icmp::Error::FragmentationNeeded(mtu));
+            path.free(skb, Drop::TooBig)
+        }
+        Plan::Boundary => path.free(skb, Drop::Boundary),
+    }
+}
+
+/// Returns the route to a connection's server: the remembered one, or a new one to remember.
+fn find_route<'g>(path: Path<'g>, conn: Conn<'g>) -> Option<Route<'g>> {
+    let dest = conn.server(path.rcu);
+    let known = dest.and_then(|dest| dest.get().route.get(path.rcu));
+    if known.is_some() {
+        return known;
+    }
+    let hop = match conn.method().hop() {
+        Hop::Table => NextHop::Table,
+        Hop::Server => NextHop::Address,
+    };
+    let route = Route::to_v4(path.net, conn.dest().addr.v4(), hop)?;
+    if let Some(dest) = dest.filter(|dest| dest.is_available()) {
+        dest.route.fill(&route);
+    }
+    Some(route)
+}
+
+fn send<'g>(path: Path<'g>, mut skb: Skb<'g>, job: &Job<'_, 'g>, route: Route<'g>) -> Verdict {
+    let prepared = skb
+        .make_room(&route)
+        .map_err(Drop::from)
+        .and_then(|()| job.rewrite(&mut skb, Hops::Count));
+    if let Err(reason) = prepared {
+        return path.free(skb, reason);
+    }
+    skb.allow_fragmenting();
+    release(&mut skb, job.conn, Direction::In);
+    skb.drop_early_socket();
+    skb.send(path.net, route)
+}
+
+/// Lets a packet go on to a server on this host.
+fn deliver_here<'g>(path: Path<'g>, mut skb: Skb<'g>, job: &Job<'_, 'g>) -> Verdict {
+    if job.conn.method() == Method::Nat {
+        if let Err(reason) = job.rewrite(&mut skb, Hops::Keep) {
+            return path.free(skb, reason);
+        }
+        skb.allow_fragmenting();
+        if job.conn.dest() != job.conn.virtual_end() {
+            // It was found for the address that the packet came with.
+            skb.drop_early_socket();
+        }
+    }
+    deliver(skb, job.conn)
+}
+
+fn deliver<'g>(mut skb: Skb<'g>, conn: Conn<'g>) -> Verdict {
+    release(&mut skb, conn, Direction::In);
+    skb.accept()
+}
+
+/// Finds an answer the route that a packet made here would take, where that may be another one.
+fn reroute<'g>(path: Path<'g>, skb: &mut Skb<'g>) -> Result<(), Drop> {
+    let stays = skb.point() == Point::LocalIn || skb.has_local_route();
+    if stays || !path.netns.config.snat_reroute.is_on() {
+        return Ok(());
+    }
+    skb.reroute(path.net).map_err(|NoMemory| Drop::NoRoute)
+}
+
+/// Whether a packet takes a hop here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hops {
+    Count,
+    Keep,
+}
+
+fn count_hop(skb: &mut Skb<'_>, packet: &Packet, hops: Hops) -> Result<(), Drop> {
+    if hops == Hops::Keep {
+        return Ok(());
+    }
+    let header = skb.writable(usize::from(packet.transport_offset))?;
+    direct::decrement_ttl(header).ok_or(Drop::Malformed)
+}
+
+/// Replaces one end of a packet and makes up for it in its checksums.
+fn rewrite(
+    skb: &mut Skb<'_>,
+    packet: &Packet,
+    side: Side,
+    to: Endpoint,
+    hops: Hops,
+) -> Result<(), Drop> {
+    count_hop(skb, packet, hops)?;
+    let reach = nat::reach(packet).ok_or(Drop::Malformed)?;
+    let field = match skb.summed() {
+        Summed::Partial => nat::Field::Partial,
+        Summed::None | Summed::Unnecessary | Summed::Complete => nat::Field::Whole,
+    };
+    let change = nat::Change {
+        side,
+        addr: to.addr,
+        port: to.port,
+    };
+    let bytes = skb.writable(reach)?;
+    match nat::rewrite(bytes, packet, field, change).ok_or(Drop::Malformed)? {
+        nat::After::Done => skb.forget_sum(),
+        nat::After::Sum(sum) => {
+            let sum = skb.sum(u32::from(packet.transport_offset), sum.raw());
+            let bytes = skb.writable(reach)?;
+            nat::store_udp_checksum(bytes, packet, Sum::from_raw(sum)).ok_or(Drop::Malformed)?;
+            skb.set_sum_good();
+        }
+    }
+    Ok(())
+}
+
+/// Replaces one end of an ICMP error and the other end of what it quotes.
+fn rewrite_error(
+    skb: &mut Skb<'_>,
+    packet: &Packet,
+    quoted: &Quoted,
+    side: Side,
+    to: Endpoint,
+    hops: Hops,
+) -> Result<(), Drop> {
+    count_hop(skb, packet, hops)?;
+    let reach = quoted.reach();
+    let bytes = skb.writable(reach)?;
+    quoted_icmp::rewrite(bytes, packet, quoted, side, to.addr, to.port).ok_or(Drop::Malformed)?;
+    let sum = skb.sum(u32::from(packet.transport_offset), 0);
+    let bytes = skb.writable(reach)?;
+    quoted_icmp::store_checksum(bytes, packet, Sum::from_raw(sum)).ok_or(Drop::Malformed)?;
+    skb.set_sum_good();
+    Ok(())
+}
+
+impl From<NoMemory> for Drop {
+    fn from(_: NoMemory) -> Self {
+        Self::NoMemory
+    }
+}

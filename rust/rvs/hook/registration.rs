@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The hooks of a namespace, on while there is a service.
+
+use super::Packets;
+use kernel::prelude::*;
+use kernel::sync::{new_mutex, Mutex};
+use linux::net::Net;
+use linux::netfilter::{Family, Registration};
+
+/// The hooks of one namespace: of each family while it has a service.
+#[pin_data]
+pub(crate) struct Hooks {
+    #[pin]
+    on: Mutex<On>,
+}
+
+struct On {
+    v4: Option<Registration>,
+    v6: Option<Registration>,
+}
+
+impl On {
+    fn of(&mut self, family: Family) -> &mut Option<Registration> {
+        match family {
+            Family::V4 => &mut self.v4,
+            Family::V6 => &mut self.v6,
+        }
+    }
+}
+
+impl Hooks {
+    /// Makes hooks that are off.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self { on <- new_mutex!(On { v4: None, v6: None }) })
+    }
+
+    /// Has the packets of a family looked at; called when its first service is added.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    ///
+    /// # Locking
+    ///
+    /// Process context.
+    pub(crate) fn turn_on(&self, net: &Net, family: Family) -> Result {
+        let mut on = self.on.lock();
+        let place = on.of(family);
+        if place.is_none() {
+            *place = Some(Registration::new::<Packets>(net, family)?);
+        }
+        Ok(())
+    }
+
+    /// Leaves the packets of a family alone again; called when its last service went, and for
+    /// both families when the namespace goes.
+    ///
+    /// Some hooks may still be running until a grace period has passed.
+    ///
+    /// # Locking
+    ///
+    /// Process context.
+    pub(crate) fn turn_off(&self, net: &Net, family: Family) {
+        let registration = self.on.lock().of(family).take();
+        if let Some(registration) = registration {
+            registration.unregister(net);
+        }
+    }
+}
