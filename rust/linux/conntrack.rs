@@ -50,7 +50,7 @@ struct Entry {
 impl Entry {
     fn of(skb: &Skb<'_>) -> Option<Self> {
         let mut info = 0;
-        // SAFETY: The packet is valid.
+        // SAFETY: The packet is valid by its type invariant; both pointers are to live values.
         let raw = unsafe { bindings::rvs_helper_nf_ct_get(skb.as_raw(), &mut info) };
         // INVARIANT: A packet holds a reference to its entry.
         Some(Self {

@@ -151,7 +151,7 @@ struct Held {
 
 // SAFETY: Routes are shared by all CPUs and released on any.
 unsafe impl Send for Held {}
-// SAFETY: As above.
+// SAFETY: A shared reference only reads what all CPUs may read.
 unsafe impl Sync for Held {}
 
 impl Held {

@@ -250,7 +250,7 @@ impl Skb<'_> {
         }
         // SAFETY: The packet is valid by the type invariant.
         let data = unsafe { (*self.as_raw()).data };
-        // SAFETY: As above.
+        // SAFETY: The packet is valid by the type invariant.
         let len = unsafe { bindings::rvs_helper_skb_headlen(self.as_raw()) };
         // SAFETY: `data` begins `headlen` bytes of linear buffer, which stays in place until
         // something that takes `&mut self` moves it; others who hold a clone only read.
@@ -419,7 +419,7 @@ impl<'a> Skb<'a> {
         // SAFETY: The packet is ours by the type invariant.
         unsafe { bindings::rvs_helper_skb_forward_csum(self.as_raw()) };
         if self.has_device() {
-            // SAFETY: As above.
+            // SAFETY: The packet is ours by the type invariant.
             unsafe { bindings::rvs_helper_skb_clear_tstamp(self.as_raw()) };
         }
         route.attach(&self);

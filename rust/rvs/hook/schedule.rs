@@ -72,12 +72,7 @@ impl<'g> Path<'g> {
     }
 
     /// Makes a connection to a server and counts it.
-    fn connect(
-        self,
-        skb: &Skb<'g>,
-        flow: &Flow,
-        dest: Borrow<'g, Dest>,
-    ) -> Option<Conn<'g>> {
+    fn connect(self, skb: &Skb<'g>, flow: &Flow, dest: Borrow<'g, Dest>) -> Option<Conn<'g>> {
         let config = &self.netns.config;
         let key = dest.key();
         let port = match key.port {
