@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0
+# Shell library for tests: runs one check after the other, counts, and prints the closing line.
+
+RVS_RESULTS=${RVS_RESULTS:-$(mktemp)}
+export RVS_RESULTS
+
+# outcome ok|failed|skipped COUNT NAME: notes a result.
+outcome() { echo "$1 $2 $3" >>"$RVS_RESULTS"; }
+
+# check NAME COMMAND...: runs one test; its output is shown if it fails.
+check() {
+	local name=$1 log start=$SECONDS
+	shift
+	log=$(mktemp)
+	if "$@" >"$log" 2>&1 </dev/null; then
+		outcome ok 1 "$name"
+		printf 'ok      %-34s %4d s  %s\n' "$name" $((SECONDS - start)) "$(tail -1 "$log" | cut -c1-90)"
+	else
+		outcome failed 1 "$name"
+		printf 'FAILED  %-34s %4d s\n' "$name" $((SECONDS - start))
+		tail -40 "$log" | sed 's/^/        /'
+	fi
+	rm -f "$log"
+}
+
+sum() { awk -v kind="$1" '$1 == kind {n += $2} END {print n + 0}' "$RVS_RESULTS"; }
+
+# The closing line; fails unless everything ran and passed.
+closing_line() {
+	local failed skipped
+	failed=$(sum failed) skipped=$(sum skipped)
+	if ((failed + skipped)); then
+		sed -n 's/^\(failed\|skipped\) [0-9]* /\1: /p' "$RVS_RESULTS"
+	fi
+	echo "$(sum ok) passed, $failed failed, $skipped skipped"
+	((failed + skipped == 0))
+}
