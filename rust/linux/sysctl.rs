@@ -71,7 +71,7 @@ pub enum Content<S: 'static> {
         /// Returns what is read.
         load: fn(&S) -> i32,
         /// Carries out what is written.
-        store: fn(&S, i32) -> Result,
+        store: fn(&S, &Net, i32) -> Result,
     },
     /// An `int` in jiffies that users see in seconds.
     Seconds(fn(&S) -> &Atomic<i32>),
@@ -275,7 +275,7 @@ impl Call {
 }
 
 impl<S: 'static> Content<S> {
-    fn transfer(&self, state: &S, call: &Call) -> Result {
+    fn transfer(&self, state: &S, net: &Net, call: &Call) -> Result {
         match self {
             Self::Int { place, accepts } => {
                 let place = place(state);
@@ -290,7 +290,7 @@ impl<S: 'static> Content<S> {
                 let mut value = load(state);
                 call.int(&mut value)?;
                 if call.is_write() {
-                    store(state, value)?;
+                    store(state, net, value)?;
                 }
             }
             Self::Seconds(place) => {
@@ -416,7 +416,7 @@ unsafe extern "C" fn handle<S: Directory>(
     };
     from_result(|| {
         let state = S::of(net)?;
-        file.content.transfer(&state, &call)?;
+        file.content.transfer(&state, net, &call)?;
         Ok(0)
     })
 }

@@ -116,5 +116,9 @@ impl notifier::DeviceWatcher for Routes {
     /// After IPv6 took its addresses off the device.
     const PRIORITY: i32 = 5;
 
-    fn down(_net: &net::Net, _device: u32) {}
+    fn down(net: &net::Net, device: u32) {
+        if let Ok(netns) = netns::Netns::get(net) {
+            netns.services.forget_routes(device);
+        }
+    }
 }

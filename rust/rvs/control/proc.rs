@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What users read below `/proc/net`.
 
+mod conns;
+mod services;
+mod stats;
+mod status;
+mod text;
+
 use crate::drops::Drop;
 use crate::netns::Netns;
 use kernel::prelude::*;
@@ -13,7 +19,13 @@ use linux::proc::{Cursor, File, Listing};
 /// All files of one namespace.
 pub(crate) struct Files {
     _app: File<Apps>,
+    _conns: File<conns::Conns>,
     _drops: File<Drops>,
+    _origins: File<conns::Origins>,
+    _per_cpu: File<stats::PerCpu>,
+    _services: File<services::Services>,
+    _status: File<status::Status>,
+    _totals: File<stats::Totals>,
 }
 
 impl Files {
@@ -25,7 +37,13 @@ impl Files {
     pub(crate) fn new(net: &Net) -> Result<Self> {
         Ok(Self {
             _app: File::new(net)?,
+            _conns: File::new(net)?,
             _drops: File::new(net)?,
+            _origins: File::new(net)?,
+            _per_cpu: File::new(net)?,
+            _services: File::new(net)?,
+            _status: File::new(net)?,
+            _totals: File::new(net)?,
         })
     }
 }

@@ -2,6 +2,7 @@
 //! `/proc/sys/net/ipv4/vs/`: names, and what may be written.
 
 use crate::netns::Netns;
+use crate::service::Command;
 use kernel::prelude::*;
 use kernel::str::CStr;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -23,23 +24,23 @@ impl Directory for Netns {
         command(
             c"conn_max",
             |n| n.config.conn_max.get(),
-            |n, value| n.config.conn_max.set(value),
+            |n, _, value| n.config.conn_max.set(value),
         ),
         command(
             c"drop_entry",
             |n| n.config.drop_entry.evaluate(&n.config.amemthresh),
-            |n, mode| n.config.drop_entry.set(mode, &n.config.amemthresh),
+            |n, _, mode| n.config.drop_entry.set(mode, &n.config.amemthresh),
         ),
         command(
             c"drop_packet",
             |n| n.config.drop_packet.evaluate(&n.config.amemthresh),
-            |n, mode| n.config.drop_packet.set(mode, &n.config.amemthresh),
+            |n, _, mode| n.config.drop_packet.set(mode, &n.config.amemthresh),
         ),
         int(c"conntrack", |n| &n.config.conntrack.0, any),
         command(
             c"secure_tcp",
             |n| n.config.secure_tcp.evaluate(&n.config.amemthresh),
-            |n, mode| n.config.secure_tcp.set(mode, &n.config.amemthresh),
+            |n, _, mode| n.config.secure_tcp.set(mode, &n.config.amemthresh),
         ),
         int(c"snat_reroute", |n| &n.config.snat_reroute.0, any),
         int(
@@ -106,7 +107,7 @@ impl Directory for Netns {
         machine(command(
             c"conn_lfactor",
             |n| n.config.conn_lfactor.get(),
-            |n, factor| {
+            |n, _, factor| {
                 if !LOAD_FACTORS.contains(&factor) {
                     return Err(EINVAL);
                 }
@@ -115,10 +116,17 @@ impl Directory for Netns {
                 Ok(())
             },
         )),
-        machine(int(
+        machine(command(
             c"svc_lfactor",
-            |n| &n.config.svc_lfactor.0,
-            |v| LOAD_FACTORS.contains(&v),
+            |n| n.config.svc_lfactor.get(),
+            |n, net, factor| {
+                if !LOAD_FACTORS.contains(&factor) {
+                    return Err(EINVAL);
+                }
+                n.config.svc_lfactor.0.store(factor, Relaxed);
+                n.services.resize(&Command::begin(net, n));
+                Ok(())
+            },
         )),
     ];
 
@@ -144,7 +152,7 @@ const fn int(
 const fn command(
     name: &'static CStr,
     load: fn(&Netns) -> i32,
-    store: fn(&Netns, i32) -> Result,
+    store: fn(&Netns, &Net, i32) -> Result,
 ) -> File<Netns> {
     File {
         name,
