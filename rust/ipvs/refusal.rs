@@ -16,12 +16,18 @@ pub enum Errno {
     NoEntry = 2,
     /// No such service.
     NoService = 3,
+    /// Not enough memory.
+    NoMemory = 12,
     /// It exists already.
     Exists = 17,
+    /// The namespace does not serve now.
+    NoDevice = 19,
     /// The request makes no sense.
     Invalid = 22,
     /// A number is out of its range.
     Range = 34,
+    /// The module is being unloaded.
+    NoModule = 92,
     /// Not a protocol that can be served.
     Protocol = 93,
     /// Not something that can be done.
@@ -100,6 +106,12 @@ pub enum Refusal {
     Timeout,
     /// Sync daemons.
     DaemonNotYet,
+    /// There is not enough memory.
+    Memory,
+    /// The module is being unloaded.
+    Unloading,
+    /// The namespace is being made or removed.
+    Namespace,
 }
 
 impl Refusal {
@@ -203,7 +215,7 @@ impl Refusal {
     }
 
     /// Every refusal, for those who check all of them.
-    pub const ALL: [Refusal; 33] = [
+    pub const ALL: [Refusal; 36] = [
         Refusal::Malformed,
         Refusal::ServiceMissing,
         Refusal::ServiceMalformed,
@@ -237,7 +249,38 @@ impl Refusal {
         Refusal::BypassNotYet,
         Refusal::Timeout,
         Refusal::DaemonNotYet,
+        Refusal::Memory,
+        Refusal::Unloading,
+        Refusal::Namespace,
     ];
+}
+
+/// The schedulers that C has and this module has not.
+const SCHEDULERS_NOT_YET: [&[u8]; 10] = [
+    b"dh", b"fo", b"lblc", b"lblcr", b"mh", b"nq", b"ovf", b"sed", b"sh", b"twos",
+];
+
+/// The persistence engines that C has and this module has not.
+const ENGINES_NOT_YET: [&[u8]; 1] = [b"sip"];
+
+impl Refusal {
+    /// Says why there is no scheduler of this name.
+    pub fn of_scheduler(name: &[u8]) -> Refusal {
+        if SCHEDULERS_NOT_YET.contains(&name) {
+            Refusal::SchedulerNotYet
+        } else {
+            Refusal::SchedulerUnknown
+        }
+    }
+
+    /// Says why there is no persistence engine of this name.
+    pub fn of_engine(name: &[u8]) -> Refusal {
+        if ENGINES_NOT_YET.contains(&name) {
+            Refusal::EngineNotYet
+        } else {
+            Refusal::EngineUnknown
+        }
+    }
 }
 
 impl From<DestError> for Refusal {
@@ -261,6 +304,15 @@ mod tests {
             sentence.len() > SENTENCE_MAX || !sentence.ends_with(b".")
         });
         assert_eq!(bad, None);
+    }
+
+    #[test]
+    fn schedulers_of_c_are_told_from_those_of_nobody() {
+        assert_eq!(Refusal::of_scheduler(b"sh"), Refusal::SchedulerNotYet);
+        assert_eq!(Refusal::of_scheduler(b"xyz"), Refusal::SchedulerUnknown);
+        assert_eq!(Refusal::of_scheduler(b""), Refusal::SchedulerUnknown);
+        assert_eq!(Refusal::of_engine(b"sip"), Refusal::EngineNotYet);
+        assert_eq!(Refusal::of_engine(b"xyz"), Refusal::EngineUnknown);
     }
 
     #[test]

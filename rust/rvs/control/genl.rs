@@ -1,2 +1,250 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The netlink front end.
+//!
+//! Turns messages into commands and back; `control.rs` decides, `ipvs::wire` knows the bytes.
+
+use super::{table_size, Failure, Session};
+use crate::dest::Dest;
+use crate::netns::Netns;
+use crate::service::Service;
+use ipvs::refusal::Refusal;
+use ipvs::wire::genl::{self as message, command, TopLevel, MESSAGE_MAX};
+use ipvs::wire::{self, Writer};
+use kernel::prelude::*;
+use linux::genl::{Command, Dump, Family, Full, Handler, Mode, Policy, Registration, Request};
+use linux::rcu::Arc;
+
+/// The family `IPVS`.
+pub(crate) struct Ipvs;
+
+static FAMILY: Family<Ipvs> = Family::new();
+
+/// Opens the family; see [`Family::register`].
+///
+/// # Errors
+///
+/// `EEXIST` if there is one of this name.
+pub(crate) fn register() -> Result<Registration<Ipvs>> {
+    FAMILY.register(crate::THIS)
+}
+
+/// Returns a command that is sent as a plain request.
+const fn plain(number: u8) -> Command {
+    Command {
+        number,
+        mode: Mode::Do,
+    }
+}
+
+impl Handler for Ipvs {
+    const NAME: &'static CStr = c"IPVS";
+    const VERSION: u8 = 1;
+    const FIRST_STRICT: u8 = command::FLUSH.wrapping_add(1);
+    const POLICY: &'static [Policy] = &[
+        Policy::Nested,
+        Policy::Nested,
+        Policy::Nested,
+        Policy::U32,
+        Policy::U32,
+        Policy::U32,
+    ];
+    const COMMANDS: &'static [Command] = &[
+        plain(command::NEW_SERVICE),
+        plain(command::SET_SERVICE),
+        plain(command::DEL_SERVICE),
+        Command {
+            number: command::GET_SERVICE,
+            mode: Mode::Both,
+        },
+        plain(command::NEW_DEST),
+        plain(command::SET_DEST),
+        plain(command::DEL_DEST),
+        Command {
+            number: command::GET_DEST,
+            mode: Mode::Dump,
+        },
+        plain(command::NEW_DAEMON),
+        plain(command::DEL_DAEMON),
+        Command {
+            number: command::GET_DAEMON,
+            mode: Mode::Dump,
+        },
+        plain(command::SET_CONFIG),
+        plain(command::GET_CONFIG),
+        plain(command::GET_INFO),
+        plain(command::ZERO),
+        plain(command::FLUSH),
+    ];
+
+    fn request(request: &Request<'_>) -> Result {
+        match carry_out(request) {
+            Ok(()) => Ok(()),
+            Err(Failure::Failed(error)) => Err(error),
+            Err(Failure::Refused(refusal)) => {
+                request.explain(refusal.sentence());
+                Err(Error::from_errno(-i32::from(refusal.errno().number())))
+            }
+        }
+    }
+
+    fn dump(dump: &mut Dump<'_>) -> Result<(), Full> {
+        let Ok(netns) = Netns::get(dump.request().net()) else {
+            return Ok(());
+        };
+        match dump.request().command() {
+            command::GET_SERVICE => dump_services(dump, &netns),
+            command::GET_DEST => dump_dests(dump, &netns),
+            // There are no sync daemons yet, so none is running.
+            _ => Ok(()),
+        }
+    }
+}
+
+fn carry_out(request: &Request<'_>) -> Result<(), Failure> {
+    let netns = Netns::get(request.net()).map_err(|_| Refusal::Namespace)?;
+    match request.command() {
+        command::GET_SERVICE => show_service(request, &netns),
+        command::GET_CONFIG => {
+            let timeouts = netns.config.timeouts.get();
+            reply(request, command::SET_CONFIG, |out| {
+                message::config(out, &timeouts)
+            })
+        }
+        command::GET_INFO => reply(request, command::SET_INFO, |out| {
+            message::info(out, table_size(&netns))
+        }),
+        command::NEW_DAEMON | command::DEL_DAEMON => Err(Refusal::DaemonNotYet.into()),
+        _ => change(request, &netns),
+    }
+}
+
+/// Carries out the commands that change something.
+fn change(request: &Request<'_>, netns: &Netns) -> Result<(), Failure> {
+    let asked = TopLevel::parse(request.attributes())?;
+    let session = Session::begin(request.net(), netns);
+    match request.command() {
+        command::FLUSH => session.flush(),
+        command::SET_CONFIG => session.configure(&asked.config)?,
+        command::ZERO if asked.service.is_none() => session.zero(),
+        command::ZERO => session.zero_service(&message::parse_service_key(asked.service)?)?,
+        command::NEW_SERVICE => session.add_service(&message::parse_service(asked.service)?)?,
+        command::SET_SERVICE => session.edit_service(&message::parse_service(asked.service)?)?,
+        command::DEL_SERVICE => {
+            session.remove_service(&message::parse_service_key(asked.service)?)?;
+        }
+        number => change_dest(number, &session, &asked)?,
+    }
+    Ok(())
+}
+
+/// Carries out the commands that change a real server.
+fn change_dest(number: u8, session: &Session<'_>, asked: &TopLevel<'_>) -> Result<(), Failure> {
+    let service = session.service(&message::parse_service_key(asked.service)?)?;
+    let family = service.key().family;
+    match number {
+        command::NEW_DEST => session.add_dest(&service, &message::parse_dest(asked.dest, family)?),
+        command::SET_DEST => session.edit_dest(&service, &message::parse_dest(asked.dest, family)?),
+        command::DEL_DEST => {
+            session.remove_dest(&service, &message::parse_dest_key(asked.dest, family)?)
+        }
+        // The core lets no other command through.
+        _ => Err(EOPNOTSUPP.into()),
+    }
+}
+
+/// Sends one message back.
+fn reply(
+    request: &Request<'_>,
+    number: u8,
+    fill: impl FnOnce(&mut Writer<'_>) -> Result<(), wire::Full>,
+) -> Result<(), Failure> {
+    let mut buffer = [0; MESSAGE_MAX];
+    let mut out = Writer::new(&mut buffer);
+    fill(&mut out).map_err(|wire::Full| EMSGSIZE)?;
+    Ok(request.reply(number, out.written())?)
+}
+
+fn show_service(request: &Request<'_>, netns: &Netns) -> Result<(), Failure> {
+    let asked = TopLevel::parse(request.attributes())?;
+    let key = message::parse_service_key(asked.service)?;
+    let service = netns.services.get(&key).ok_or(Refusal::ServiceUnknown)?;
+    let shown = shown_service(&service)?;
+    reply(request, command::NEW_SERVICE, |out| {
+        message::service(out, &shown)
+    })
+}
+
+fn shown_service(service: &Service) -> Result<message::Service> {
+    Ok(message::Service {
+        key: *service.key(),
+        settings: service.settings_now()?,
+        statistics: (&service.shown()).into(),
+    })
+}
+
+fn shown_dest(dest: &Dest) -> message::Dest {
+    message::Dest {
+        key: *dest.key(),
+        settings: dest.settings(),
+        active: dest.active(),
+        inactive: dest.inactive(),
+        persistent: dest.persistent(),
+        statistics: (&dest.stats.shown()).into(),
+    }
+}
+
+/// Writes one message of a dump.
+fn put(
+    dump: &mut Dump<'_>,
+    number: u8,
+    fill: impl FnOnce(&mut Writer<'_>) -> Result<(), wire::Full>,
+) -> Result<(), Full> {
+    let mut buffer = [0; MESSAGE_MAX];
+    let mut out = Writer::new(&mut buffer);
+    fill(&mut out).map_err(|wire::Full| Full)?;
+    dump.put(number, out.written())
+}
+
+/// Writes all services; the cursor is the serial of the last one written.
+fn dump_services(dump: &mut Dump<'_>, netns: &Netns) -> Result<(), Full> {
+    let [mut serial, ..] = dump.cursor();
+    while let Some(service) = netns.services.after(serial) {
+        // A service that is going has no settings left to show.
+        if let Ok(shown) = shown_service(&service) {
+            put(dump, command::NEW_SERVICE, |out| {
+                message::service(out, &shown)
+            })?;
+        }
+        serial = service.serial();
+        dump.set_cursor([serial, 0, 0, 0, 0, 0]);
+    }
+    Ok(())
+}
+
+/// Writes the real servers of a service, the newest first; the cursor is the serial of the last one
+/// written. A service that is not there has none.
+fn dump_dests(dump: &mut Dump<'_>, netns: &Netns) -> Result<(), Full> {
+    let Some(service) = service_of(dump, netns) else {
+        return Ok(());
+    };
+    let [cursor, ..] = dump.cursor();
+    let mut serial = match cursor {
+        0 => u64::MAX,
+        reached => reached,
+    };
+    while let Some(dest) = service.dest_below(serial) {
+        put(dump, command::NEW_DEST, |out| {
+            message::dest(out, &shown_dest(&dest))
+        })?;
+        serial = dest.serial();
+        dump.set_cursor([serial, 0, 0, 0, 0, 0]);
+    }
+    Ok(())
+}
+
+/// Finds the service whose servers a dump asks for.
+fn service_of(dump: &Dump<'_>, netns: &Netns) -> Option<Arc<Service>> {
+    let asked = TopLevel::parse(dump.request().attributes()).ok()?;
+    let key = message::parse_service_key(asked.service).ok()?;
+    netns.services.get(&key)
+}

@@ -3,6 +3,7 @@
 
 use super::{attribute, dest_attribute, info_attribute, service_attribute};
 use crate::proto::Timeouts;
+use crate::rate::{Counter, Samples};
 use crate::service::{DestKey, DestSettings, ServiceKey, ServiceSettings};
 use crate::wire::{Full, Writer};
 
@@ -35,6 +36,23 @@ pub struct Statistics {
     pub in_byte_rate: u64,
     /// Bytes to clients per second.
     pub out_byte_rate: u64,
+}
+
+impl From<&Samples> for Statistics {
+    fn from(samples: &Samples) -> Statistics {
+        Statistics {
+            conns: samples.total(Counter::Conns),
+            in_packets: samples.total(Counter::InPackets),
+            out_packets: samples.total(Counter::OutPackets),
+            in_bytes: samples.total(Counter::InBytes),
+            out_bytes: samples.total(Counter::OutBytes),
+            conn_rate: samples.per_second(Counter::Conns),
+            in_packet_rate: samples.per_second(Counter::InPackets),
+            out_packet_rate: samples.per_second(Counter::OutPackets),
+            in_byte_rate: samples.per_second(Counter::InBytes),
+            out_byte_rate: samples.per_second(Counter::OutBytes),
+        }
+    }
 }
 
 /// How wide a number of the old statistics is.
