@@ -199,6 +199,9 @@ impl Refusal {
                 c"A timeout is longer than the kernel can count.",
             ),
             Refusal::DaemonNotYet => (Errno::Unsupported, c"Sync daemons are not supported yet."),
+            Refusal::Memory => (Errno::NoMemory, c"There is not enough memory."),
+            Refusal::Unloading => (Errno::NoModule, c"The module is being unloaded."),
+            Refusal::Namespace => (Errno::NoDevice, c"The namespace is being made or removed."),
         }
     }
 

@@ -142,11 +142,7 @@ impl<'a> Session<'a> {
     /// # Errors
     ///
     /// It exists already, key or settings are refused, or the kernel could not.
-    pub(crate) fn add_dest(
-        &self,
-        service: &Service,
-        request: &DestRequest,
-    ) -> Result<(), Failure> {
+    pub(crate) fn add_dest(&self, service: &Service, request: &DestRequest) -> Result<(), Failure> {
         check_dest(service, request)?;
         if service.dest(&request.key).is_some() {
             return Err(Refusal::DestExists.into());
@@ -279,9 +275,4 @@ fn check_method(settings: &DestSettings) -> Result<(), Refusal> {
         Method::Bypass => Err(Refusal::BypassNotYet),
         _ => Ok(()),
     }
-}
-
-/// Returns the size of the connection table, as users see it.
-pub(crate) fn table_size(_netns: &Netns) -> u32 {
-    0
 }

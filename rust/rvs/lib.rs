@@ -50,6 +50,8 @@ pub(crate) const THIS: &ThisModule = kernel::module::this_module::<LocalModule>(
 
 /// What the module holds while it is loaded, in the order in which it goes away.
 struct Rvs {
+    /// First: nobody may ask for anything while the rest goes.
+    _netlink: linux::genl::Registration<control::genl::Ipvs>,
     /// Drops cached routes of devices that go down.
     _devices: notifier::Devices<Routes>,
     /// Every namespace's state: see `netns.rs` for how it ends.
@@ -83,8 +85,11 @@ impl kernel::Module for Rvs {
         let callbacks = Callbacks;
         let pool = pool::start()?;
         let namespaces = net::Registration::new()?;
+        let devices = notifier::Devices::new()?;
         Ok(Self {
-            _devices: notifier::Devices::new()?,
+            // Last: a dump may hold on to the module from now on.
+            _netlink: control::genl::register()?,
+            _devices: devices,
             _namespaces: namespaces,
             _pool: pool,
             _modules: modules,

@@ -3,7 +3,7 @@
 //!
 //! Turns messages into commands and back; `control.rs` decides, `ipvs::wire` knows the bytes.
 
-use super::{table_size, Failure, Session};
+use super::{Failure, Session};
 use crate::dest::Dest;
 use crate::netns::Netns;
 use crate::service::Service;
@@ -110,9 +110,10 @@ fn carry_out(request: &Request<'_>) -> Result<(), Failure> {
                 message::config(out, &timeouts)
             })
         }
-        command::GET_INFO => reply(request, command::SET_INFO, |out| {
-            message::info(out, table_size(&netns))
-        }),
+        command::GET_INFO => {
+            let size = u32::try_from(netns.conns.size()).unwrap_or(u32::MAX);
+            reply(request, command::SET_INFO, |out| message::info(out, size))
+        }
         command::NEW_DAEMON | command::DEL_DAEMON => Err(Refusal::DaemonNotYet.into()),
         _ => change(request, &netns),
     }
