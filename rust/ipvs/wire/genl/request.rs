@@ -116,7 +116,7 @@ impl<'a> ServiceAttributes<'a> {
                 service_attribute::NETMASK => found.netmask = Some(item.u32()?),
                 service_attribute::ENGINE => found.engine = Some(item.string(ENGINE_MAX)?),
                 // Only replies have them, but their form is checked.
-                service_attribute::STATS => drop(item.nest()?),
+                service_attribute::STATS => item.nest().map(|_| ())?,
                 _ => {}
             }
         }
@@ -222,9 +222,9 @@ impl DestAttributes {
                 dest_attribute::TUNNEL_FLAGS => found.tunnel.flags = item.u16()?,
                 // Only replies have them, but their form is checked.
                 dest_attribute::ACTIVE | dest_attribute::INACTIVE | dest_attribute::PERSISTENT => {
-                    drop(item.u32()?);
+                    item.u32().map(|_| ())?;
                 }
-                dest_attribute::STATS => drop(item.nest()?),
+                dest_attribute::STATS => item.nest().map(|_| ())?,
                 _ => {}
             }
         }
