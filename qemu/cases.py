@@ -28,7 +28,16 @@ def case(function=None, *, suite="compare", only=(), rows=None):
         if rows is None:
             CASES.append(Case(f"{file}: {title}", function, suite, only))
         for row in rows or ():
-            label = row[0] if isinstance(row, tuple) else row
+            label = label_of(row, rows)
             CASES.append(Case(f"{file}: {title}: {label}", lambda d, row=row: function(d, row), suite, only))
         return function
     return register(function) if function else register
+
+
+def label_of(row, rows):
+    """Returns the name of a row: its first word if that tells it from the others, else all of it."""
+    if not isinstance(row, tuple):
+        return row
+    if isinstance(row[0], str) and sum(other[0] == row[0] for other in rows) == 1:
+        return row[0]
+    return " ".join(map(str, row))

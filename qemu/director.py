@@ -217,7 +217,7 @@ class Director:
         """Writes down active and inactive connections of every destination, and the connections themselves."""
         text = self.read("/proc/thread-self/net/ip_vs")
         self.say(f"counts {title}".rstrip())
-        self.lines += ["  " + " ".join(line.split()) for line in text.splitlines()[3:]]
+        self.lines += ["  " + " ".join(line.split()) for line in transcript.service_blocks(text, 3)[3:]]
         self.lines += ["  " + line for line in transcript.connection_lines(self.read("/proc/thread-self/net/ip_vs_conn"))[1:]]
 
 

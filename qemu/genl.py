@@ -6,7 +6,7 @@ import os
 import socket
 import struct
 
-SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11
+NETLINK_GENERIC, SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 16, 270, 10, 11
 NLMSG_ERROR, NLMSG_DONE, GENL_ID_CTRL = 2, 3, 16
 F_REQUEST, F_MULTI, F_ACK, F_DUMP, F_CAPPED, F_ACK_TLVS = 1, 2, 4, 0x300, 0x100, 0x200
 
@@ -105,7 +105,7 @@ class Client:
     """A generic netlink socket of the namespace the caller is in."""
 
     def __init__(self, family="IPVS"):
-        self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_GENERIC)
+        self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC)
         self.socket.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
         self.socket.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
         self.socket.bind((0, 0))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Packets byte by byte: builders for what scenarios send, and a field-by-field text of what they capture."""
+import hashlib
 import socket
 import struct
 
@@ -81,6 +82,13 @@ def fragments(packet, size):
     return pieces
 
 
+def digest(data):
+    """Returns payload in hexadecimal, a long one as its start, length and hash."""
+    if len(data) <= 48:
+        return data.hex()
+    return f"{data[:8].hex()}…{len(data)} bytes {hashlib.sha1(data).hexdigest()[:12]}"
+
+
 def flag_names(flags):
     names = [name for bit, name in ((SYN, "SYN"), (ACK, "ACK"), (FIN, "FIN"), (RST, "RST"), (PSH, "PSH"), (URG, "URG"))
              if flags & bit]
@@ -105,17 +113,17 @@ def show_transport(source, target, protocol, body, whole):
         sport, dport, seq, ack, offset, flags, window, _, urgent = struct.unpack_from("!HHIIBBHHH", body)
         check = verdict(source, target, TCP, body) if whole else f"{struct.unpack_from('!H', body, 16)[0]:04x}"
         return (f"tcp {sport}>{dport} {flag_names(flags)} seq {seq} ack {ack} window {window} header {offset >> 2} "
-                f"urgent {urgent} checksum {check} data {body[20:].hex()}")
+                f"urgent {urgent} checksum {check} data {digest(body[20:])}")
     if protocol == UDP and len(body) >= 8:
         sport, dport, length, stored = struct.unpack_from("!HHHH", body)
         check = verdict(source, target, UDP, body) if whole else f"{stored:04x}"
-        return f"udp {sport}>{dport} length {length} checksum {check} data {body[8:].hex()}"
+        return f"udp {sport}>{dport} length {length} checksum {check} data {digest(body[8:])}"
     if protocol == ICMP and len(body) >= 8:
         kind, code, _, rest = struct.unpack_from("!BBHI", body)
         check = ("ok" if checksum(body) == 0xFFFF else "bad") if whole else "-"
-        inner = f"\n    inside: {show(body[8:], quoted=True)}" if kind in (3, 4, 5, 11, 12) else f" data {body[8:].hex()}"
+        inner = f"\n    inside: {show(body[8:], quoted=True)}" if kind in (3, 4, 5, 11, 12) else f" data {digest(body[8:])}"
         return f"icmp {kind}/{code} rest {rest:08x} checksum {check}{inner}"
-    return f"protocol {protocol} data {body.hex()}"
+    return f"protocol {protocol} data {digest(body)}"
 
 
 def show(packet, quoted=False):
@@ -127,12 +135,12 @@ def show(packet, quoted=False):
     body = packet[header:length]
     whole = not frag & 0x3FFF and len(body) == length - header
     # What the kernel itself makes (ICMP errors) has an identification from a random sequence.
-    generated = protocol == ICMP and not quoted and len(body) > 0 and body[0] in (3, 11) and ttl in (63, 64)
+    generated = protocol == ICMP and not quoted and len(body) > 0 and body[0] in (0, 3, 11) and ttl in (63, 64)
     check = "ok" if checksum(packet[:header]) == 0xFFFF else "bad"
     text = (f"ip {socket.inet_ntoa(source)}>{socket.inet_ntoa(target)} tos {tos:#x} length {length} "
             f"id {'*' if generated else ident} frag {frag:#x} ttl {ttl} header {header} checksum {check}")
     if header > 20:
         text += f" options {packet[20:header].hex()}"
     if frag & 0x1FFF:
-        return f"{text} fragment {body.hex()}"
+        return f"{text} fragment {digest(body)}"
     return f"{text} {show_transport(source, target, protocol, body, whole)}"

@@ -71,7 +71,7 @@ def run_case(case, module):
     except director.Failed as failure:
         context.faults.append(str(failure))
     except Exception:
-        context.faults += traceback.format_exc().splitlines()
+        context.faults += traceback.format_exc(limit=-2).splitlines()
     finally:
         signal.alarm(0)
         try:
@@ -136,6 +136,7 @@ def main():
     for path in sorted((HERE / "tests").glob("*.py")):
         importlib.import_module(path.stem)
     cases = [case for case in CASES if case.suite == options.suite and re.search(options.filter, case.name)]
+    assert len({case.name for case in CASES}) == len(CASES), "two cases have one name"
     shell(f"modprobe -a {BASE_MODULES}")
     report = Report(len(cases))
     if options.suite != "compare":

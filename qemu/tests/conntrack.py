@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Together with netfilter's connection tracking: off, on, and with rules that look at it."""
+import re
+
+import packet
+from cases import case
+from packet import ACK, PSH, SYN
+
+CLIENT, VIP, SERVER = "10.1.0.2", "10.9.0.1", "10.2.0.11"
+RULES = ("table ip t {{ chain f {{ type filter hook forward priority 0; ct state {states} counter accept; }}"
+         " chain p {{ type filter hook postrouting priority 0; ct state {states} counter accept; }}"
+         " chain i {{ type filter hook input priority 0; ct state {states} counter accept; }} }}")
+
+
+def start(d, conntrack, method="-m"):
+    d.wires()
+    d.run("nft -f -", stdin=RULES.format(states="{ new, established, related, untracked, invalid }"))
+    d.sysctl("conntrack", conntrack)
+    for letter in ("-t", "-u"):
+        d.control(f"-A {letter} {VIP}:80 -s rr", f"-a {letter} {VIP}:80 -r {SERVER}:{8080 if method == '-m' else 80} {method}")
+
+
+def table(d):
+    code, output = d.execute("conntrack -L")
+    lines = [re.sub(r"(tcp|udp)( +\d+) \d+ ", r"\1\2 T ", line) for line in output.splitlines() if "conntrack v" not in line]
+    d.lines += ["conntrack:"] + sorted("  " + re.sub(r" use=\d+", "", line) for line in lines)
+
+
+@case(rows=(("off, NAT", 0, "-m"), ("on, NAT", 1, "-m"), ("off, DR", 0, "-g"), ("on, DR", 1, "-g")))
+def tcp_connection(d, row):
+    _, conntrack, method = row
+    start(d, conntrack, method)
+    port = 8080 if method == "-m" else 80
+    d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, SYN, seq=1000))
+    table(d)
+    if method == "-m":
+        d.send("servers", packet.tcp(SERVER, port, CLIENT, 40000, SYN | ACK, seq=5000, ack=1001))
+        table(d)
+    d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, ACK, seq=1001, ack=5001))
+    d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, ACK | PSH, seq=1001, ack=5001, data=b"data"))
+    table(d)
+    d.send("client", packet.udp(CLIENT, 1053, VIP, 80))
+    table(d)
+    d.run("nft list ruleset")
+    d.counts()
+
+
+@case(rows=(0, 1))
+def icmp_error_of_a_connection(d, conntrack):
+    start(d, conntrack)
+    d.send("client", packet.udp(CLIENT, 1053, VIP, 80, b"query"))
+    d.send("servers", packet.icmp(SERVER, CLIENT, 3, 3, 0, packet.udp(CLIENT, 1053, SERVER, 8080, b"query", ttl=63)))
+    d.send("client", packet.icmp(CLIENT, VIP, 3, 3, 0, packet.udp(VIP, 80, CLIENT, 1053, b"answer")))
+    table(d)
+
+
+@case(rows=(0, 1))
+def conntrack_goes_with_the_connection(d, conntrack):
+    start(d, conntrack)
+    d.ipvsadm("--set 0 0 5")
+    d.send("client", packet.udp(CLIENT, 1053, VIP, 80, b"query"))
+    table(d)
+    d.quiet(10)
+    d.counts("after its time")
+    table(d)
+
+
+@case(rows=tuple((f"conntrack {conntrack}, expire_nodest_conn {expire}", conntrack, expire) for conntrack in (0, 1) for expire in (0, 1)))
+def removed_server(d, row):
+    _, conntrack, expire = row
+    start(d, conntrack)
+    d.sysctl("expire_nodest_conn", expire)
+    d.ipvsadm(f"-a -t {VIP}:80 -r 10.2.0.12:8080 -m")
+    d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, SYN))
+    d.send("servers", packet.tcp("10.2.0.12", 8080, CLIENT, 40000, SYN | ACK, ack=1))
+    d.ipvsadm(f"-d -t {VIP}:80 -r 10.2.0.12:8080")
+    d.quiet(1)
+    d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, SYN))
+    d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, SYN))
+    table(d)
+    d.counts()
+
+
+@case
+def reuse_with_conntrack(d):
+    start(d, 1)
+    for flags in (SYN, ACK, ACK | packet.RST):
+        d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, flags, seq=1000 + (flags != SYN), ack=5001))
+    d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, SYN, seq=9000))
+    d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, SYN, seq=9000))
+    table(d)
+    d.counts()

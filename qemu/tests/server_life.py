@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What becomes of connections when their server is drained, removed, comes back, or is overloaded."""
+import packet
+from cases import case
+from director import Conversation
+from packet import ACK, PSH, SYN
+
+CLIENT, VIP = "10.1.0.2", "10.9.0.1"
+
+
+def start(d, *sysctls, scheduler="rr", servers=(11, 12), method="-m"):
+    d.wires()
+    for name, value in sysctls:
+        d.sysctl(name, value)
+    d.ipvsadm(f"-A -t {VIP}:80 -s {scheduler}")
+    for number in servers:
+        d.ipvsadm(f"-a -t {VIP}:80 -r 10.2.0.{number}:80 {method}")
+
+
+def syn(d, port, quiet=False):
+    return d.send("client", packet.tcp(CLIENT, port, VIP, 80, SYN), f"SYN from {port}")
+
+
+def data(d, port):
+    return d.send("client", packet.tcp(CLIENT, port, VIP, 80, ACK | PSH, ack=1, data=b"x"), f"data from {port}")
+
+
+@case(rows=(0, 1))
+def weight_zero_takes_no_new_connection(d, expire):
+    start(d, ("expire_nodest_conn", expire))
+    for port in (40000, 40001):
+        syn(d, port)
+        data(d, port)
+    d.ipvsadm(f"-e -t {VIP}:80 -r 10.2.0.11:80 -m -w 0")
+    for port in (40000, 40001, 40002, 40003):
+        data(d, port)
+        syn(d, port)
+    d.counts()
+    d.ipvsadm(f"-e -t {VIP}:80 -r 10.2.0.11:80 -m -w 1")
+    for port in (40004, 40005):
+        syn(d, port)
+    d.counts()
+
+
+@case(rows=(0, 1))
+def removed_server(d, expire):
+    start(d, ("expire_nodest_conn", expire))
+    for port in (40000, 40001):
+        syn(d, port)
+        data(d, port)
+    d.ipvsadm(f"-d -t {VIP}:80 -r 10.2.0.11:80")
+    d.quiet(1)
+    d.counts("after removal")
+    for port in (40000, 40001):
+        data(d, port)
+        syn(d, port)
+    d.counts()
+
+
+@case(rows=(0, 1))
+def removed_service(d, expire):
+    start(d, ("expire_nodest_conn", expire))
+    d.ipvsadm("-A -t 10.9.0.2:80 -s rr")
+    syn(d, 40000)
+    d.ipvsadm(f"-D -t {VIP}:80")
+    d.quiet(1)
+    d.counts("after removal")
+    data(d, 40000)
+    syn(d, 40000)
+    d.counts()
+
+
+@case
+def last_service_gone_means_no_hooks(d):
+    start(d)
+    syn(d, 40000)
+    d.ipvsadm("-C")
+    data(d, 40000)
+    d.send("servers", packet.tcp("10.2.0.12", 80, CLIENT, 40000, SYN | ACK, ack=1))
+    d.counts()
+    d.ipvsadm(f"-A -t {VIP}:80 -s rr")
+    d.ipvsadm(f"-a -t {VIP}:80 -r 10.2.0.12:80 -m")
+    data(d, 40000)
+    d.counts()
+
+
+@case(rows=("same service", "service made again", "with other settings", "to another service"))
+def server_comes_back(d, how):
+    start(d)
+    for port in (40000, 40001):
+        syn(d, port)
+        data(d, port)
+    d.quiet(5)
+    if how == "service made again":
+        d.ipvsadm("-A -t 10.9.0.3:80 -s rr")
+        d.control(f"-D -t {VIP}:80", f"-A -t {VIP}:80 -s rr", f"-a -t {VIP}:80 -r 10.2.0.11:80 -m")
+    elif how == "to another service":
+        d.control(f"-d -t {VIP}:80 -r 10.2.0.11:80", "-A -t 10.9.0.2:80 -s rr", "-a -t 10.9.0.2:80 -r 10.2.0.11:80 -m")
+    else:
+        more = "-w 5 -x 10 -y 2" if how == "with other settings" else ""
+        d.control(f"-d -t {VIP}:80 -r 10.2.0.11:80", f"-a -t {VIP}:80 -r 10.2.0.11:80 -m {more}")
+    d.counts()
+    for port in (40000, 40001):
+        data(d, port)
+    d.counts()
+    d.quiet(5)
+    d.ipvsadm("-Ln --stats")
+
+
+@case
+def trash_forgets_in_the_end(d):
+    start(d, servers=(11,))
+    syn(d, 40000)
+    d.ipvsadm(f"-d -t {VIP}:80 -r 10.2.0.11:80")
+    d.quiet(400)
+    d.ipvsadm(f"-a -t {VIP}:80 -r 10.2.0.11:80 -m")
+    d.counts("the connection is gone, the server is new")
+
+
+@case(rows=("3 0", "4 2", "1 1", "2 2", "8 5"))
+def thresholds(d, limits):
+    upper, lower = limits.split()
+    start(d, servers=(11,))
+    d.ipvsadm(f"-e -t {VIP}:80 -r 10.2.0.11:80 -m -x {upper} -y {lower}")
+    for port in range(40000, 40010):
+        syn(d, port)
+    d.counts()
+    for port in range(40000, 40010):
+        d.send("client", packet.tcp(CLIENT, port, VIP, 80, packet.RST), f"RST from {port}")
+    d.counts()
+    d.quiet(70)
+    for port in range(40010, 40013):
+        syn(d, port)
+    d.counts()
+
+
+@case
+def threshold_lowered_and_raised_while_full(d):
+    start(d, servers=(11, 12))
+    for port in range(40000, 40006):
+        syn(d, port)
+    for limits in ("-x 3", "-x 2 -y 1", "-x 10 -y 3", "-x 10 -y 4", "-x 0"):
+        d.ipvsadm(f"-e -t {VIP}:80 -r 10.2.0.11:80 -m {limits}")
+        for port in range(2):
+            syn(d, 41000 + port + 10 * len(d.lines))
+    d.counts()
+
+
+REUSE = {"TIME_WAIT": ("> S", "< SA", "> A", "> FA", "< FA", "> A"), "CLOSE": ("> S", "< SA", "> A", "> R"),
+         "FIN_WAIT": ("> S", "< SA", "> A", "< FA"), "ESTABLISHED": ("> S", "< SA", "> A")}
+
+
+@case(rows=tuple((f"mode {mode}, {state}", mode, state) for mode in (0, 1, 2, 3) for state in REUSE))
+def reuse_of_a_port(d, row):
+    _, mode, state = row
+    start(d, ("conn_reuse_mode", mode))
+    conversation = Conversation(d, server="10.2.0.12")
+    conversation.play(*REUSE[state])
+    d.say("the same port again")
+    conversation.play("> S", "> A")
+
+
+@case(rows=tuple(f"mode {mode}" for mode in (0, 1, 2, 3)))
+def reuse_of_a_port_with_direct_routing(d, row):
+    start(d, ("conn_reuse_mode", int(row[-1])), method="-g")
+    conversation = Conversation(d)
+    conversation.play("> S", "> A", "> FA", "> A", "> S", "> A")
+
+
+@case
+def edited_method_is_for_new_connections(d):
+    start(d, servers=(11,))
+    syn(d, 40000)
+    d.ipvsadm(f"-e -t {VIP}:80 -r 10.2.0.11:80 -g")
+    data(d, 40000)
+    syn(d, 40001)
+    d.counts()
+    d.ipvsadm("-Lnc")
+
+
+@case
+def conn_max_refuses_more(d):
+    start(d, ("conn_max", 3))
+    for port in range(40000, 40006):
+        syn(d, port)
+    d.counts()
+    d.sysctl("conn_max", 5)
+    for port in range(40000, 40006):
+        syn(d, port)
+    d.counts()
