@@ -37,6 +37,22 @@ pub trait Cell {
     fn exchange(&self, present: u64, next: u64) -> Result<(), u64>;
 }
 
+/// Without other CPUs a plain cell will do.
+impl Cell for core::cell::Cell<u64> {
+    fn load(&self) -> u64 {
+        self.get()
+    }
+
+    fn exchange(&self, present: u64, next: u64) -> Result<(), u64> {
+        let found = self.get();
+        if found != present {
+            return Err(found);
+        }
+        self.set(next);
+        Ok(())
+    }
+}
+
 /// The servers of one service as a scheduler sees them, numbered in the order of addition.
 ///
 /// A number at or beyond [`Servers::len`] names no server: its weight is 0.
@@ -232,6 +248,258 @@ fn advance<R>(cell: &impl Cell, mut step: impl FnMut(u64) -> (u64, R)) -> R {
         match cell.exchange(present, next) {
             Ok(()) => return result,
             Err(found) => present = found,
+        }
+    }
+}
+
+#[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_sched))]
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+mod tests {
+    use super::*;
+    use crate::addr::{Endpoint, Family, Protocol};
+
+    #[test]
+    fn names_lead_back() {
+        assert!(Scheduler::ALL
+            .into_iter()
+            .all(|scheduler| Scheduler::from_name(scheduler.name().as_bytes()) == Some(scheduler)));
+        assert_eq!(Scheduler::from_name(b""), None);
+        assert_eq!(Scheduler::from_name(b"rr2"), None);
+    }
+
+    #[test]
+    fn rr_starts_with_the_newest() {
+        let group = Group::of(Scheduler::Rr, b"A1 B1 C1");
+        assert!(group.picks(b"CBACBA"));
+    }
+
+    #[test]
+    fn rr_skips_weight_zero_and_overload() {
+        let mut group = Group::of(Scheduler::Rr, b"A1 B0 C1");
+        assert!(group.picks(b"CACA"));
+        group.overload(b'A');
+        assert!(group.picks(b"CC"));
+        group.overload(b'C');
+        assert!(group.picks(b"--"));
+    }
+
+    #[test]
+    fn rr_visits_who_was_added_after_the_wrap() {
+        let mut group = Group::of(Scheduler::Rr, b"A1 B1 C1");
+        assert!(group.picks(b"C"));
+        group.add(b'D', 1);
+        assert!(group.picks(b"BADCBAD"));
+    }
+
+    #[test]
+    fn rr_goes_on_where_a_removed_server_was() {
+        let mut group = Group::of(Scheduler::Rr, b"A1 B1 C1");
+        assert!(group.picks(b"CB"));
+        group.remove(b'B');
+        assert!(group.picks(b"ACA"));
+    }
+
+    #[test]
+    fn rr_without_the_newest_picks_who_is_added_next() {
+        let mut group = Group::of(Scheduler::Rr, b"A1 B1 C1");
+        assert!(group.picks(b"C"));
+        group.remove(b'C');
+        group.add(b'D', 1);
+        assert!(group.picks(b"DBAD"));
+    }
+
+    #[test]
+    fn wrr_sequences_are_those_of_the_specification() {
+        assert!(Group::of(Scheduler::Wrr, b"A1 B1 C1").picks(b"CBACBACBA"));
+        assert!(Group::of(Scheduler::Wrr, b"A1 B2 C4").picks(b"CBACCCBCBACCCB"));
+        assert!(Group::of(Scheduler::Wrr, b"C4 B2 A1").picks(b"ABCCCBCABCCCBC"));
+        assert!(Group::of(Scheduler::Wrr, b"A2 B4").picks(b"BABBABBAB"));
+        assert!(Group::of(Scheduler::Wrr, b"A3 B0 C3").picks(b"CACACA"));
+    }
+
+    #[test]
+    fn wrr_with_a_huge_weight_decides_at_once() {
+        let mut group = Group::of(Scheduler::Wrr, b"A1 B1");
+        group.edit(b'A', i32::MAX.unsigned_abs());
+        group.overload(b'A');
+        assert!(group.picks(b"BBBB"));
+        group.overload(b'B');
+        assert!(group.picks(b"--"));
+    }
+
+    #[test]
+    fn lc_ignores_weights_but_zero() {
+        let mut group = Group::of(Scheduler::Lc, b"A9 B1 C0");
+        group.load(b'A', 1, 1);
+        assert!(group.picks(b"BB"));
+        group.load(b'B', 1, 1);
+        assert!(group.picks(b"BB"));
+        group.load(b'B', 0, 258);
+        assert!(group.picks(b"A"));
+    }
+
+    #[test]
+    fn wlc_compares_load_for_weight() {
+        let mut group = Group::of(Scheduler::Wlc, b"A2 B1 C1");
+        assert!(group.picks(b"C"));
+        group.load(b'C', 0, 1);
+        group.load(b'B', 0, 1);
+        group.load(b'A', 0, 1);
+        assert!(group.picks(b"A"));
+        group.load(b'A', 0, 2);
+        assert!(group.picks(b"C"));
+        group.overload(b'C');
+        assert!(group.picks(b"B"));
+    }
+
+    #[test]
+    fn no_scheduler_picks_nobody() {
+        assert!(Group::of(Scheduler::None, b"A1").picks(b"--"));
+    }
+
+    #[test]
+    fn nobody_is_picked_from_none() {
+        for scheduler in Scheduler::ALL {
+            assert!(Group::of(scheduler, b"").picks(b"--"));
+        }
+    }
+
+    #[derive(Clone, Copy, Default)]
+    struct Server {
+        name: u8,
+        weight: u32,
+        active: u32,
+        total: u32,
+        overloaded: bool,
+    }
+
+    /// A few servers with one-letter names, changed as a service changes them.
+    struct Group {
+        scheduler: Scheduler,
+        servers: [Server; 4],
+        len: usize,
+        cells: [core::cell::Cell<u64>; CELLS],
+    }
+
+    impl Group {
+        /// Adds servers as in `A1 B2`: name and weight.
+        fn of(scheduler: Scheduler, servers: &[u8]) -> Group {
+            let mut group = Group {
+                scheduler,
+                servers: [Server::default(); 4],
+                len: 0,
+                cells: Default::default(),
+            };
+            group.carry(Change::Bound);
+            for server in servers.chunks(3) {
+                if let [name, weight, ..] = server {
+                    group.add(*name, u32::from(weight.saturating_sub(b'0')));
+                }
+            }
+            group
+        }
+
+        fn carry(&mut self, change: Change) {
+            let before = [0, 1].map(|number| self.cell(number).map_or(0, Cell::load));
+            let after = self.scheduler.carry(before, change, self);
+            self.cells = after.map(core::cell::Cell::new);
+        }
+
+        fn add(&mut self, name: u8, weight: u32) {
+            let server = Server {
+                name,
+                weight,
+                ..Server::default()
+            };
+            if let Some(place) = self.servers.get_mut(self.len) {
+                *place = server;
+            }
+            self.len = self.len.saturating_add(1);
+            self.carry(Change::Added);
+        }
+
+        fn remove(&mut self, name: u8) {
+            let index = self.index(name);
+            if let Some(rest) = self.servers.get_mut(index..) {
+                rest.rotate_left(1);
+            }
+            self.len = self.len.saturating_sub(1);
+            self.carry(Change::Removed(index));
+        }
+
+        fn edit(&mut self, name: u8, weight: u32) {
+            self.change(name, |server| server.weight = weight);
+            self.carry(Change::Edited);
+        }
+
+        fn overload(&mut self, name: u8) {
+            self.change(name, |server| server.overloaded = true);
+        }
+
+        fn load(&mut self, name: u8, active: u32, total: u32) {
+            self.change(name, |server| {
+                server.active = active;
+                server.total = total;
+            });
+        }
+
+        fn change(&mut self, name: u8, how: impl Fn(&mut Server)) {
+            let index = self.index(name);
+            if let Some(server) = self.servers.get_mut(index) {
+                how(server);
+            }
+        }
+
+        fn index(&self, name: u8) -> usize {
+            (0..self.len)
+                .find(|index| self.get(*index).name == name)
+                .unwrap_or(self.len)
+        }
+
+        fn get(&self, index: usize) -> Server {
+            self.servers.get(index).copied().unwrap_or_default()
+        }
+
+        /// Picks as often as there are names and tells whether those were picked; `-` is nobody.
+        fn picks(&self, names: &[u8]) -> bool {
+            let flow = Flow {
+                family: Family::V4,
+                protocol: Protocol::TCP,
+                source: Endpoint::default(),
+                dest: Endpoint::default(),
+            };
+            names.iter().all(|name| {
+                let picked = self.scheduler.pick(self, &flow);
+                picked.map_or(b'-', |index| self.get(index).name) == *name
+            })
+        }
+    }
+
+    impl Servers for Group {
+        type Cell = core::cell::Cell<u64>;
+
+        fn len(&self) -> usize {
+            self.len
+        }
+
+        fn weight(&self, index: usize) -> u32 {
+            self.get(index).weight
+        }
+
+        fn active(&self, index: usize) -> u32 {
+            self.get(index).active
+        }
+
+        fn total(&self, index: usize) -> u32 {
+            self.get(index).total
+        }
+
+        fn usable(&self, index: usize) -> bool {
+            !self.get(index).overloaded
+        }
+
+        fn cell(&self, number: usize) -> Option<&Self::Cell> {
+            self.cells.get(number)
         }
     }
 }

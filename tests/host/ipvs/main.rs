@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Properties of crate `ipvs` that need a model, a stored table or many random cases.
+
+mod proto;
+mod rate;
+mod sched;
+mod service;
+mod snapshot;
