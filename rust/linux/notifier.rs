@@ -28,14 +28,17 @@ pub trait DeviceWatcher: 'static {
     fn down(net: &Net, device: u32);
 }
 
-/// Something that may refuse modules.
+/// Something that keeps one module out.
 pub trait ModuleGuard: 'static {
-    /// Tells whether the module of this name must not come in now.
+    /// The name of the module.
+    const NAME: &'static CStr;
+
+    /// The module wanted to come in and was refused.
     ///
     /// # Locking
     ///
     /// Process context; no module may be loaded or unloaded from here.
-    fn refuses(name: &[u8]) -> bool;
+    fn refused();
 }
 
 /// A notifier block at a place of its own, as C links it into its list.
@@ -117,7 +120,7 @@ unsafe extern "C" fn device_event<W: DeviceWatcher>(
     DONE
 }
 
-/// Asks a [`ModuleGuard`] about every module that comes in, for as long as this is there.
+/// Keeps the module of a [`ModuleGuard`] out for as long as this is there.
 pub struct Modules<G: ModuleGuard> {
     block: Block,
     _guard: PhantomData<fn() -> G>,
@@ -129,7 +132,7 @@ unsafe impl<G: ModuleGuard> Send for Modules<G> {}
 unsafe impl<G: ModuleGuard> Sync for Modules<G> {}
 
 impl<G: ModuleGuard> Modules<G> {
-    /// Begins to ask the guard.
+    /// Begins to look at modules that come in.
     ///
     /// # Errors
     ///
@@ -152,7 +155,7 @@ impl<G: ModuleGuard> Drop for Modules<G> {
     }
 }
 
-/// Asks the guard about a module that is about to be initialised.
+/// Looks at a module that is about to be initialised.
 ///
 /// # Safety
 ///
@@ -166,13 +169,13 @@ unsafe extern "C" fn module_event<G: ModuleGuard>(
         return DONE;
     }
     let module = module.cast::<bindings::module>();
-    // SAFETY: Module events come with the module, which stays during the call.
-    let name = unsafe { &raw const (*module).name };
-    // SAFETY: The name is an array that ends with a zero byte.
-    let name = unsafe { CStr::from_ptr(name.cast()) };
-    if !G::refuses(name.to_bytes()) {
+    // SAFETY: Module events come with the module, which stays during the call; the name does not
+    // change.
+    let name = unsafe { &(*module).name };
+    if !name.starts_with(G::NAME.to_bytes_with_nul()) {
         return DONE;
     }
+    G::refused();
     // SAFETY: Pure arithmetic.
     unsafe { bindings::rvs_helper_notifier_from_errno(EBUSY.to_errno()) }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Appending to a vector that grows: fallible, and without a way to panic.
+//! Lists that grow and are searched, without a way to panic.
 
 use kernel::prelude::*;
 
@@ -27,4 +27,38 @@ pub(crate) fn push<T>(list: &mut KVVec<T>, value: T) -> Result {
         *list = larger;
     }
     list.push_within_capacity(value).map_err(|_full| ENOMEM)
+}
+
+/// Returns how many elements `holds` is true of, in a list that has all of these first.
+///
+/// `slice::partition_point` does the same, but with arithmetic that is checked here and may panic.
+pub(crate) fn prefix<T>(list: &[T], holds: impl Fn(&T) -> bool) -> usize {
+    let (mut low, mut high) = (0, list.len());
+    while low < high {
+        let middle = low.wrapping_add(high.wrapping_sub(low) >> 1);
+        if list.get(middle).is_some_and(&holds) {
+            low = middle.wrapping_add(1);
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
+
+#[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_grow))]
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefix_ends_where_the_condition_does() {
+        for len in 0..9_usize {
+            assert!((0..9_usize).all(|end| prefix(numbers(len), |n| *n < end) == end.min(len)));
+        }
+    }
+
+    fn numbers(len: usize) -> &'static [usize] {
+        const ALL: &[usize] = &[0, 1, 2, 3, 4, 5, 6, 7, 8];
+        ALL.get(..len).unwrap_or(&[])
+    }
 }

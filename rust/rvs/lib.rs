@@ -105,12 +105,10 @@ const RIVAL: &CStr = c"ip_vs";
 struct Rival;
 
 impl notifier::ModuleGuard for Rival {
-    fn refuses(name: &[u8]) -> bool {
-        let refused = name == RIVAL.to_bytes();
-        if refused {
-            pr_warn!("ip_vs is kept out while rvs is loaded\n");
-        }
-        refused
+    const NAME: &'static CStr = RIVAL;
+
+    fn refused() {
+        pr_warn!("ip_vs is kept out while rvs is loaded\n");
     }
 }
 

@@ -194,7 +194,7 @@ impl Services {
     /// Process context; sleeps.
     pub(crate) fn after(&self, serial: u64) -> Option<Arc<Service>> {
         let order = self.order.lock();
-        let index = order.partition_point(|listed| listed.service.serial() <= serial);
+        let index = grow::prefix(&order, |listed| listed.service.serial() <= serial);
         Some(order.get(index)?.service.clone())
     }
 
@@ -360,9 +360,9 @@ impl Services {
 
     fn unlist(&self, serial: u64) -> Option<Listed> {
         let mut order = self.order.lock();
-        let index = order
-            .binary_search_by_key(&serial, |listed| listed.service.serial())
-            .ok()?;
+        let index = grow::prefix(&order, |listed| listed.service.serial() < serial);
+        let found = order.get(index)?.service.serial() == serial;
+        found.then_some(())?;
         order.remove(index).ok()
     }
 

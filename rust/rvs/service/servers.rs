@@ -2,6 +2,7 @@
 //! The servers of one service as they are published, and as schedulers see them.
 
 use crate::dest::Dest;
+use crate::grow;
 use ipvs::flow::Flow;
 use ipvs::sched::{self, Change, Servers, State};
 use ipvs::service::{DestKey, ServiceSettings};
@@ -139,7 +140,7 @@ impl List {
 
     /// Returns the newest server below a serial.
     pub(super) fn below(&self, serial: u64) -> Option<&Arc<Dest>> {
-        let end = self.0.partition_point(|dest| dest.serial() < serial);
+        let end = grow::prefix(&self.0, |dest| dest.serial() < serial);
         self.0.get(end.checked_sub(1)?)
     }
 
