@@ -30,6 +30,7 @@ def parse_arguments(arguments):
     parser.add_argument("--kernel", required=True, help="folder with vmlinuz and release")
     parser.add_argument("--modules", required=True, help="folder with lib/modules/<release>")
     parser.add_argument("--tree", required=True, help="the Debian tree that the guest runs on")
+    parser.add_argument("--initramfs", help="the tree as an archive: no file of it is then waited for while a test runs")
     parser.add_argument("--arch", default="amd64", choices=["amd64", "arm64"])
     parser.add_argument("--module", help="rvs.ko to offer to modprobe")
     parser.add_argument("--smp", type=int, default=1, help="CPUs; more than one gives up instruction counting")
@@ -42,7 +43,9 @@ def parse_arguments(arguments):
     parser.add_argument("--shell", action="store_true", help="interactive: the serial line is your terminal")
     parser.add_argument("--quiet", action="store_true", help="do not repeat the guest's output")
     parser.add_argument("command", nargs="+", help="command for the guest's shell")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.tags = ["share"] if options.initramfs else ["share", "root"]
+    return options
 
 
 def prepare_share(options, share):
@@ -72,7 +75,8 @@ def index_modules(options, share):
 
 def kernel_parameters(options):
     """Returns the kernel's command line."""
-    words = ["rootfstype=virtiofs root=root ro init=/sbin/rvs-init panic=-1 oops=panic printk.time=1",
+    root = "rdinit=/sbin/rvs-init" if options.initramfs else "rootfstype=virtiofs root=root ro init=/sbin/rvs-init"
+    words = [root, "panic=-1 oops=panic printk.time=1",
              "console=ttyAMA0" if options.arch == "arm64" else "console=ttyS0", "audit=0 mitigations=off"]
     if options.smp > 1:
         words.append("rcupdate.rcu_cpu_stall_timeout=300 nowatchdog")
@@ -81,16 +85,27 @@ def kernel_parameters(options):
     return " ".join(words + [options.append])
 
 
+def processor(options):
+    """Returns QEMU's arguments for the machine and the way it executes."""
+    if options.arch == "arm64":
+        return ["qemu-system-aarch64", "-machine", "virt", "-accel", "tcg", "-cpu", "max,pauth-impdef=on"]
+    command = ["qemu-system-x86_64", "-machine", "q35,usb=off"]
+    if options.kvm:
+        return command + ["-accel", "kvm", "-cpu", "host"]
+    return command + ["-accel", "tcg", "-cpu", "max,la57=off"]
+
+
 def machine(options, run):
     """Returns QEMU's command line for one guest."""
-    command = ["qemu-system-x86_64", "-machine", "q35,usb=off", "-nodefaults", "-no-user-config", "-display", "none",
-               "-no-reboot", "-kernel", f"{options.kernel}/vmlinuz", "-append", kernel_parameters(options),
-               "-m", options.memory, "-smp", str(options.smp),
-               "-object", f"memory-backend-memfd,id=memory,size={options.memory}M,share=on", "-numa", "node,memdev=memory"]
-    command += ["-accel", "kvm", "-cpu", "host"] if options.kvm else ["-accel", "tcg", "-cpu", "max,la57=off"]
+    command = processor(options) + [
+        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-kernel", f"{options.kernel}/vmlinuz",
+        "-append", kernel_parameters(options), "-m", options.memory, "-smp", str(options.smp),
+        "-object", f"memory-backend-memfd,id=memory,size={options.memory}M,share=on", "-numa", "node,memdev=memory"]
+    if options.initramfs:
+        command += ["-initrd", options.initramfs]
     if options.smp == 1 and not options.kvm and not options.shell:
         command += ["-icount", "shift=0,sleep=off"]
-    for tag in ("root", "share"):
+    for tag in options.tags:
         command += ["-chardev", f"socket,id={tag},path={run}/{tag}.sock",
                     "-device", f"vhost-user-fs-pci,chardev={tag},tag={tag}"]
     if options.shell:
@@ -112,11 +127,12 @@ class Guest:
     def __init__(self, options, run):
         self.options, self.run, self.offset, self.partial, self.status = options, run, 0, "", None
         self.lines = []
-        self.servers = [start_virtiofsd(run, "root", options.tree, "--readonly"),
-                        start_virtiofsd(run, "share", run / "share")]
-        while not all((run / f"{tag}.sock").exists() for tag in ("root", "share")):
+        self.servers = [start_virtiofsd(run, "share", run / "share")]
+        if "root" in options.tags:
+            self.servers.append(start_virtiofsd(run, "root", options.tree, "--readonly"))
+        while not all((run / f"{tag}.sock").exists() for tag in options.tags):
             if any(server.poll() is not None for server in self.servers):
-                raise SystemExit("qemu/run: virtiofsd does not start: " + (run / "root.virtiofsd").read_text())
+                raise SystemExit("qemu/run: virtiofsd does not start: " + (run / "share.virtiofsd").read_text())
             time.sleep(0.01)
         tty = {} if options.shell else {"stdin": subprocess.DEVNULL, "stdout": open(run / "qemu", "w"),
                                         "stderr": subprocess.STDOUT}
