@@ -32,13 +32,11 @@ pub(crate) enum Drop {
     Malformed,
     /// The checksum of an ICMP error is wrong.
     Checksum,
-    /// An ICMP error for which no connection is made.
-    IcmpError,
 }
 
 impl Drop {
     /// All reasons, in the order in which they are listed.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Truncated,
         Self::NoServer,
         Self::NoConnection,
@@ -51,7 +49,6 @@ impl Drop {
         Self::TooBig,
         Self::Malformed,
         Self::Checksum,
-        Self::IcmpError,
     ];
 
     /// Returns the name under which the reason is listed.
@@ -69,7 +66,6 @@ impl Drop {
             Self::TooBig => "too_big",
             Self::Malformed => "malformed",
             Self::Checksum => "checksum",
-            Self::IcmpError => "icmp_error",
         }
     }
 }
