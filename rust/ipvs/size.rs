@@ -56,6 +56,18 @@ pub fn desired(count: u64, size: u64, factor: i32, limits: Limits) -> u64 {
     }
 }
 
+/// Returns the size to which a table of `size` buckets moves: larger once it is too full, smaller
+/// once a sixteenth would do.
+pub fn next(count: u64, size: u64, factor: i32, limits: Limits) -> u64 {
+    let desired = desired(count, size, factor, limits);
+    let is_full = threshold(size, factor, limits).is_some_and(|most| count > most);
+    if desired > size && !is_full {
+        size
+    } else {
+        desired
+    }
+}
+
 /// Returns how many buckets `count` entries should have under a new factor.
 pub fn refactored(count: u64, factor: i32, limits: Limits) -> u64 {
     within(wanted(count, factor, limits), limits)
@@ -109,6 +121,13 @@ mod tests {
         assert_eq!(desired(17, 4096, -4, CONNS), 4096);
         assert_eq!(desired(16, 4096, -4, CONNS), 512);
         assert_eq!(desired(0, 4096, -4, CONNS), 256);
+    }
+
+    #[test]
+    fn table_stays_until_it_is_too_full() {
+        assert_eq!(next(2, 16, -3, Limits::SERVICES), 16);
+        assert_eq!(next(3, 16, -3, Limits::SERVICES), 32);
+        assert_eq!(next(16, 4096, -4, CONNS), 512);
     }
 
     #[test]

@@ -132,12 +132,6 @@ impl Dest {
         self.way().method
     }
 
-    /// Returns how a tunnel to it looks.
-    #[inline]
-    pub(crate) fn tunnel(&self) -> TunnelSettings {
-        self.way().tunnel
-    }
-
     fn way(&self) -> Way {
         Way::unpack(self.way.load(Relaxed))
     }
@@ -231,6 +225,7 @@ impl Dest {
     }
 
     /// Counts a template.
+    #[expect(dead_code, reason = "no service makes templates before persistence is served")]
     pub(crate) fn bind_template(&self) {
         self.persistent.add(1, Relaxed);
     }

@@ -107,7 +107,7 @@ impl net::PerNet for Netns {
                 conns <- Conns::new(handle, config.conn_lfactor.get(), max_bits),
                 drops: drops::Counters::new(),
                 hooks <- Hooks::new(),
-                services <- Services::new(),
+                services <- Services::new(config.svc_lfactor.get()),
                 stats <- Stats::new(),
                 // Last: what opens before the rest is complete finds nothing yet.
                 doors <- kernel::new_mutex!(Some(Doors::open(net)?)),

@@ -27,6 +27,8 @@ pub(crate) struct Services {
     table: Slot<Table>,
     v4: Counts,
     v6: Counts,
+    /// The load factor for which the table has its size.
+    factor: Atomic<i32>,
     /// All services in the order of addition, for listings.
     #[pin]
     order: Mutex<KVVec<Listed>>,
@@ -107,16 +109,17 @@ impl Counts {
 }
 
 impl Services {
-    /// Makes a namespace's services: none.
+    /// Makes a namespace's services, none, with the load factor of their table.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new() -> impl PinInit<Self, Error> {
+    pub(crate) fn new(factor: i32) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             table: Slot::empty(),
             v4: Counts::new(),
             v6: Counts::new(),
+            factor: Atomic::new(factor),
             order <- new_mutex!(KVVec::new()),
             serial: Atomic::new(0),
             trash <- Trash::new(),
@@ -249,11 +252,7 @@ impl Services {
         let table = match self.table() {
             Some(table) => table,
             None => {
-                let seed = linux::random::seed();
-                let table = Table::new(
-                    Limits::SERVICES.min(),
-                    seed.into_iter().fold(0, |a, b| a ^ b),
-                )?;
+                let table = Table::new(Limits::SERVICES.min())?;
                 drop(self.table.replace(Some(table.clone())));
                 table
             }
@@ -333,11 +332,14 @@ impl Services {
     pub(crate) fn resize(&self, command: &Command<'_>) {
         let Some(table) = self.table() else { return };
         let factor = command.netns.config.svc_lfactor.get();
-        let (size, count) = (table.size() as u64, u64::from(self.count()));
-        let wanted = size::desired(count, size, factor, Limits::SERVICES);
-        let is_full = size::threshold(size, factor, Limits::SERVICES)
-            .is_some_and(|threshold| count > threshold);
-        if wanted < size || (is_full && wanted > size) {
+        let size = u64::try_from(table.size()).unwrap_or(u64::MAX);
+        let count = u64::from(self.count());
+        let wanted = if self.factor.xchg(factor, Relaxed) != factor {
+            size::refactored(count, factor, Limits::SERVICES)
+        } else {
+            size::next(count, size, factor, Limits::SERVICES)
+        };
+        if wanted != size {
             if let Ok(table) = self.rehashed(wanted) {
                 drop(self.table.replace(Some(table)));
             }
@@ -345,8 +347,7 @@ impl Services {
     }
 
     fn rehashed(&self, size: u64) -> Result<Arc<Table>> {
-        let seed = linux::random::seed().into_iter().fold(0, |a, b| a ^ b);
-        let table = Table::new(size, seed)?;
+        let table = Table::new(size)?;
         for listed in &*self.order.lock() {
             table.insert(listed.service.clone())?;
         }

@@ -25,7 +25,8 @@ impl Table {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(super) fn new(size: u64, seed: u64) -> Result<Arc<Self>> {
+    pub(super) fn new(size: u64) -> Result<Arc<Self>> {
+        let [seed, _] = linux::random::seed();
         let size = usize::try_from(size)?;
         let mut buckets = KVVec::with_capacity(size, GFP_KERNEL)?;
         for _ in 0..size {
