@@ -43,7 +43,7 @@ rvs_clang_cc ?= clang
 
 quiet_cmd_rvs_helpers = CLANG [B] $@
       cmd_rvs_helpers = $(rvs_clang_cc) $(filter-out $(rvs_gcc_only),$(c_flags)) $(rvs_clang) \
-	-DRVS_INLINE_HELPERS -emit-llvm -c $< -o $@
+	-include $(src)/scripts/clang.h -DRVS_INLINE_HELPERS -emit-llvm -c $< -o $@
 $(obj)/rust/linux/helpers.bc: $(src)/rust/linux/helpers.c FORCE
 	$(call if_changed_dep,rvs_helpers)
 $(obj)/rust/linux/kernel_helpers.bc: $(srctree)/rust/helpers/helpers.c FORCE
