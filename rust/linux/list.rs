@@ -149,7 +149,7 @@ impl List {
     /// Returns the number of buckets.
     #[inline]
     pub(crate) fn buckets(&self) -> u64 {
-        1 << self.bits.load(Relaxed)
+        1u64.wrapping_shl(self.bits.load(Relaxed))
     }
 
     /// Allocates a segment and publishes it.
@@ -193,7 +193,7 @@ impl List {
     #[inline]
     fn bucket(&self, order: u32) -> u32 {
         let bits = self.bits.load(Acquire);
-        order.reverse_bits() & (1u32 << bits).wrapping_sub(1)
+        order.reverse_bits() & 1u32.wrapping_shl(bits).wrapping_sub(1)
     }
 
     /// Returns the marker of a bucket, linked or not.
@@ -337,7 +337,7 @@ fn segment(index: u32) -> (u32, usize) {
     if index == 0 {
         return (0, 1 << FIRST_BITS);
     }
-    let first = 1u32 << FIRST_BITS.wrapping_add(index).wrapping_sub(1);
+    let first = 1u32.wrapping_shl(FIRST_BITS.wrapping_add(index).wrapping_sub(1));
     // CAST: `usize` has 32 bits or more.
     (first, first as usize)
 }
@@ -352,11 +352,11 @@ fn place_of(bucket: u32) -> (usize, usize) {
     let top = 31u32.wrapping_sub(bucket.leading_zeros());
     let index = top.wrapping_sub(FIRST_BITS).wrapping_add(1);
     // CAST: As above.
-    (index as usize, (bucket ^ (1 << top)) as usize)
+    (index as usize, (bucket ^ 1u32.wrapping_shl(top)) as usize)
 }
 
 /// Returns the parent of a bucket.
 #[inline]
 fn without_top_bit(bucket: u32) -> u32 {
-    bucket & !(1u32 << 31u32.wrapping_sub(bucket.leading_zeros() & 31))
+    bucket & !1u32.wrapping_shl(31u32.wrapping_sub(bucket.leading_zeros() & 31))
 }
