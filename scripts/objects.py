@@ -5,6 +5,8 @@ import pathlib
 import re
 import subprocess
 
+# Kernel variables of which every CPU has its own; on x86 every access goes through the segment %gs.
+PER_CPU = ("__preempt_count", "this_cpu_off", "cpu_number", "current_task", "const_current_task", "hardirq_stack_ptr")
 Function = collections.namedtuple("Function", "name section lines calls")
 
 
@@ -51,6 +53,8 @@ def functions(path):
             starts[section, int(match.group(1), 16)] = match.group(2)
         elif found and (match := re.match(r"\s*[0-9a-f]+:\s+R_\w+\s+(\S+)", line)):
             found[-1].calls.append(match.group(1))
+            if found[-1].lines and re.split("[+-]", match.group(1))[0] in PER_CPU:
+                found[-1].lines[-1] += f" ; {match.group(1)}"
         elif found and (match := re.match(r"\s*[0-9a-f]+:\s+(.*)", line)):
             found[-1].lines.append(match.group(1).replace("\t", " ").strip())
             if target := re.search(r"<(\S+?)(?:\+0x[0-9a-f]+)?>$", line):
