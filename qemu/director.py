@@ -24,7 +24,7 @@ class Director:
 
     def __init__(self, module):
         self.module, self.lines, self.faults, self.names, self.ends = module, [], [], [], {}
-        self.started = []
+        self.started, self.more = [], []
 
     # --- writing down what happens ---
 
@@ -37,6 +37,10 @@ class Director:
         self.say(f"expect {what}: {'yes' if condition else 'NO'}")
         if not condition:
             self.faults.append(f"expected {what}")
+
+    def also(self, name, faults):
+        """Reports a case that was found while this one ran."""
+        self.more.append((name, faults))
 
     def only_rvs(self, what, condition):
         """Asserts something that only rvs promises; it is not part of the transcript."""

@@ -121,21 +121,23 @@ def alone(cases, report):
             if loaded(module):
                 shell("rm -f /etc/modprobe.d/rvs.conf")
                 unload(module)
+        for name, faults in context.more:
+            report.case(name, faults, 0)
         report.case(case.name, context.faults, real_seconds() - start)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--filter", default="", help="regular expression over FILE: CASE")
-    parser.add_argument("--first", default="ip_vs")
+    parser.add_argument("--first", default="ip_vs", help="module to compare with; empty for none")
     parser.add_argument("--second", default="rvs")
-    parser.add_argument("--suite", default="compare", help="compare, alone or storm")
+    parser.add_argument("--suite", default="compare", help="which cases: compare, or some of alone,debug,storm,arm64")
     parser.add_argument("--show", action="store_true", help="print transcripts")
     options = parser.parse_args()
     sys.path[:0] = [str(HERE / "tests")]
     for path in sorted((HERE / "tests").glob("*.py")):
         importlib.import_module(path.stem)
-    cases = [case for case in CASES if case.suite == options.suite and re.search(options.filter, case.name)]
+    cases = [case for case in CASES if case.suite in options.suite.split(",") and re.search(options.filter, case.name)]
     assert len({case.name for case in CASES}) == len(CASES), "two cases have one name"
     shell(f"modprobe -a {BASE_MODULES}")
     report = Report(len(cases))
@@ -147,15 +149,25 @@ def main():
     return 1 if report.failed else 0
 
 
-def pair(cases, report, options):
-    """Runs every case with the first module, then with the second, and compares."""
-    first = {}
+def first_pass(cases, options):
+    """Runs every case with the first module; returns what they saw and what they cost, by name."""
+    seen = {}
+    if not options.first:
+        return seen
     load(options.first)
     for case in cases:
         if not case.only or options.first in case.only:
             start = real_seconds()
-            first[case.name] = (run_case(case, options.first), real_seconds() - start)
+            seen[case.name] = (run_case(case, options.first), real_seconds() - start)
     unload(options.first)
+    print(f"# {len(seen)} cases ran with {options.first}", flush=True)
+    return seen
+
+
+def pair(cases, report, options):
+    """Runs every case with the first module (if any), then with the second, and compares."""
+    first = first_pass(cases, options)
+    names = (options.first, options.second)
     load(options.second)
     for case in cases:
         start = real_seconds()
@@ -163,7 +175,7 @@ def pair(cases, report, options):
         after = run_case(case, options.second) if not case.only or options.second in case.only else None
         if options.show:
             print("\n".join("# | " + transcript.plain(line) for line in (after or before).lines))
-        report.case(case.name, judge_pair(case, before, after, (options.first, options.second)), spent + real_seconds() - start)
+        report.case(case.name, judge_pair(case, before, after, names), spent + real_seconds() - start)
     unload(options.second)
 
 

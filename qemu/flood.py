@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Sends packets to a director without end: new TCP and UDP connections, data, closes, replies, ICMP errors, fragments."""
+import itertools
+import random
+import sys
+
+import packet
+import topology
+import wire
+
+CLIENT, VIP, SERVER = "10.1.0.2", "10.9.0.1", "10.2.0.11"
+
+
+def from_client(number):
+    port = 1024 + number % 20000
+    return [packet.tcp(CLIENT, port, VIP, 80, packet.SYN), packet.tcp(CLIENT, port, VIP, 80, packet.ACK, ack=1, data=b"x"),
+            packet.udp(CLIENT, port, VIP, 80), packet.tcp(CLIENT, port - 7, VIP, 80, packet.FIN | packet.ACK, ack=1),
+            packet.icmp(CLIENT, VIP, 3, 3, 0, packet.udp(VIP, 80, CLIENT, port, b"answer"))] + (
+                packet.fragments(packet.udp(CLIENT, port, VIP, 80, bytes(100)), 64) if number % 5 == 0 else [])
+
+
+def from_server(number):
+    port = 1024 + number % 20000
+    return [packet.tcp(SERVER, 80, CLIENT, port, packet.SYN | packet.ACK, ack=1), packet.udp(SERVER, 80, CLIENT, port),
+            packet.icmp(SERVER, CLIENT, 3, 3, 0, packet.udp(CLIENT, port, SERVER, 80)),
+            packet.tcp(SERVER, 80, CLIENT, port - 9, packet.RST)]
+
+
+def main(where):
+    end = wire.End(where, "eth0")
+    make, to = {"client": (from_client, "10.1.0.1"), "servers": (from_server, "10.2.0.1")}[where]
+    source = CLIENT if where == "client" else SERVER
+    for number in itertools.count(random.randrange(20000)):
+        for data in make(number):
+            try:
+                end.send(topology.mac(to), topology.mac(source), data)
+            except OSError:
+                # The wire is gone, or its queue is full; the director's end of the storm goes on.
+                pass
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

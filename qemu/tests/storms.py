@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Unloading and namespace destruction, again and again, while packets keep coming and connections live."""
+import subprocess
+import sys
+import time
+
+import topology
+from cases import case
+
+ROUNDS = 50
+RULES = ("-A -t 10.9.0.1:80 -s wlc\n-a -t 10.9.0.1:80 -r 10.2.0.11:80 -m\n-a -t 10.9.0.1:80 -r 10.2.0.12:80 -g\n"
+         "-A -u 10.9.0.1:80 -s wrr\n-a -u 10.9.0.1:80 -r 10.2.0.11:80 -m -w 2\n-a -u 10.9.0.1:80 -r 10.2.0.12:80 -g\n"
+         "-a -u 10.9.0.1:80 -r 10.9.0.2:80 -m\n")
+
+
+def storm(d):
+    for where in ("client", "servers"):
+        d.start(f"{sys.executable} flood.py {where}", where)
+
+
+def connections(d):
+    return len(d.read("/proc/thread-self/net/ip_vs_conn").splitlines()) - 1
+
+
+def modprobe_rvs():
+    done = subprocess.run(["modprobe", "rvs"], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode:
+        raise RuntimeError(f"modprobe rvs: {done.stdout}")
+
+
+def configure(d):
+    code, output = d.execute("ipvsadm -R", stdin=RULES)
+    if code:
+        raise RuntimeError(output)
+    d.wait("connections", lambda: connections(d) > 5)
+
+
+def leaks():
+    """Searches for lost memory twice, because the first scan may still see what just went away."""
+    path = "/sys/kernel/debug/kmemleak"
+    for _ in range(2):
+        time.sleep(6)
+        with open(path, "w") as file:
+            file.write("scan")
+    return open(path).read()
+
+
+def forget_leaks():
+    with open("/sys/kernel/debug/kmemleak", "w") as file:
+        file.write("clear")
+
+
+@case(suite="storm")
+def flush_then_unload(d):
+    forget_leaks()
+    d.wires()
+    storm(d)
+    for _ in range(ROUNDS):
+        modprobe_rvs()
+        configure(d)
+        d.execute("ipvsadm -C")
+        done = subprocess.run(["rmmod", "rvs"], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if done.returncode:
+            raise RuntimeError(f"rmmod rvs: {done.stdout}")
+    found = leaks()
+    d.expect(f"no lost memory {found[:3000]}", not found)
+
+
+@case(suite="storm")
+def namespace_destruction(d):
+    modprobe_rvs()
+    forget_leaks()
+    for _ in range(ROUNDS):
+        d.wires()
+        storm(d)
+        configure(d)
+        # The namespace goes while the senders still send; the wires go with it.
+        topology.remove(["director"])
+        d.close()
+        d.names, d.ends, d.started = [], {}, []
+    d.wait("the last namespace to be gone", lambda: "rvs" in open("/proc/modules").read())
+    done = subprocess.run(["rmmod", "rvs"], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    d.expect(f"rvs unloads {done.stdout}", done.returncode == 0)
+    found = leaks()
+    d.expect(f"no lost memory {found[:3000]}", not found)
