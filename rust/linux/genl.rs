@@ -280,7 +280,7 @@ impl<'a> Request<'a> {
         let header = self.info().nlhdr;
         // SAFETY: The core checked that the message holds both headers.
         let data = unsafe { bindings::rvs_helper_nlmsg_attrdata(header) };
-        // SAFETY: As above.
+        // SAFETY: The core checked that the message holds both headers.
         let len = unsafe { bindings::rvs_helper_nlmsg_attrlen(header) };
         let Ok(len) = usize::try_from(len) else {
             return &[];
@@ -350,7 +350,7 @@ impl<'a> Request<'a> {
             unsafe { bindings::rvs_helper_genlmsg_cancel(skb, header) };
             return Err(Full);
         }
-        // SAFETY: As above.
+        // SAFETY: The header is the last thing begun in this buffer, and now complete.
         unsafe { bindings::rvs_helper_genlmsg_end(skb, header) };
         Ok(())
     }
@@ -406,7 +406,7 @@ impl<'a> Dump<'a> {
         // SAFETY: By the caller's promise; the core made the info when the dump began.
         let info = unsafe { bindings::rvs_helper_genl_info_dump(cb.as_ptr()) };
         let info = NonNull::new(info.cast_mut())?;
-        // SAFETY: As above.
+        // SAFETY: The info is the dump's, which runs for all of `'a` by the caller's promise.
         let request = unsafe { Request::from_raw(info) };
         // INVARIANT: A dump runs under its socket's lock.
         Some(Self {

@@ -24,7 +24,7 @@ struct Cache(NonNull<bindings::kmem_cache>);
 
 // SAFETY: The kernel guards its caches.
 unsafe impl Send for Cache {}
-// SAFETY: As above.
+// SAFETY: The kernel guards its caches against each other's CPUs.
 unsafe impl Sync for Cache {}
 
 impl Cache {

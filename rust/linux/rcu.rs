@@ -425,7 +425,7 @@ unsafe extern "C" fn rvs_rcu_drop(_work: *mut bindings::work_struct) {
         // SAFETY: The exchange made the whole list ours; the object lives until `release`. The
         // callback head is the header's first field.
         head = unsafe { (*head).next };
-        // SAFETY: As above.
+        // SAFETY: The object is ours since the exchange, and lives until `release`.
         let release = unsafe { this.as_ref() }.release;
         // SAFETY: `release` was made for this object's type, its count is zero and its grace
         // period over, so nobody else can reach it.

@@ -122,7 +122,7 @@ pub struct Entry<R: Record> {
 // SAFETY: All that changes in an entry is atomic or guarded by a lock; the record, the server and
 // the scope behind `core` are `Send` and `Sync`.
 unsafe impl<R: Record> Send for Entry<R> {}
-// SAFETY: As above.
+// SAFETY: What changes in an entry is atomic or guarded by a lock, as for `Send`.
 unsafe impl<R: Record> Sync for Entry<R> {}
 
 /// Stands in `server` when the entry died without one, so that none comes late.
@@ -331,7 +331,7 @@ pub struct Pin<R: Record>(NonNull<Entry<R>>);
 
 // SAFETY: A pin is a counted `&Entry`, which is `Sync`.
 unsafe impl<R: Record> Send for Pin<R> {}
-// SAFETY: As above.
+// SAFETY: A shared pin gives out `&Entry` only, which is `Sync`.
 unsafe impl<R: Record> Sync for Pin<R> {}
 
 impl<R: Record> Pin<R> {
@@ -457,7 +457,7 @@ impl<R: Record> Core<R> {
     unsafe fn publish(&self, entry: NonNull<Entry<R>>, now: Jiffies) {
         // SAFETY: The offset is inside the entry.
         let second: NonNull<Node> = unsafe { entry.byte_add(offset_of!(Entry<R>, second)) }.cast();
-        // SAFETY: As above.
+        // SAFETY: This offset is inside the entry, too.
         let link: NonNull<Link> = unsafe { entry.byte_add(offset_of!(Entry<R>, link)) }.cast();
         // SAFETY: Nobody else writes it.
         let order = unsafe { entry.as_ref() }.first.order();
@@ -470,7 +470,7 @@ impl<R: Record> Core<R> {
             // period. The first node is at its beginning.
             unsafe { self.list.insert(entry.cast()) };
         });
-        // SAFETY: It is pinned.
+        // SAFETY: The entry is pinned by its birth, so its second node is alive.
         let (order, tag) = unsafe { (second.as_ref().order(), second.as_ref().tag()) };
         if tag == list::SECOND {
             // SAFETY: As above, with the second node's own lock.
@@ -826,7 +826,7 @@ impl<'g, R: Record> Iterator for After<'g, R> {
 unsafe fn around<'a, R: Record>(link: NonNull<Link>) -> &'a Entry<R> {
     // SAFETY: By the caller's promise the link is inside an entry.
     let entry = unsafe { link.byte_sub(offset_of!(Entry<R>, link)) };
-    // SAFETY: As above.
+    // SAFETY: The entry is valid for all of `'a` by the caller's promise.
     unsafe { entry.cast::<Entry<R>>().as_ref() }
 }
 

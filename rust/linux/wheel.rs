@@ -390,7 +390,7 @@ unsafe fn push(head: *mut *mut Link, link: NonNull<Link>) {
         // SAFETY: A filed link is valid, and its fields are guarded by the lock we hold.
         unsafe { *next.as_ref().back.get() = this.next.get() };
     }
-    // SAFETY: As above.
+    // SAFETY: The head is a slot or a filed link, guarded by the lock we hold.
     unsafe { *head = link.as_ptr() };
 }
 

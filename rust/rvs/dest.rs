@@ -225,7 +225,10 @@ impl Dest {
     }
 
     /// Counts a template.
-    #[expect(dead_code, reason = "no service makes templates before persistence is served")]
+    #[expect(
+        dead_code,
+        reason = "no service makes templates before persistence is served"
+    )]
     pub(crate) fn bind_template(&self) {
         self.persistent.add(1, Relaxed);
     }
