@@ -230,9 +230,18 @@ impl List {
     /// The caller is inside an RCU section or holds the stripe lock of `order`.
     #[inline]
     pub(crate) unsafe fn first_at(&self, order: u32) -> Option<NonNull<Node>> {
-        let marker = self.linked_before(self.bucket(order));
-        // SAFETY: The caller's promise is the same.
-        unsafe { last_before(marker, order) }.next()
+        let mut before = self.linked_before(self.bucket(order));
+        loop {
+            let next = before.next()?;
+            // SAFETY: By the caller's promise.
+            let node: &Node = unsafe { next.as_ref() };
+            // What was seen counts: to look again behind `before` might show a newer node of a
+            // lower order.
+            if node.order >= order {
+                return Some(next);
+            }
+            before = node;
+        }
     }
 
     /// Inserts an entry's node in front of all others of the same order.
@@ -315,14 +324,14 @@ impl Drop for List {
 ///
 /// # Safety
 ///
-/// `start` is a node of a list before `order`. The caller is inside an RCU section, or holds the
-/// stripe lock of `order` and `start` belongs to that stripe.
+/// `start` is a node of a list before `order`. The caller holds the stripe lock of `order`, and
+/// `start` belongs to that stripe.
 #[inline]
 unsafe fn last_before<'a>(start: &'a Node, order: u32) -> &'a Node {
     let mut before = start;
     while let Some(next) = before.next() {
-        // SAFETY: Nodes stay valid in the caller's section, or under the lock; the first node
-        // behind the stripe is a marker, which stays with the list.
+        // SAFETY: Nodes of the stripe stay while its lock is held; the first node behind them is a
+        // marker, which stays with the list.
         let next: &'a Node = unsafe { next.as_ref() };
         if next.order >= order {
             break;

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The table, its list and the expiry wheel of `rust/linux` under a model of weak memory.
+//!
+//! The files are the kernel's own, compiled against stand-ins for what surrounds them: atomics and
+//! locks that loom watches, an RCU that keeps everything to the end of a run, memory from the
+//! heap. Each test is run in every order of events that loom finds different.
+#![cfg(test)]
+#![allow(dead_code)]
+
+extern crate self as kernel;
+
+mod error;
+mod pool;
+mod rcu;
+mod sync;
+mod work;
+
+#[path = "../../../../rust/linux/clock.rs"]
+mod clock;
+#[path = "../../../../rust/linux/list.rs"]
+mod list;
+#[path = "../../../../rust/linux/table.rs"]
+mod table;
+#[path = "../../../../rust/linux/wheel.rs"]
+mod wheel;
+
+mod table_tests;
+mod wheel_tests;
+
+/// C types, as the kernel crate names them.
+mod ffi {
+    #[allow(non_camel_case_types)]
+    pub type c_ulong = usize;
+}
+
+/// What `clock.rs` asks C for.
+mod bindings {
+    pub const RVS_CONST_HZ: u32 = 10;
+
+    pub unsafe fn rvs_helper_jiffies() -> usize {
+        0
+    }
+
+    pub unsafe fn ktime_get_seconds() -> i64 {
+        0
+    }
+}

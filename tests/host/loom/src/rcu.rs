@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Stands in for `rust/linux/rcu.rs`: nothing is freed before the end of a run.
+
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ops::Deref;
+use core::ptr::NonNull;
+use std::any::Any;
+use std::cell::RefCell;
+
+#[derive(Clone, Copy)]
+pub struct Reader<'g>(PhantomData<(&'g (), *mut ())>);
+
+pub fn read<R>(f: impl for<'g> FnOnce(Reader<'g>) -> R) -> R {
+    f(Reader(PhantomData))
+}
+
+std::thread_local! {
+    /// What readers may still look at. Loom runs all threads of a model on one.
+    static KEPT: RefCell<ManuallyDrop<Vec<Box<dyn Any>>>> =
+        const { RefCell::new(ManuallyDrop::new(Vec::new())) };
+}
+
+/// Keeps a value to the end of the run.
+pub fn keep(value: impl Any) {
+    KEPT.with(|kept| kept.borrow_mut().push(Box::new(value)));
+}
+
+/// Frees what was kept: the end of a run.
+pub fn grace_period() {
+    let kept = KEPT.with(|kept| core::mem::take(&mut **kept.borrow_mut()));
+    drop(kept);
+}
+
+pub struct Arc<T: 'static>(Option<loom::sync::Arc<T>>);
+
+impl<T> Arc<T> {
+    pub fn new(value: T) -> Self {
+        Self(Some(loom::sync::Arc::new(value)))
+    }
+
+    pub fn into_raw(mut self) -> NonNull<()> {
+        let raw = loom::sync::Arc::into_raw(self.0.take().unwrap());
+        NonNull::new(raw.cast_mut()).unwrap().cast()
+    }
+
+    pub unsafe fn from_raw(raw: NonNull<()>) -> Self {
+        Self(Some(unsafe {
+            loom::sync::Arc::from_raw(raw.as_ptr().cast())
+        }))
+    }
+
+    pub fn count(&self) -> usize {
+        loom::sync::Arc::strong_count(self.0.as_ref().unwrap())
+    }
+}
+
+impl<T> Clone for Arc<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Deref for Arc<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().unwrap()
+    }
+}
+
+pub struct Borrow<'g, T>(NonNull<T>, PhantomData<&'g T>);
+
+impl<'g, T> Borrow<'g, T> {
+    pub unsafe fn from_raw(raw: NonNull<()>, _rcu: Reader<'g>) -> Self {
+        Self(raw.cast(), PhantomData)
+    }
+
+    pub fn get(self) -> &'g T {
+        unsafe { self.0.as_ref() }
+    }
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What the wheel promises, whatever happens to its entries at the same time.
+
+use crate::clock::{Jiffies, HZ};
+use crate::pool::{model, Pool};
+use crate::rcu;
+use crate::table::{Entry, Kill, New, Record, Table};
+use loom::thread;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+struct Payload {
+    due: AtomicU32,
+    burials: AtomicU32,
+    holds: AtomicU32,
+}
+
+impl Record for Payload {
+    type Server = ();
+    type Scope = ();
+
+    fn deadline(&self) -> Jiffies {
+        // What is buried may be freed: the wheel must not know it any more.
+        assert_eq!(self.burials.load(Relaxed), 0);
+        Jiffies(self.due.load(Relaxed))
+    }
+
+    fn held(&self) {
+        self.holds.fetch_add(1, Relaxed);
+        self.due.store(2 * HZ, Relaxed);
+    }
+
+    fn bury(entry: &Entry<Self>, _server: Option<&()>, _scope: &()) {
+        assert_eq!(entry.burials.fetch_add(1, Relaxed), 0);
+    }
+}
+
+type Shared = std::sync::Arc<Table<Payload>>;
+
+fn table() -> Shared {
+    std::sync::Arc::new(Table::new((), 0).unwrap())
+}
+
+fn add(table: &Table<Payload>, due: u32) {
+    let record = Payload {
+        due: AtomicU32::new(due),
+        burials: AtomicU32::new(0),
+        holds: AtomicU32::new(0),
+    };
+    let new = New {
+        record,
+        bits: 0,
+        hash: 0,
+        second_hash: None,
+        server: None,
+        parent: None,
+    };
+    rcu::read(|rcu| {
+        assert!(table.insert(new, 100, Jiffies(0), rcu).is_ok());
+    });
+}
+
+fn kill(table: &Table<Payload>) -> Option<Kill> {
+    rcu::read(|rcu| table.candidates(0, rcu).next().map(Entry::kill))
+}
+
+fn drain(seconds: u32) -> bool {
+    Pool::get().unwrap().wheel().drain(Jiffies(seconds * HZ))
+}
+
+#[test]
+fn entry_that_is_due_goes() {
+    model(|| {
+        let table = table();
+        add(&table, 1);
+        assert!(!drain(1));
+        assert_eq!(table.count(), 0);
+    });
+}
+
+#[test]
+fn entry_that_was_used_stays_until_its_time() {
+    model(|| {
+        let table = table();
+        add(&table, 1);
+        rcu::read(|rcu| {
+            for entry in table.candidates(0, rcu) {
+                entry.due.store(3 * HZ, Relaxed);
+            }
+        });
+        assert!(drain(1));
+        assert!(drain(2));
+        assert_eq!(table.count(), 1);
+        assert!(!drain(3));
+        assert_eq!(table.count(), 0);
+    });
+}
+
+#[test]
+fn far_entry_is_looked_at_once_a_turn() {
+    model(|| {
+        let table = table();
+        add(&table, 9 * HZ);
+        for second in 1..9 {
+            assert!(drain(second));
+        }
+        assert!(!drain(9));
+        assert_eq!(table.count(), 0);
+    });
+}
+
+#[test]
+fn late_worker_catches_up() {
+    model(|| {
+        let table = table();
+        add(&table, HZ);
+        add(&table, 2 * HZ);
+        add(&table, 20 * HZ);
+        assert!(drain(6));
+        assert_eq!(table.count(), 1);
+    });
+}
+
+#[test]
+fn hastened_entry_goes_early() {
+    model(|| {
+        let table = table();
+        add(&table, 3 * HZ);
+        rcu::read(|rcu| {
+            for entry in table.candidates(0, rcu) {
+                entry.due.store(HZ, Relaxed);
+                entry.hasten(Jiffies(0));
+            }
+        });
+        assert!(!drain(1));
+        assert_eq!(table.count(), 0);
+    });
+}
+
+#[test]
+fn killer_and_worker_bury_once() {
+    model(|| {
+        let table = table();
+        add(&table, 1);
+        let other = table.clone();
+        let thread = thread::spawn(move || kill(&other));
+        drain(1);
+        thread.join().unwrap();
+        assert_eq!(table.count(), 0);
+        assert!(!drain(2));
+    });
+}
+
+#[test]
+fn entry_killed_while_it_is_filed_again_is_in_no_slot() {
+    model(|| {
+        let table = table();
+        add(&table, 1);
+        let other = table.clone();
+        // Pinned, the worker cannot end it and files it again; then it is killed.
+        let pin = rcu::read(|rcu| table.candidates(0, rcu).next().and_then(Entry::pin));
+        let thread = thread::spawn(move || {
+            drop(pin);
+            kill(&other)
+        });
+        drain(1);
+        thread.join().unwrap();
+        assert_eq!(table.count(), 0);
+        // A link left in a slot would be an entry that was freed.
+        assert!(!drain(2));
+    });
+}
+
+#[test]
+fn entry_killed_while_it_is_hastened_is_in_no_slot() {
+    model(|| {
+        let table = table();
+        add(&table, 3 * HZ);
+        let other = table.clone();
+        let thread = thread::spawn(move || kill(&other));
+        rcu::read(|rcu| {
+            for entry in table.candidates(0, rcu) {
+                entry.due.store(HZ, Relaxed);
+                entry.hasten(Jiffies(0));
+            }
+        });
+        thread.join().unwrap();
+        assert_eq!(table.count(), 0);
+        assert!(!drain(1));
+    });
+}
+
+#[test]
+fn wheel_with_an_entry_ticks() {
+    model(|| {
+        let table = table();
+        add(&table, 1);
+        let other = table.clone();
+        let thread = thread::spawn(move || add(&other, 2 * HZ));
+        // The first entry goes; the worker may or may not see the second.
+        let ticks = drain(1);
+        thread.join().unwrap();
+        let woken = Pool::get().unwrap().take_wake();
+        assert!(ticks || woken > 1);
+    });
+}

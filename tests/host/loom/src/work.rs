@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Stands in for `rust/linux/work.rs`: a task runs where it is asked for.
+
+use crate::clock::Ticks;
+
+pub trait Task: Send + Sync {
+    fn run(&self) -> Option<Ticks>;
+}
+
+pub struct Delayed<T>(pub T);
+
+impl<T> core::ops::Deref for Delayed<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Task> Delayed<T> {
+    pub fn schedule_once(&self, _delay: Ticks) {
+        while self.0.run().is_some() {}
+    }
+}
