@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Every row of docs/not-yet.md: what is not there yet is refused with its errno and a sentence, never silently taken."""
+import pathlib
+import re
+import socket
+import struct
+
+import genl
+import topology
+from cases import case
+from genl import address, port, u16, u32
+
+DOCUMENT = pathlib.Path("/share/docs/not-yet.md")
+WORDS = {"AF": u16, "PROTOCOL": u16, "PORT": port, "ADDR": address, "TIMEOUT": u32, "NETMASK": u32, "FWD_METHOD": u32,
+         "STATE": u32, "SYNC_ID": u32}
+
+
+def rows(heading):
+    """Returns the cells of the table under a heading, without its two head lines."""
+    if not DOCUMENT.exists():
+        return ()
+    section = DOCUMENT.read_text().split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")][2:]
+    return tuple(tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines)
+
+
+def field(name, value):
+    """Returns the payload of one attribute of the request language: NAME=VALUE."""
+    if name in ("SCHED_NAME", "PE_NAME", "MCAST_IFN"):
+        return value.encode() + b"\0"
+    if name == "FLAGS":
+        return struct.pack("=II", int(value), 0xFFFFFFFF)
+    return WORDS[name](value if name == "ADDR" else int(value))
+
+
+def socket_option(kind, number):
+    """Returns the name of the errno that a socket option gives."""
+    with topology.inside("director"):
+        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    try:
+        if kind == "getsockopt":
+            raw.getsockopt(socket.SOL_IP, number, 64)
+        else:
+            raw.setsockopt(socket.SOL_IP, number, b"")
+    except OSError as error:
+        return genl.error_name(error.errno)
+    finally:
+        raw.close()
+    return "0"
+
+
+def netlink(d, what, kind, fields):
+    """Sends one request of the request language and returns the name of its errno."""
+    values = {name: field(name, value) for name, value in (word.split("=", 1) for word in fields)}
+    if kind == "service":
+        answer = d.request(what, genl.NEW_SERVICE, genl.service(**values))
+    elif kind == "dest":
+        d.request("a service", genl.NEW_SERVICE, genl.service())
+        answer = d.request(what, genl.NEW_DEST, genl.service(), genl.dest(**values))
+    else:
+        answer = d.request(what, genl.NEW_DAEMON, genl.nest("DAEMON", **values))
+    return "EOPNOTSUPP" if genl.error_name(answer.error) == "ENOTSUP" else genl.error_name(answer.error)
+
+
+@case(rows=rows("Requests that are refused"), only=("rvs",))
+def request_is_refused(d, row):
+    what, request, errno = row
+    d.bare()
+    kind, *words = request.split()
+    found = socket_option(kind, int(words[0])) if kind.endswith("sockopt") else netlink(d, what, kind, words)
+    d.expect(f"{errno}, found {found}", found == errno)
+    d.ipvsadm("-Ln")
+
+
+@case(rows=rows("Files that are not there"), only=("rvs",))
+def file_is_not_there(d, row):
+    d.bare()
+    d.expect("no such file", d.read(f"/proc/thread-self/net/{row[1]}") == "ENOENT\n")
+
+
+@case(rows=rows("Settings that are kept and have no effect"), only=("rvs",))
+def setting_is_kept(d, row):
+    d.bare()
+    for name in re.split(" +", row[1]):
+        d.expect(f"{name} is there", not d.read(f"/proc/sys/net/ipv4/vs/{name}").startswith("E"))
