@@ -89,6 +89,9 @@ impl Drop for Freed {
     }
 }
 
-pub unsafe fn free(memory: NonNull<()>, _link: NonNull<Link>) {
+pub unsafe fn free(memory: NonNull<()>, link: NonNull<Link>) {
+    // What the kernel keeps there until it frees the memory.
+    let head = Link::spare(link).cast::<[usize; 2]>();
+    unsafe { head.write([usize::MAX; 2]) };
     rcu::keep(Freed(memory));
 }
