@@ -32,3 +32,7 @@ pub mod sysctl;
 pub mod table;
 mod wheel;
 pub mod work;
+
+#[cfg(CONFIG_KUNIT = "y")]
+#[path = "../../tests/kunit/linux/mod.rs"]
+mod kunit;

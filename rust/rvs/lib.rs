@@ -125,3 +125,7 @@ impl notifier::DeviceWatcher for Routes {
         }
     }
 }
+
+#[cfg(CONFIG_KUNIT = "y")]
+#[path = "../../tests/kunit/rvs/mod.rs"]
+mod kunit;
