@@ -2,6 +2,5 @@
 //! What only a live kernel can show about crate `rvs`; one file for each of its files.
 
 mod dest;
-mod grow;
 mod service;
 mod stats;
