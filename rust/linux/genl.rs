@@ -112,6 +112,7 @@ pub struct Family<H: Handler> {
 // them afterwards, has locks of its own.
 unsafe impl<H: Handler> Sync for Family<H> {}
 
+#[expect(clippy::new_without_default, reason = "it lives in a static")]
 impl<H: Handler> Family<H> {
     /// Makes a family that is not registered.
     pub const fn new() -> Self {
@@ -178,18 +179,22 @@ impl<H: Handler> Family<H> {
     ///
     /// Called once, before the core knows the family.
     unsafe fn fill(&self, module: &'static ThisModule) {
-        // SAFETY: By the caller's promise nobody else has the cell; all zeroes are a policy.
-        let policy = unsafe { (*self.policy.get()).assume_init_mut() };
+        // SAFETY: By the caller's promise nobody else has the cell.
+        let policy = unsafe { &mut *self.policy.get() };
+        // SAFETY: It was made of zeroes, which are a policy.
+        let policy = unsafe { policy.assume_init_mut() };
         for (place, wanted) in policy.iter_mut().skip(1).zip(H::POLICY) {
             place.type_ = match wanted {
                 Policy::Nested => bindings::NLA_NESTED,
                 Policy::U32 => bindings::NLA_U32,
             } as u8;
         }
-        // SAFETY: As above; all zeroes are a family.
-        let raw = unsafe { (*self.raw.get()).assume_init_mut() };
+        // SAFETY: By the caller's promise nobody else has the cell.
+        let raw = unsafe { &mut *self.raw.get() };
+        // SAFETY: It was made of zeroes, which are a family.
+        let raw = unsafe { raw.assume_init_mut() };
         for (place, byte) in raw.name.iter_mut().zip(H::NAME.to_bytes()).take(15) {
-            *place = *byte as _;
+            *place = kernel::ffi::c_char::from(*byte);
         }
         raw.version = u32::from(H::VERSION);
         raw.maxattr = H::POLICY.len() as u32;
@@ -197,7 +202,7 @@ impl<H: Handler> Family<H> {
         raw.set_netnsok(1);
         raw.set_parallel_ops(1);
         raw.resv_start_op = H::FIRST_STRICT;
-        raw.small_ops = (&const { Self::COMMANDS }).as_ptr();
+        raw.small_ops = const { Self::COMMANDS }.as_ptr();
         raw.n_small_ops = H::COMMANDS.len() as u8;
         raw.module = module.as_ptr().cast();
         const { assert!(H::POLICY.len() < MAX_POLICY && H::COMMANDS.len() <= MAX_COMMANDS) };
@@ -299,7 +304,7 @@ impl<'a> Request<'a> {
         };
         // SAFETY: By the type invariant only this context writes it; the sentence is static, and
         // the core copies it before the module can go.
-        unsafe { (*extack.as_ptr())._msg = sentence.as_ptr().cast() };
+        unsafe { (*extack.as_ptr())._msg = sentence.as_char_ptr() };
     }
 
     /// Sends one message back to the sender.

@@ -137,8 +137,10 @@ impl List {
             // SAFETY: Nobody else knows the list yet.
             let node = unsafe { marker.as_ref() };
             if let Some(last) = last {
-                // SAFETY: As above: this is the only user, and markers live as long as the list.
-                unsafe { last.as_ref().put_behind(marker) };
+                // SAFETY: Markers live as long as the list.
+                let last = unsafe { last.as_ref() };
+                // SAFETY: Nobody else knows the list yet.
+                unsafe { last.put_behind(marker) };
             }
             node.tag.store(LINKED, Relaxed);
             last = Some(marker);

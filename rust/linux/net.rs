@@ -49,8 +49,9 @@ impl Net {
 
     /// Returns the namespace the machine started with.
     pub fn init() -> &'static Self {
-        // SAFETY: `init_net` is a static of the kernel.
-        unsafe { Self::from_raw(&raw const bindings::init_net) }
+        let init = &raw const bindings::init_net;
+        // SAFETY: `init_net` is a static of the kernel, which never goes.
+        unsafe { Self::from_raw(init) }
     }
 
     /// Tells whether this is the namespace the machine started with.
@@ -103,7 +104,9 @@ impl Net {
         }
         // SAFETY: An array begins with its length, which never changes once it is published; it
         // lives as long as the caller's RCU section, or the lock that keeps it from being replaced.
-        let len = unsafe { (*array).__bindgen_anon_1.s.as_ref().len };
+        let header = unsafe { &(*array).__bindgen_anon_1.s };
+        // SAFETY: As the part of the union that is read first, it was written.
+        let len = unsafe { header.as_ref() }.len;
         if id >= len {
             return None;
         }
@@ -161,7 +164,7 @@ impl Handle {
     /// It is revoked, and a grace period waited for, before `net` may be freed.
     unsafe fn new(net: &Net) -> Result<Arc<Self>> {
         // INVARIANT: By the caller's promise.
-        Ok(Arc::new(Self(Atomic::new(net.as_raw())), GFP_KERNEL)?)
+        Arc::new(Self(Atomic::new(net.as_raw())), GFP_KERNEL)
     }
 
     /// Returns the namespace, for the reader's section; `None` once it began to go.
@@ -211,6 +214,7 @@ pub struct Slot<T: PerNet> {
 // by callbacks that it calls afterwards.
 unsafe impl<T: PerNet> Sync for Slot<T> {}
 
+#[expect(clippy::new_without_default, reason = "it lives in a static")]
 impl<T: PerNet> Slot<T> {
     /// Makes a slot that is not registered.
     pub const fn new() -> Self {

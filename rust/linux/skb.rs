@@ -145,16 +145,19 @@ impl<'a> Skb<'a> {
     /// Returns whether the packet comes from this host: over loopback or over no device at all.
     #[inline]
     pub fn is_from_here(&self) -> bool {
-        // SAFETY: The device of a packet in a hook lives as long as the hook.
-        self.device()
-            .is_none_or(|device| unsafe { bindings::rvs_helper_dev_is_loopback(device) })
+        self.device().is_none_or(|device| {
+            // SAFETY: The device of a packet in a hook lives as long as the hook.
+            unsafe { bindings::rvs_helper_dev_is_loopback(device) }
+        })
     }
 
     fn device(&self) -> Option<*mut bindings::net_device> {
         // SAFETY: The packet is valid by the type invariant.
         let skb = unsafe { &*self.as_raw() };
-        // SAFETY: Both other uses of this union's place are for packets in a queue.
-        let device = unsafe { skb.__bindgen_anon_1.__bindgen_anon_1.__bindgen_anon_1.dev };
+        // SAFETY: The other use of this place is for packets in a queue, which this one is not.
+        let place = unsafe { &skb.__bindgen_anon_1.__bindgen_anon_1.__bindgen_anon_1 };
+        // SAFETY: As a packet in a hook it has a device here, or null.
+        let device = unsafe { place.dev };
         (!device.is_null()).then_some(device)
     }
 
@@ -296,10 +299,11 @@ impl Skb<'_> {
         let Ok(wanted) = u32::try_from(len) else {
             return Err(NoMemory);
         };
+        if wanted > self.len() {
+            return Err(NoMemory);
+        }
         // SAFETY: The packet is valid and ours; every slice of its bytes ended, as they borrow it.
-        if wanted > self.len()
-            || unsafe { bindings::skb_ensure_writable(self.as_raw(), wanted) } != 0
-        {
+        if unsafe { bindings::skb_ensure_writable(self.as_raw(), wanted) } != 0 {
             return Err(NoMemory);
         }
         // SAFETY: The packet is valid by the type invariant.

@@ -56,7 +56,7 @@ pub(crate) type Pinned<T> = Pin<KBox<Delayed<T>>>;
 
 /// Allocates a value with a work item.
 pub(crate) fn pinned<T: Task>(task: T) -> Result<Pinned<T>> {
-    Ok(KBox::pin_init(Delayed::new(task), GFP_KERNEL)?)
+    KBox::pin_init(Delayed::new(task), GFP_KERNEL)
 }
 
 /// Allocates an array of what `make` returns for each index.

@@ -401,7 +401,8 @@ unsafe extern "C" fn handle<S: Directory>(
     position: *mut bindings::loff_t,
 ) -> i32 {
     // SAFETY: C lends the entry for the call.
-    let (net, file) = unsafe { ((*table).extra1, (*table).extra2) };
+    let table = unsafe { &*table };
+    let (net, file) = (table.extra1, table.extra2);
     // SAFETY: The directory goes before the namespace does.
     let net = unsafe { Net::from_raw(net.cast()) };
     // SAFETY: `Registration::new` put an element of the static list there.

@@ -471,7 +471,8 @@ impl<R: Record> Core<R> {
             unsafe { self.list.insert(entry.cast()) };
         });
         // SAFETY: The entry is pinned by its birth, so its second node is alive.
-        let (order, tag) = unsafe { (second.as_ref().order(), second.as_ref().tag()) };
+        let node = unsafe { second.as_ref() };
+        let (order, tag) = (node.order(), node.tag());
         if tag == list::SECOND {
             // SAFETY: As above, with the second node's own lock.
             self.locked(order, || unsafe { self.list.insert(second) });

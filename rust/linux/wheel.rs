@@ -123,8 +123,10 @@ impl Slots {
         let Some(head) = self.heads.get(second as usize % SLOTS) else {
             return;
         };
+        // SAFETY: A link lives as long as its entry, which the caller holds.
+        let place = unsafe { link.as_ref() }.second.get();
         // SAFETY: The lock of the link's home is held, as `self` is borrowed mutably.
-        unsafe { *link.as_ref().second.get() = second };
+        unsafe { *place = second };
         // SAFETY: As above; the heads never move, and links stay where they are while filed.
         unsafe { push(head.as_ptr(), link) };
         self.count = self.count.wrapping_add(1);
@@ -387,8 +389,10 @@ unsafe fn push(head: *mut *mut Link, link: NonNull<Link>) {
     // SAFETY: The lock is held.
     unsafe { *this.back.get() = head };
     if let Some(next) = NonNull::new(next) {
-        // SAFETY: A filed link is valid, and its fields are guarded by the lock we hold.
-        unsafe { *next.as_ref().back.get() = this.next.get() };
+        // SAFETY: A filed link is valid.
+        let back = unsafe { next.as_ref() }.back.get();
+        // SAFETY: A filed link's fields are guarded by the lock we hold.
+        unsafe { *back = this.next.get() };
     }
     // SAFETY: The head is a slot or a filed link, guarded by the lock we hold.
     unsafe { *head = link.as_ptr() };
@@ -412,8 +416,10 @@ unsafe fn pull(link: NonNull<Link>) -> bool {
     // SAFETY: What points to a filed link is a head or a filed link's `next`.
     unsafe { *back = next };
     if let Some(next) = NonNull::new(next) {
-        // SAFETY: A filed link is valid, and its fields are guarded by the lock we hold.
-        unsafe { *next.as_ref().back.get() = back };
+        // SAFETY: A filed link is valid.
+        let place = unsafe { next.as_ref() }.back.get();
+        // SAFETY: A filed link's fields are guarded by the lock we hold.
+        unsafe { *place = back };
     }
     // SAFETY: The lock is held.
     unsafe { *this.back.get() = ptr::null_mut() };
@@ -429,7 +435,9 @@ unsafe fn hand_over(from: &Cell<*mut Link>, to: &Cell<*mut Link>) {
     let first = from.replace(ptr::null_mut());
     to.set(first);
     if let Some(first) = NonNull::new(first) {
-        // SAFETY: A filed link is valid, and its fields are guarded by the lock we hold.
-        unsafe { *first.as_ref().back.get() = to.as_ptr() };
+        // SAFETY: A filed link is valid.
+        let back = unsafe { first.as_ref() }.back.get();
+        // SAFETY: A filed link's fields are guarded by the lock we hold.
+        unsafe { *back = to.as_ptr() };
     }
 }
