@@ -82,7 +82,8 @@ impl Handler for Ipvs {
             Err(Failure::Failed(error)) => Err(error),
             Err(Failure::Refused(refusal)) => {
                 request.explain(refusal.sentence());
-                Err(Error::from_errno(-i32::from(refusal.errno().number())))
+                let errno = i32::from(refusal.errno().number());
+                Err(Error::from_errno(errno.wrapping_neg()))
             }
         }
     }
