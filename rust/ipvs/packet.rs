@@ -141,7 +141,7 @@ impl Packet {
 /// When the network header cannot be trusted: see [`Error`]. A transport header that is not there
 /// is no error but [`Transport::Missing`].
 pub fn parse(head: &[u8], length: u32) -> Result<Packet, Error> {
-    let packet = parse_quoted(head)?;
+    let packet = read(head, length)?;
     if packet.length > length {
         return Err(Error::Length);
     }
@@ -154,8 +154,13 @@ pub fn parse(head: &[u8], length: u32) -> Result<Packet, Error> {
 ///
 /// As [`parse`].
 pub fn parse_quoted(head: &[u8]) -> Result<Packet, Error> {
+    read(head, 0)
+}
+
+/// Reads a packet that is said to have `length` bytes, or 0 if nothing is said.
+fn read(head: &[u8], length: u32) -> Result<Packet, Error> {
     let packet = match head.first().ok_or(Error::Truncated)? >> 4 {
-        4 => parse_v4(head)?,
+        4 => parse_v4(head, length)?,
         6 => parse_v6(head)?,
         _ => return Err(Error::Version),
     };
@@ -168,13 +173,23 @@ pub fn parse_quoted(head: &[u8]) -> Result<Packet, Error> {
     }
 }
 
-fn parse_v4(head: &[u8]) -> Result<Packet, Error> {
+/// Returns the length of a packet whose header says `field`.
+///
+/// A packet that stands for many on the wire may be longer than the field can say: then it says 0.
+fn total_length(field: [u8; 2], length: u32) -> u32 {
+    match u16::from_be_bytes(field) {
+        0 if length > u32::from(u16::MAX) => length,
+        said => u32::from(said),
+    }
+}
+
+fn parse_v4(head: &[u8], length: u32) -> Result<Packet, Error> {
     let header: &[u8; IPV4 as usize] = head.first_chunk().ok_or(Error::Truncated)?;
     let [first, _, l0, l1, _, _, f0, f1, ttl, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] =
         *header;
     let transport_offset = u16::from(first & 0xf) << 2;
-    let length = u16::from_be_bytes([l0, l1]);
-    if transport_offset < IPV4 || length < transport_offset {
+    let length = total_length([l0, l1], length);
+    if transport_offset < IPV4 || length < u32::from(transport_offset) {
         return Err(Error::Length);
     }
     if head.len() < usize::from(transport_offset) {
@@ -192,7 +207,7 @@ fn parse_v4(head: &[u8]) -> Result<Packet, Error> {
         source: Addr::from_v4([s0, s1, s2, s3]),
         dest: Addr::from_v4([d0, d1, d2, d3]),
         transport_offset,
-        length: u32::from(length),
+        length,
         fragment,
         ttl,
         dont_fragment: flags & 0x4000 != 0,
@@ -347,6 +362,15 @@ mod tests {
         assert_eq!(parse(&with(3, 19), 28), Err(Error::Length));
         assert_eq!(parse(&with(0, 0x55), 28), Err(Error::Version));
         assert_eq!(parse_quoted(&with(3, 200)).map(|p| p.length), Ok(200));
+    }
+
+    #[test]
+    fn packet_too_long_for_its_header_is_as_long_as_it_is() {
+        let mut bytes = UDP;
+        bytes[3] = 0;
+        assert_eq!(parse(&bytes, 65535), Err(Error::Length));
+        assert_eq!(parse(&bytes, 65536).map(|p| p.length), Ok(65536));
+        assert_eq!(parse_quoted(&bytes), Err(Error::Length));
     }
 
     #[test]

@@ -36,7 +36,7 @@ __rvs_helper struct iphdr *rvs_helper_ip_hdr(const struct sk_buff *skb)
 
 __rvs_helper void rvs_helper_ip_inc_hdr_errors(struct net *net)
 {
-	__IP_INC_STATS(net, IPSTATS_MIB_INHDRERRORS);
+	IP_INC_STATS(net, IPSTATS_MIB_INHDRERRORS);
 }
 
 __rvs_helper void rvs_helper_kfree_skb(struct sk_buff *skb)
