@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What only a live kernel can show about crate `linux`; one file for each of its files.
 
+mod clock;
 mod percpu;
+mod rcu;
+mod table;
+mod wheel;
+mod work;
