@@ -55,17 +55,9 @@ impl ServiceKey {
     /// Returns a number that spreads keys over the buckets of a table; only users with
     /// privileges choose keys, so speed matters more than secrecy.
     pub fn hash(&self, seed: u64) -> u32 {
-        let kind = u64::from(self.family.number()).wrapping_shl(32)
-            | u64::from(self.protocol.0).wrapping_shl(16)
-            | u64::from(self.port.host());
-        let mixed = mix(mix(seed, kind), u64::from(self.mark));
-        let mixed = self
-            .addr
-            .words()
-            .into_iter()
-            .fold(mixed, |mixed, word| mix(mixed, u64::from(word)));
-        // The upper half depends on all bits.
-        u32::try_from(mixed.wrapping_shr(32)).unwrap_or(0)
+        let place = mix_place(seed, self.family, self.addr, self.port);
+        let kind = mix(place, u64::from(self.protocol.0));
+        high_half(mix(kind, u64::from(self.mark)))
     }
 
     /// Returns whether both stand for the same service to a server that was removed from one: the
@@ -80,6 +72,18 @@ impl ServiceKey {
     pub const fn is_mark(&self) -> bool {
         self.mark != 0
     }
+}
+
+/// Stirs the place of a service or a server into a hash.
+fn mix_place(hash: u64, family: Family, addr: Addr, port: Port) -> u64 {
+    let kind = u64::from(family.number()).wrapping_shl(16) | u64::from(port.host());
+    let words = addr.words().into_iter();
+    words.fold(mix(hash, kind), |hash, word| mix(hash, u64::from(word)))
+}
+
+/// Cuts off the half of a hash that depends on all bits.
+fn high_half(hash: u64) -> u32 {
+    u32::try_from(hash.wrapping_shr(32)).unwrap_or(0)
 }
 
 /// Stirs a word into a hash.
@@ -139,6 +143,17 @@ pub struct DestKey {
     pub addr: Addr,
     /// The port; that of the packet if it is 0.
     pub port: Port,
+}
+
+impl DestKey {
+    /// Returns a number by which servers of services are told apart before they are compared.
+    ///
+    /// Equal for services that own alike (see [`ServiceKey::owns_like`]).
+    pub fn digest(&self, service: &ServiceKey) -> u32 {
+        let kind = u64::from(service.protocol.0).wrapping_shl(16) | u64::from(service.port.host());
+        let owner = mix(u64::from(service.mark), kind);
+        high_half(mix_place(owner, self.family, self.addr, self.port))
+    }
 }
 
 /// What a tunnel to a real server looks like.
@@ -393,6 +408,70 @@ mod tests {
     }
 
     #[test]
+    fn mark_owns_alike_in_both_families() {
+        let (four, six) = (
+            ServiceKey::of_mark(Family::V4, 5),
+            ServiceKey::of_mark(Family::V6, 5),
+        );
+        assert!(four.owns_like(&six));
+        assert!(!four.owns_like(&ServiceKey::of_mark(Family::V4, 6)));
+        assert_eq!(SERVER.digest(&four), SERVER.digest(&six));
+    }
+
+    #[test]
+    fn place_owns_alike_if_all_of_it_is_the_same() {
+        let same = |change: ServiceKey| WEB.owns_like(&change);
+        let protocol = Protocol::UDP;
+        let addr = Addr::from_v4([192, 0, 2, 2]);
+        let port = Port::from_host(81);
+        assert!(same(WEB));
+        assert!(!same(ServiceKey {
+            family: Family::V6,
+            ..WEB
+        }));
+        assert!(!same(ServiceKey { protocol, ..WEB }));
+        assert!(!same(ServiceKey { addr, ..WEB }));
+        assert!(!same(ServiceKey { port, ..WEB }));
+    }
+
+    #[test]
+    fn every_part_of_a_key_moves_its_hash() {
+        let moved = |change: ServiceKey| WEB.hash(1) != change.hash(1);
+        let protocol = Protocol::UDP;
+        let addr = Addr::from_v4([192, 0, 2, 2]);
+        let port = Port::from_host(81);
+        assert!(moved(ServiceKey {
+            family: Family::V6,
+            ..WEB
+        }));
+        assert!(moved(ServiceKey { mark: 1, ..WEB }));
+        assert!(moved(ServiceKey { protocol, ..WEB }));
+        assert!(moved(ServiceKey { addr, ..WEB }));
+        assert!(moved(ServiceKey { port, ..WEB }));
+        assert!(WEB.hash(1) != WEB.hash(2));
+    }
+
+    #[test]
+    fn prefix_length_has_a_range_where_a_mask_has_none() {
+        let with = |netmask| ServiceSettings { netmask, ..PLAIN };
+        assert!(with(0).has_valid_netmask(Family::V4));
+        assert!(with(u32::MAX).has_valid_netmask(Family::V4));
+        assert!(!with(0).has_valid_netmask(Family::V6));
+        assert!(with(1).has_valid_netmask(Family::V6));
+        assert!(with(128).has_valid_netmask(Family::V6));
+        assert!(!with(129).has_valid_netmask(Family::V6));
+    }
+
+    #[test]
+    fn service_in_the_table_shows_it() {
+        let hashed = PLAIN.hashed();
+        assert_eq!(hashed.flags, 2);
+        assert!(!hashed.is_persistent() && !hashed.is_one_packet());
+        assert!(ServiceSettings { flags: 1, ..PLAIN }.is_persistent());
+        assert!(ServiceSettings { flags: 4, ..PLAIN }.is_one_packet());
+    }
+
+    #[test]
     fn only_nat_expects_output() {
         let nat = DestSettings {
             method: Method::Nat,
@@ -401,6 +480,26 @@ mod tests {
         assert_eq!(nat.conn_flags(), 0x100);
         assert_eq!(SETTINGS.conn_flags(), 0x183);
     }
+
+    const WEB: ServiceKey = ServiceKey::of_address(
+        Family::V4,
+        Protocol::TCP,
+        Addr::from_v4([192, 0, 2, 1]),
+        Port::from_host(80),
+    );
+
+    const SERVER: DestKey = DestKey {
+        family: Family::V4,
+        addr: Addr::from_v4([192, 0, 2, 9]),
+        port: Port::from_host(80),
+    };
+
+    const PLAIN: ServiceSettings = ServiceSettings {
+        scheduler: Scheduler::Rr,
+        flags: 0,
+        timeout_seconds: 0,
+        netmask: u32::MAX,
+    };
 
     const TUNNEL: TunnelSettings = TunnelSettings {
         kind: 0,

@@ -323,6 +323,8 @@ const STAY: u32 = 120;
 /// A server in the trash.
 struct Trashed {
     dest: Arc<Dest>,
+    /// Tells servers apart without touching them: after a flush there may be thousands.
+    digest: u32,
     /// When it was first found with nothing bound to it.
     idle_since: Option<Jiffies>,
 }
@@ -396,6 +398,7 @@ impl Heap {
     fn put(&self, dest: Arc<Dest>) -> Result {
         let mut list = self.0.lock();
         let trashed = Trashed {
+            digest: dest.key().digest(dest.service()),
             dest,
             idle_since: None,
         };
@@ -404,10 +407,12 @@ impl Heap {
 
     fn take(&self, key: &DestKey, service: &ServiceKey) -> Option<Arc<Dest>> {
         let mut list = self.0.lock();
-        let index = (0..list.len()).find(|index| {
-            list.get(*index).is_some_and(|trashed| {
-                trashed.dest.key() == key && trashed.dest.service().owns_like(service)
-            })
+        let digest = key.digest(service);
+        let mut all = (0..list.len()).zip(&*list);
+        let (index, _) = all.find(|(_, trashed)| {
+            trashed.digest == digest
+                && trashed.dest.key() == key
+                && trashed.dest.service().owns_like(service)
         })?;
         Some(take_out(&mut list, index)?.dest)
     }
