@@ -50,7 +50,7 @@ def socket_option(kind, number):
 
 
 def netlink(d, what, kind, fields):
-    """Sends one request of the request language and returns the name of its errno."""
+    """Sends one request of the request language and returns the name of its errno and its sentence."""
     values = {name: field(name, value) for name, value in (word.split("=", 1) for word in fields)}
     if kind == "service":
         answer = d.request(what, genl.NEW_SERVICE, genl.service(**values))
@@ -59,16 +59,18 @@ def netlink(d, what, kind, fields):
         answer = d.request(what, genl.NEW_DEST, genl.service(), genl.dest(**values))
     else:
         answer = d.request(what, genl.NEW_DAEMON, genl.nest("DAEMON", **values))
-    return "EOPNOTSUPP" if genl.error_name(answer.error) == "ENOTSUP" else genl.error_name(answer.error)
+    name = genl.error_name(answer.error)
+    return "EOPNOTSUPP" if name == "ENOTSUP" else name, answer.extack
 
 
 @case(rows=rows("Requests that are refused"), only=("rvs",))
 def request_is_refused(d, row):
-    what, request, errno = row
+    what, request, errno, sentence = row
     d.bare()
     kind, *words = request.split()
-    found = socket_option(kind, int(words[0])) if kind.endswith("sockopt") else netlink(d, what, kind, words)
+    found, said = (socket_option(kind, int(words[0])), "") if kind.endswith("sockopt") else netlink(d, what, kind, words)
     d.expect(f"{errno}, found {found}", found == errno)
+    d.expect(f"“{sentence}”, found “{said}”", said == sentence)
     d.ipvsadm("-Ln")
 
 

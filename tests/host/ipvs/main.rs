@@ -6,3 +6,4 @@ mod rate;
 mod sched;
 mod service;
 mod snapshot;
+mod wire;
