@@ -174,6 +174,10 @@ fn along_route<'g>(path: Path<'g>, mut skb: Skb<'g>, job: &Job<'_, 'g>) -> Verdi
             path.free(skb, Drop::TimeToLive)
         }
         Plan::TooBig => {
+            // What the sender sees quoted has taken the hop, as where C finds it too big.
+            if let Err(reason) = count_hop(&mut skb, job.packet, Hops::Count) {
+                return path.free(skb, reason);
+            }
             let mtu = u16::try_from(route.mtu()).unwrap_or(u16::MAX);
             icmp::send(&mut skb, icmp::Error::FragmentationNeeded(mtu));
             path.free(skb, Drop::TooBig)
