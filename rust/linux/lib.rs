@@ -30,6 +30,7 @@ pub mod skb;
 pub mod sync;
 pub mod sysctl;
 pub mod table;
+mod walk;
 mod wheel;
 pub mod work;
 

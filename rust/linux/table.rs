@@ -21,9 +21,9 @@ use crate::list::{self, List, Node};
 use crate::pool::{self, Pool};
 use crate::rcu::{self, Arc, Borrow, Reader};
 use crate::sync::{self, Acquire, AtomicPtr, AtomicU32, AtomicU64, Full, Pinned, Relaxed};
+pub use crate::walk::{After, Candidates, Cursor};
 use crate::wheel::{self, Link};
 use crate::work::Task;
-use core::marker::PhantomData;
 use core::mem::{align_of, needs_drop, offset_of, size_of};
 use core::ops::Deref;
 use core::ptr::{self, NonNull};
@@ -138,6 +138,9 @@ impl<R: Record> Deref for Entry<R> {
 }
 
 impl<R: Record> Entry<R> {
+    /// Where in an entry its second node is.
+    pub(crate) const SECOND: usize = offset_of!(Self, second);
+
     /// The wheel's view of an entry of this type.
     const OPS: &'static wheel::Ops = &wheel::Ops {
         deadline: deadline::<R>,
@@ -396,35 +399,6 @@ pub enum Refused {
     Closed,
 }
 
-/// A place between two entries of a listing, which stays one whatever comes and goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Cursor {
-    order: u32,
-    serial: u64,
-}
-
-impl Cursor {
-    /// The place before all entries.
-    pub const START: Self = Self {
-        order: 0,
-        serial: 0,
-    };
-
-    /// Returns it as two words; those of the start are zero.
-    pub fn words(self) -> [u64; 2] {
-        [u64::from(self.order), self.serial]
-    }
-
-    /// Returns the place with these words.
-    pub fn from_words([order, serial]: [u64; 2]) -> Self {
-        // CAST: The upper half of what `words` returned is zero.
-        Self {
-            order: order as u32,
-            serial,
-        }
-    }
-}
-
 /// The inner part of a table, which entries point to.
 struct Core<R: Record> {
     list: List,
@@ -456,7 +430,7 @@ impl<R: Record> Core<R> {
     /// `entry` is new, pinned by its birth, complete but for its serial, and nobody else knows it.
     unsafe fn publish(&self, entry: NonNull<Entry<R>>, now: Jiffies) {
         // SAFETY: The offset is inside the entry.
-        let second: NonNull<Node> = unsafe { entry.byte_add(offset_of!(Entry<R>, second)) }.cast();
+        let second: NonNull<Node> = unsafe { entry.byte_add(Entry::<R>::SECOND) }.cast();
         // SAFETY: This offset is inside the entry, too.
         let link: NonNull<Link> = unsafe { entry.byte_add(offset_of!(Entry<R>, link)) }.cast();
         // SAFETY: Nobody else writes it.
@@ -497,7 +471,7 @@ impl<R: Record> Core<R> {
         });
         if entry.second.tag() == list::SECOND {
             // SAFETY: The offset is inside the entry.
-            let second = unsafe { NonNull::from(entry).byte_add(offset_of!(Entry<R>, second)) };
+            let second = unsafe { NonNull::from(entry).byte_add(Entry::<R>::SECOND) };
             // SAFETY: As for the first.
             self.locked(entry.second.order(), || unsafe {
                 self.list.remove(second.cast());
@@ -630,11 +604,8 @@ impl<R: Record> Table<R> {
         let order = list::order_of(hash);
         // SAFETY: The reader proves a section.
         let node = unsafe { self.core().list.first_at(order) };
-        Candidates {
-            node,
-            order,
-            table: PhantomData,
-        }
+        // SAFETY: The node came from this table's list inside the section.
+        unsafe { Candidates::new(node, order) }
     }
 
     /// Returns the live entries behind a cursor, each once.
@@ -643,11 +614,8 @@ impl<R: Record> Table<R> {
     pub fn after<'g>(&'g self, cursor: Cursor, _rcu: Reader<'g>) -> After<'g, R> {
         // SAFETY: The reader proves a section.
         let node = unsafe { self.core().list.first_at(cursor.order) };
-        After {
-            node,
-            cursor,
-            table: PhantomData,
-        }
+        // SAFETY: The node came from this table's list inside the section.
+        unsafe { After::new(node, cursor) }
     }
 
     /// Shows every live entry to `visit`, in many short RCU sections.
@@ -729,93 +697,6 @@ impl<R: Record> Entry<R> {
             parent,
             core,
         }
-    }
-}
-
-/// Returns the entry around one of its nodes; `None` for a marker.
-///
-/// # Safety
-///
-/// `node` is in the list of a table of `R`.
-#[inline]
-unsafe fn entry_of<R: Record>(node: NonNull<Node>) -> Option<NonNull<Entry<R>>> {
-    // SAFETY: Nodes in the list are valid.
-    let offset = match unsafe { node.as_ref() }.tag() {
-        list::FIRST => 0,
-        list::SECOND => offset_of!(Entry<R>, second),
-        _ => return None,
-    };
-    // SAFETY: The tag says where in an entry the node is.
-    Some(unsafe { node.byte_sub(offset) }.cast())
-}
-
-/// The entries that one hash leads to: see [`Table::candidates`].
-pub struct Candidates<'g, R: Record> {
-    node: Option<NonNull<Node>>,
-    order: u32,
-    table: PhantomData<&'g Table<R>>,
-}
-
-impl<'g, R: Record> Iterator for Candidates<'g, R> {
-    type Item = &'g Entry<R>;
-
-    #[inline]
-    fn next(&mut self) -> Option<&'g Entry<R>> {
-        while let Some(node) = self.node {
-            // SAFETY: The node was in the list inside the section `'g`.
-            let place = unsafe { node.as_ref() };
-            if place.order() != self.order {
-                return None;
-            }
-            self.node = place.next();
-            // SAFETY: As above; an order that a hash has is never a marker's.
-            if let Some(entry) = unsafe { entry_of::<R>(node) } {
-                // SAFETY: As above: it is freed after the section.
-                let entry: &'g Entry<R> = unsafe { entry.as_ref() };
-                if !entry.word().is_dead() {
-                    return Some(entry);
-                }
-            }
-        }
-        None
-    }
-}
-
-/// The entries behind a cursor: see [`Table::after`].
-pub struct After<'g, R: Record> {
-    node: Option<NonNull<Node>>,
-    cursor: Cursor,
-    table: PhantomData<&'g Table<R>>,
-}
-
-impl<R: Record> After<'_, R> {
-    /// Tells whether an entry comes behind the cursor.
-    fn is_behind(&self, entry: &Entry<R>) -> bool {
-        let Cursor { order, serial } = entry.cursor();
-        // Newer entries of the same order are in front.
-        order > self.cursor.order || serial < self.cursor.serial
-    }
-}
-
-impl<'g, R: Record> Iterator for After<'g, R> {
-    type Item = &'g Entry<R>;
-
-    fn next(&mut self) -> Option<&'g Entry<R>> {
-        while let Some(node) = self.node {
-            // SAFETY: The node was in the list inside the section `'g`.
-            let place = unsafe { node.as_ref() };
-            self.node = place.next();
-            // An entry is listed at its first node.
-            if place.tag() != list::FIRST {
-                continue;
-            }
-            // SAFETY: The first node is at the entry's beginning; freed after the section.
-            let entry: &'g Entry<R> = unsafe { node.cast().as_ref() };
-            if self.is_behind(entry) && !entry.word().is_dead() {
-                return Some(entry);
-            }
-        }
-        None
     }
 }
 

@@ -21,6 +21,8 @@ mod clock;
 mod list;
 #[path = "../../../../rust/linux/table.rs"]
 mod table;
+#[path = "../../../../rust/linux/walk.rs"]
+mod walk;
 #[path = "../../../../rust/linux/wheel.rs"]
 mod wheel;
 
