@@ -36,6 +36,18 @@ impl Jiffies {
         Self(self.0.wrapping_add(ticks.0))
     }
 
+    /// Returns the moment in which the present second began, the same on all CPUs.
+    #[inline]
+    pub const fn second(self) -> Self {
+        Self(self.0.wrapping_sub(self.0 % HZ))
+    }
+
+    /// Returns how long it is until the next second begins.
+    #[inline]
+    pub const fn to_next_second(self) -> Ticks {
+        Ticks(HZ.wrapping_sub(self.0 % HZ))
+    }
+
     /// Returns how long after `earlier` this is; nothing when it is before.
     #[inline]
     pub const fn since(self, earlier: Self) -> Ticks {

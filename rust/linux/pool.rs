@@ -4,7 +4,7 @@
 //! C header: `include/linux/slab.h`
 
 use crate::bindings;
-use crate::clock::{Jiffies, Ticks, HZ};
+use crate::clock::{Jiffies, Ticks};
 use crate::rcu::{self, Arc, Slot};
 use crate::sync::{self, Locks, Pinned, FIRST_BITS};
 use crate::wheel::{Link, Wheel};
@@ -55,7 +55,8 @@ static POOL: Slot<Pool> = Slot::empty();
 
 impl Task for Wheel {
     fn run(&self) -> Option<Ticks> {
-        self.drain(Jiffies::now()).then_some(Ticks(HZ))
+        self.drain(Jiffies::now())
+            .then(|| Jiffies::now().to_next_second())
     }
 }
 
@@ -93,9 +94,9 @@ impl Pool {
         &self.wheel
     }
 
-    /// Wakes the wheel's worker in a second.
+    /// Wakes the wheel's worker as the next second begins.
     pub(crate) fn wake(&self) {
-        self.wheel.schedule_once(Ticks(HZ));
+        self.wheel.schedule_once(Jiffies::now().to_next_second());
     }
 }
 

@@ -5,8 +5,8 @@
 //! it is due, in the last slot if that is farther away, and stays with the CPU that filed it first
 //! for life: so one lock guards all that happens to it. Nothing is done when an entry is used and
 //! its end moves away; when its slot comes, it is filed again. One work item drains the due slots
-//! of all CPUs, at most [`BATCH`] entries for each time it holds a lock. While nothing is filed,
-//! nothing ticks.
+//! of all CPUs as each second begins, at most [`BATCH`] entries for each time it holds a lock.
+//! While nothing is filed, nothing ticks.
 //!
 //! **Death.** Who kills an entry marks it dead before [`Wheel::remove`] takes the lock; the worker,
 //! which has an entry in hand while it is in no slot, looks for the mark after it took the lock and
@@ -103,7 +103,7 @@ impl Slots {
         Ok(Self {
             heads: sync::vector(SLOTS + 1, Cell::new(ptr::null_mut()))?,
             second: 0,
-            began: now,
+            began: now.second(),
             count: 0,
         })
     }
@@ -116,7 +116,7 @@ impl Slots {
     unsafe fn place(&mut self, link: NonNull<Link>, now: Jiffies) {
         if self.count == 0 {
             // Nobody drained while nothing was filed.
-            self.began = now;
+            self.began = now.second();
         }
         // SAFETY: Valid by the caller's promise.
         let second = self.second_of(unsafe { deadline(link) });
@@ -213,7 +213,7 @@ impl Wheel {
 
     /// Files an entry by its deadline, wherever it is filed now, unless it is dead.
     ///
-    /// Tells whether the worker must be woken, one second from now.
+    /// Tells whether the worker must be woken, as the next second begins.
     ///
     /// # Safety
     ///
@@ -287,7 +287,7 @@ impl Wheel {
         }
     }
 
-    /// Ends all entries that are due; tells whether to come back in a second.
+    /// Ends all entries that are due; tells whether to come back as the next second begins.
     ///
     /// # Locking
     ///

@@ -13,7 +13,7 @@ use kernel::prelude::*;
 use kernel::types::Opaque;
 
 /// Something that runs later, in process context.
-pub trait Task: Send + Sync {
+pub trait Task: Send + Sync + 'static {
     /// Runs; returns the time after which it wants to run again.
     fn run(&self) -> Option<Ticks>;
 }

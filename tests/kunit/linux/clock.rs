@@ -26,6 +26,15 @@ mod tests {
     }
 
     #[test]
+    fn seconds_begin_together() {
+        let now = Jiffies(7 * HZ + 3);
+        assert_eq!(now.second(), Jiffies(7 * HZ));
+        assert_eq!(now.plus(now.to_next_second()), Jiffies(8 * HZ));
+        assert_eq!(Jiffies(7 * HZ).second(), Jiffies(7 * HZ));
+        assert_eq!(Jiffies(7 * HZ).to_next_second(), Ticks(HZ));
+    }
+
+    #[test]
     fn time_goes_on() {
         let before = Jiffies::now();
         for _ in 0..10 {

@@ -3,7 +3,7 @@
 
 use crate::clock::Ticks;
 
-pub trait Task: Send + Sync {
+pub trait Task: Send + Sync + 'static {
     fn run(&self) -> Option<Ticks>;
 }
 
