@@ -82,6 +82,19 @@ impl Addr {
         u32::from_be_bytes(self.v4())
     }
 
+    /// Returns whether the address stays inside its host: 127.0.0.0/8 or ::1.
+    pub const fn is_loopback(self, family: Family) -> bool {
+        match family {
+            Family::V4 => matches!(self.v4(), [127, ..]),
+            Family::V6 => {
+                matches!(
+                    self.octets(),
+                    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
+                )
+            }
+        }
+    }
+
     /// Returns the words as they lie in memory.
     pub const fn words(self) -> [u32; 4] {
         self.0
@@ -141,4 +154,71 @@ pub struct Endpoint {
     pub addr: Addr,
     /// The port.
     pub port: Port,
+}
+
+#[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_addr))]
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+mod tests {
+    use super::*;
+
+    const V6: [u8; 16] = [0x20, 1, 0xd, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+
+    #[test]
+    fn families_have_the_numbers_of_the_abi() {
+        for family in [Family::V4, Family::V6] {
+            assert_eq!(Family::from_number(family.number()), Some(family));
+        }
+        let known = (0..=u16::MAX).filter(|number| Family::from_number(*number).is_some());
+        assert_eq!(known.count(), 2);
+        assert_eq!((Family::V4.number(), Family::V6.number()), (2, 10));
+    }
+
+    #[test]
+    fn an_address_keeps_its_bytes() {
+        assert_eq!(Addr::from_v6(V6).octets(), V6);
+        assert_eq!(Addr::from_v4([192, 0, 2, 1]).v4(), [192, 0, 2, 1]);
+        assert_eq!(Addr::from_v4([192, 0, 2, 1]).host_v4(), 0xc000_0201);
+        let octets = Addr::from_v4([192, 0, 2, 1]).octets();
+        assert_eq!(octets[..4], [192, 0, 2, 1]);
+        assert_eq!(octets[4..], [0; 12]);
+    }
+
+    #[test]
+    fn an_address_needs_all_its_bytes() {
+        for (family, length) in [(Family::V4, 4), (Family::V6, 16)] {
+            assert_eq!(Addr::from_slice(family, &V6[..length - 1]), None);
+            let exact = Addr::from_slice(family, &V6[..length]);
+            assert!(exact.is_some());
+            assert_eq!(exact, Addr::from_slice(family, &V6));
+        }
+    }
+
+    #[test]
+    fn loopback_is_a_network_of_ipv4_and_an_address_of_ipv6() {
+        for (bytes, is_loopback) in [
+            ([127, 0, 0, 1], true),
+            ([127, 255, 255, 255], true),
+            ([126, 0, 0, 1], false),
+            ([128, 0, 0, 1], false),
+        ] {
+            assert_eq!(Addr::from_v4(bytes).is_loopback(Family::V4), is_loopback);
+        }
+        let one = Addr::from_v6([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert!(one.is_loopback(Family::V6));
+        assert!(!Addr::ANY.is_loopback(Family::V6));
+        assert!(!Addr::from_v6(V6).is_loopback(Family::V6));
+    }
+
+    #[test]
+    fn a_port_keeps_number_and_bytes() {
+        for number in 0..=u16::MAX {
+            let port = Port::from_host(number);
+            let same = port.host() == number
+                && port.bytes() == number.to_be_bytes()
+                && Port::from_bytes(port.bytes()) == port;
+            if !same {
+                return assert_eq!(number, 0);
+            }
+        }
+    }
 }

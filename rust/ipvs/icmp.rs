@@ -92,6 +92,11 @@ pub fn rewrite(
     xmit::put_port(transport, side.other(), port)
 }
 
+/// Returns whether an ICMP message of version 4 is as it was sent: `sum` is that of all its bytes.
+pub const fn is_good(sum: Sum) -> bool {
+    sum.fold() == 0xffff
+}
+
 /// Stores the ICMP checksum for the sum of the header, with zero in the field, and all that
 /// follows it.
 pub fn store_checksum(bytes: &mut [u8], outer: &Packet, sum: Sum) -> Option<()> {
@@ -166,9 +171,13 @@ mod tests {
             );
             let sum = Sum::ZERO.bytes(&bytes[20..]);
             assert_eq!(store_checksum(&mut bytes, &outer, sum), Some(()));
-            for part in [&bytes[..20], &bytes[28..48], &bytes[20..]] {
+            assert!(is_good(Sum::ZERO.bytes(&bytes[20..])));
+            for part in [&bytes[..20], &bytes[28..48]] {
                 assert_eq!(Sum::ZERO.bytes(part).fold(), 0xffff);
             }
+            bytes[24] ^= 1;
+            assert!(!is_good(Sum::ZERO.bytes(&bytes[20..])));
+            bytes[24] ^= 1;
             let Some((outer, quoted)) = read(&bytes) else {
                 return assert!(false);
             };
@@ -196,7 +205,6 @@ mod tests {
                 Addr::ANY,
                 Port::ANY,
             );
-            // The source port is the first of both, the destination port the second.
             assert_eq!(done, None);
         }
     }

@@ -128,6 +128,16 @@ impl Packet {
         })
     }
 
+    /// Tells whether the length field is zero.
+    ///
+    /// So it is in a packet that stands for many on the wire and is longer than the field can say.
+    fn has_no_length(&self) -> bool {
+        match self.family {
+            Family::V4 => self.length == 0,
+            Family::V6 => self.length == u32::from(IPV6),
+        }
+    }
+
     /// Returns the length of the transport header and all that follows it, in bytes.
     pub fn transport_length(&self) -> u32 {
         self.length.saturating_sub(u32::from(self.transport_offset))
@@ -141,26 +151,29 @@ impl Packet {
 /// When the network header cannot be trusted: see [`Error`]. A transport header that is not there
 /// is no error but [`Transport::Missing`].
 pub fn parse(head: &[u8], length: u32) -> Result<Packet, Error> {
-    let packet = read(head, length)?;
-    if packet.length > length {
+    let packet = parse_quoted(head)?;
+    let told = match packet.has_no_length() && length > u32::from(u16::MAX) {
+        true => length,
+        false => packet.length,
+    };
+    if told < u32::from(packet.transport_offset) || told > length {
         return Err(Error::Length);
     }
-    Ok(packet)
+    Ok(Packet {
+        length: told,
+        ..packet
+    })
 }
 
-/// Reads a packet that an ICMP error quotes: the bytes may end before the packet does.
+/// Reads a packet that an ICMP error quotes: the bytes may end before the packet does, and its
+/// length is whatever it says, as some hosts quote it changed.
 ///
 /// # Errors
 ///
-/// As [`parse`].
+/// As [`parse`], but for the total length.
 pub fn parse_quoted(head: &[u8]) -> Result<Packet, Error> {
-    read(head, 0)
-}
-
-/// Reads a packet that is said to have `length` bytes, or 0 if nothing is said.
-fn read(head: &[u8], length: u32) -> Result<Packet, Error> {
     let packet = match head.first().ok_or(Error::Truncated)? >> 4 {
-        4 => parse_v4(head, length)?,
+        4 => parse_v4(head)?,
         6 => parse_v6(head)?,
         _ => return Err(Error::Version),
     };
@@ -173,23 +186,12 @@ fn read(head: &[u8], length: u32) -> Result<Packet, Error> {
     }
 }
 
-/// Returns the length of a packet whose header says `field`.
-///
-/// A packet that stands for many on the wire may be longer than the field can say: then it says 0.
-fn total_length(field: [u8; 2], length: u32) -> u32 {
-    match u16::from_be_bytes(field) {
-        0 if length > u32::from(u16::MAX) => length,
-        said => u32::from(said),
-    }
-}
-
-fn parse_v4(head: &[u8], length: u32) -> Result<Packet, Error> {
+fn parse_v4(head: &[u8]) -> Result<Packet, Error> {
     let header: &[u8; IPV4 as usize] = head.first_chunk().ok_or(Error::Truncated)?;
     let [first, _, l0, l1, _, _, f0, f1, ttl, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] =
         *header;
     let transport_offset = u16::from(first & 0xf) << 2;
-    let length = total_length([l0, l1], length);
-    if transport_offset < IPV4 || length < u32::from(transport_offset) {
+    if transport_offset < IPV4 {
         return Err(Error::Length);
     }
     if head.len() < usize::from(transport_offset) {
@@ -207,7 +209,7 @@ fn parse_v4(head: &[u8], length: u32) -> Result<Packet, Error> {
         source: Addr::from_v4([s0, s1, s2, s3]),
         dest: Addr::from_v4([d0, d1, d2, d3]),
         transport_offset,
-        length,
+        length: u32::from(u16::from_be_bytes([l0, l1])),
         fragment,
         ttl,
         dont_fragment: flags & 0x4000 != 0,
@@ -358,10 +360,18 @@ mod tests {
     fn lengths_that_cannot_be_are_refused() {
         assert_eq!(parse(&UDP, 27), Err(Error::Length));
         assert_eq!(parse(&with(0, 0x44), 28), Err(Error::Length));
-        assert_eq!(parse(&with(0, 0x48), 28), Err(Error::Length));
+        assert_eq!(parse(&with(0, 0x48), 28), Err(Error::Truncated));
         assert_eq!(parse(&with(3, 19), 28), Err(Error::Length));
         assert_eq!(parse(&with(0, 0x55), 28), Err(Error::Version));
-        assert_eq!(parse_quoted(&with(3, 200)).map(|p| p.length), Ok(200));
+        assert_eq!(parse(&with(3, 20), 28).map(|p| p.transport_length()), Ok(0));
+    }
+
+    #[test]
+    fn quoted_packet_may_tell_any_length() {
+        for length in [0, 19, 28, 200] {
+            let read = parse_quoted(&with(3, length)).map(|p| p.length);
+            assert_eq!(read, Ok(u32::from(length)));
+        }
     }
 
     #[test]
@@ -370,7 +380,10 @@ mod tests {
         bytes[3] = 0;
         assert_eq!(parse(&bytes, 65535), Err(Error::Length));
         assert_eq!(parse(&bytes, 65536).map(|p| p.length), Ok(65536));
-        assert_eq!(parse_quoted(&bytes), Err(Error::Length));
+        let mut bytes = [0; 60];
+        [bytes[0], bytes[6]] = [0x60, 6];
+        assert_eq!(parse(&bytes, 65535).map(|p| p.length), Ok(40));
+        assert_eq!(parse(&bytes, 65536).map(|p| p.length), Ok(65536));
     }
 
     #[test]
