@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Properties of crate `ipvs` that need a model, a stored table or many random cases.
 
+mod checksum;
+mod nat;
+mod packet;
 mod proto;
 mod rate;
 mod sched;
