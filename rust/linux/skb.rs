@@ -20,8 +20,9 @@ use kernel::types::NotThreadSafe;
 
 /// The most bytes that are copied when a header is not in the linear part.
 ///
-/// Longest IPv4 header, ICMP, and again IPv4 with eight bytes of ports: 60 + 8 + 60.
-pub const PEEK: usize = 128;
+/// Longest IPv4 header, ICMP, and again IPv4 with the eight bytes that an error quotes at least:
+/// 60 + 8 + 60 + 8.
+pub const PEEK: usize = 136;
 
 /// No memory was left to make a packet's header ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -373,20 +374,12 @@ impl Skb<'_> {
         unsafe { bindings::skb_checksum(self.as_raw(), offset, rest, seed) }
     }
 
-    /// Returns whether the checksum of an ICMP header at `offset` is good, or need not be known.
+    /// Returns whether the transport checksum is good as far as anybody needs to know.
     ///
     /// A packet that never crossed a device is trusted.
-    pub fn icmp_sum_is_good(&mut self, offset: u32, protocol: u8) -> bool {
-        if !self.has_device() {
-            return true;
-        }
+    pub fn is_sum_known_good(&self) -> bool {
         // SAFETY: The packet is valid by the type invariant.
-        if unsafe { bindings::rvs_helper_skb_csum_unnecessary(self.as_raw()) } {
-            return true;
-        }
-        let (hook, family) = (u32::from(self.state.hook), u16::from(self.state.pf));
-        // SAFETY: The packet is valid and ours, and has the network header of `family`.
-        unsafe { bindings::nf_checksum(self.as_raw(), hook, offset, protocol, family) == 0 }
+        !self.has_device() || unsafe { bindings::rvs_helper_skb_csum_unnecessary(self.as_raw()) }
     }
 }
 

@@ -193,7 +193,12 @@ impl<'g> Path<'g> {
     }
 
     /// Moves the state machine and gives the connection its time.
+    ///
+    /// A header that is cut off says nothing.
     fn note(self, packet: &Packet, conn: Conn<'g>, direction: Direction) {
+        if packet.transport == Transport::Missing {
+            return;
+        }
         let config = &self.netns.config;
         let guard = match config.secure_tcp.is_active() {
             true => tcp::Guard::Secure,

@@ -16,9 +16,6 @@ use linux::netfilter::Point;
 use linux::route::{self, NextHop, Route};
 use linux::skb::{NoMemory, Skb, Summed, Verdict};
 
-/// The network of IPv4's loopback addresses, 127.0.0.0/8.
-const LOOPBACK: u8 = 127;
-
 /// Sends a packet of a client to its server, by the method of its connection.
 pub(crate) fn request<'g>(
     path: Path<'g>,
@@ -80,12 +77,18 @@ pub(crate) fn error_to_client<'g>(
     quoted: &Quoted,
     conn: Conn<'g>,
 ) -> Result<(), Drop> {
-    if !skb.icmp_sum_is_good(u32::from(packet.transport_offset), packet.protocol.0) {
+    if !is_error_good(skb, packet) {
         return Err(Drop::Checksum);
     }
     let to = conn.virtual_end();
     rewrite_error(skb, packet, quoted, Side::Source, to, Hops::Keep)?;
     reroute(path, skb)
+}
+
+/// Tells whether the checksum of an ICMP error is good, or need not be known.
+pub(crate) fn is_error_good(skb: &Skb<'_>, packet: &Packet) -> bool {
+    let sum = || skb.sum(u32::from(packet.transport_offset), 0);
+    skb.is_sum_known_good() || quoted_icmp::is_good(Sum::from_raw(sum()))
 }
 
 /// Marks a packet as handled and tells connection tracking what became of it.
@@ -128,7 +131,6 @@ impl<'a, 'g> Job<'a, 'g> {
 
     /// Collects what decides about the packet.
     fn facts(&self, skb: &Skb<'_>, route: &Route<'_>) -> xmit::Facts {
-        let is_loopback = |addr: ipvs::addr::Addr| matches!(addr.v4(), [LOOPBACK, ..]);
         xmit::Facts {
             method: self.conn.method(),
             place: match skb.point() {
@@ -138,8 +140,8 @@ impl<'a, 'g> Job<'a, 'g> {
             is_route_local: route.is_local(),
             is_packet_local: skb.has_local_route(),
             is_from_outside: skb.has_input_route(),
-            is_source_loopback: is_loopback(self.packet.source),
-            is_server_loopback: is_loopback(self.conn.dest().addr),
+            is_source_loopback: self.packet.source.is_loopback(self.packet.family),
+            is_server_loopback: self.conn.dest().addr.is_loopback(self.conn.dest_family()),
             hops: self.packet.ttl,
             fits: skb.fits(route.mtu()),
             may_fragment: !self.packet.dont_fragment,

@@ -60,7 +60,7 @@ impl<'g> Path<'g> {
     /// Sends an error of a client, or of a router on the way to it, to the server.
     fn error_of_client(
         self,
-        mut skb: Skb<'g>,
+        skb: Skb<'g>,
         packet: &Packet,
         quoted: &Quoted,
         conn: Conn<'g>,
@@ -69,7 +69,7 @@ impl<'g> Path<'g> {
             self.count(&skb, conn, Direction::In);
             return transmit::request(self, skb, packet, conn);
         }
-        if !skb.icmp_sum_is_good(u32::from(packet.transport_offset), packet.protocol.0) {
+        if !transmit::is_error_good(&skb, packet) {
             return self.discard(skb, Drop::Checksum);
         }
         self.count(&skb, conn, Direction::In);
