@@ -216,11 +216,6 @@ impl<'g> Conn<'g> {
         self.0.dest()
     }
 
-    /// Returns the mark of the packet that made it.
-    pub(crate) fn mark(self) -> u32 {
-        self.0.mark
-    }
-
     /// Returns its state and flags as they are now.
     #[inline]
     pub(crate) fn standing(self) -> Standing {
@@ -252,11 +247,6 @@ impl<'g> Conn<'g> {
     /// Returns the place in a listing after it.
     pub(crate) fn cursor(self) -> Cursor {
         self.0.cursor()
-    }
-
-    /// Tells whether others depend on it.
-    pub(crate) fn is_pinned(self) -> bool {
-        self.0.word().is_pinned()
     }
 
     /// Takes note of a packet: state, counts of the server, time-out and time of last use.
