@@ -14,7 +14,11 @@ use proptest::prelude::*;
 fn attributes(depth: u32) -> impl Strategy<Value = Vec<u8>> {
     let leaf = prop::collection::vec(any::<u8>(), 0..24);
     let inner = leaf.prop_recursive(depth, 64, 8, |inner| {
-        let one = (0..20_u16, prop_oneof![9 => Just(0_i16), 1 => -6..6_i16], inner);
+        let one = (
+            0..20_u16,
+            prop_oneof![9 => Just(0_i16), 1 => -6..6_i16],
+            inner,
+        );
         prop::collection::vec(one, 0..8).prop_map(|all| {
             let mut bytes = Vec::new();
             for (kind, lie, payload) in all {
@@ -181,7 +185,11 @@ fn every_refusal_that_waits_for_an_implementation_says_so() {
     for refusal in Refusal::ALL {
         let sentence = refusal.sentence().to_str().expect("plain text");
         let says = sentence.ends_with(" not supported yet.");
-        assert_eq!(says, format!("{refusal:?}").ends_with("NotYet"), "{sentence}");
+        assert_eq!(
+            says,
+            format!("{refusal:?}").ends_with("NotYet"),
+            "{sentence}"
+        );
     }
 }
 

@@ -54,7 +54,8 @@ pub fn model(test: impl Fn() + Send + Sync + 'static) {
 
 impl Pool {
     pub fn get() -> Result<Arc<Self>> {
-        POOL.with(|place| place.borrow().as_ref().cloned()).ok_or(Error)
+        POOL.with(|place| place.borrow().as_ref().cloned())
+            .ok_or(Error)
     }
 
     pub fn alloc(&self) -> Option<NonNull<()>> {

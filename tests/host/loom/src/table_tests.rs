@@ -69,7 +69,11 @@ fn new(name: u32, hash: u32) -> New<Payload> {
     }
 }
 
-fn insert<'g>(table: &'g Table<Payload>, entry: New<Payload>, rcu: Reader<'g>) -> &'g Entry<Payload> {
+fn insert<'g>(
+    table: &'g Table<Payload>,
+    entry: New<Payload>,
+    rcu: Reader<'g>,
+) -> &'g Entry<Payload> {
     table.insert(entry, 100, Jiffies(0), rcu).unwrap()
 }
 
@@ -231,13 +235,19 @@ fn both_nodes_go_with_the_entry() {
         let table = table();
         let other = table.clone();
         let thread = thread::spawn(move || {
-            let entry = New { second_hash: Some(1), ..new(1, 0) };
+            let entry = New {
+                second_hash: Some(1),
+                ..new(1, 0)
+            };
             add(&other, entry);
         });
         // Found by its second hash, perhaps before it is complete.
         let early = kill(&table, 1);
         thread.join().unwrap();
-        assert!(matches!(early, None | Some(Kill::Done) | Some(Kill::Pinned)));
+        assert!(matches!(
+            early,
+            None | Some(Kill::Done) | Some(Kill::Pinned)
+        ));
         if early != Some(Kill::Done) {
             assert_eq!(kill(&table, 0), Some(Kill::Done));
         }
@@ -277,7 +287,14 @@ fn child_keeps_its_parent_and_lets_it_go() {
         add(&table, new(1, 0));
         rcu::read(|rcu| {
             let parent = table.candidates(0, rcu).next().and_then(Entry::pin);
-            insert(&table, New { parent, ..new(2, 1) }, rcu);
+            insert(
+                &table,
+                New {
+                    parent,
+                    ..new(2, 1)
+                },
+                rcu,
+            );
         });
         let other = table.clone();
         let thread = thread::spawn(move || kill(&other, 1));
@@ -319,7 +336,13 @@ fn server_is_counted_by_who_changes_the_word() {
         let server = Arc::new(Server::default());
         server.bound.store(1, Relaxed);
         let bound = Some(server.clone());
-        add(&table, New { server: bound, ..new(1, 0) });
+        add(
+            &table,
+            New {
+                server: bound,
+                ..new(1, 0)
+            },
+        );
         let other = table.clone();
         let thread = thread::spawn(move || kill(&other, 0));
         rcu::read(|rcu| {
