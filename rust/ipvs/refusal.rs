@@ -117,103 +117,92 @@ pub enum Refusal {
 impl Refusal {
     /// Returns the error number.
     pub const fn errno(self) -> Errno {
-        self.describe().0
+        match self {
+            Refusal::SchedulerUnknown
+            | Refusal::SchedulerNotYet
+            | Refusal::EngineUnknown
+            | Refusal::EngineNotYet
+            | Refusal::DestUnknown => Errno::NoEntry,
+            Refusal::ServiceUnknown => Errno::NoService,
+            Refusal::Memory => Errno::NoMemory,
+            Refusal::ServiceExists | Refusal::DestExists => Errno::Exists,
+            Refusal::Namespace => Errno::NoDevice,
+            Refusal::ServiceMissing
+            | Refusal::ServiceMalformed
+            | Refusal::ServiceIncomplete
+            | Refusal::SettingsIncomplete
+            | Refusal::DestMissing
+            | Refusal::DestMalformed
+            | Refusal::DestIncomplete
+            | Refusal::DestSettingsIncomplete
+            | Refusal::DestFamily
+            | Refusal::DestAddress
+            | Refusal::Timeout
+            | Refusal::DestSettings(DestError::Upper)
+            | Refusal::DestSettings(DestError::TunnelPort) => Errno::Invalid,
+            Refusal::Malformed
+            | Refusal::DestSettings(DestError::Weight)
+            | Refusal::DestSettings(DestError::LowerAboveUpper) => Errno::Range,
+            Refusal::Unloading => Errno::NoModule,
+            Refusal::Protocol | Refusal::ProtocolNotYet => Errno::Protocol,
+            Refusal::PersistenceNotYet
+            | Refusal::OnePacketNotYet
+            | Refusal::TunnelNotYet
+            | Refusal::BypassNotYet
+            | Refusal::DaemonNotYet => Errno::Unsupported,
+            Refusal::Family | Refusal::FamilyNotYet => Errno::Family,
+        }
     }
 
     /// Returns the sentence: at most [`SENTENCE_MAX`] bytes.
     pub const fn sentence(self) -> &'static CStr {
-        self.describe().1
-    }
-
-    /// Everything users see of a refusal, in one place.
-    const fn describe(self) -> (Errno, &'static CStr) {
         match self {
-            Refusal::Malformed => (
-                Errno::Range,
-                c"An attribute is shorter than its type needs.",
-            ),
-            Refusal::ServiceMissing => (Errno::Invalid, c"The request names no service."),
-            Refusal::ServiceMalformed => (
-                Errno::Invalid,
-                c"An attribute of the service has a wrong length or no end.",
-            ),
-            Refusal::ServiceIncomplete => (
-                Errno::Invalid,
-                c"A service is a family and a mark, or family, protocol, address and port.",
-            ),
-            Refusal::SettingsIncomplete => (
-                Errno::Invalid,
-                c"The service needs a scheduler, flags, a timeout and a netmask.",
-            ),
-            Refusal::Family => (Errno::Family, c"The family is neither IPv4 nor IPv6."),
-            Refusal::FamilyNotYet => (Errno::Family, c"IPv6 is not supported yet."),
-            Refusal::Protocol => (Errno::Protocol, c"The protocol number is above 255."),
-            Refusal::ProtocolNotYet => (Errno::Protocol, c"SCTP is not supported yet."),
-            Refusal::ServiceUnknown => (Errno::NoService, c"There is no such service."),
-            Refusal::ServiceExists => (Errno::Exists, c"The service exists already."),
-            Refusal::SchedulerUnknown => (Errno::NoEntry, c"There is no such scheduler."),
-            Refusal::SchedulerNotYet => (Errno::NoEntry, c"This scheduler is not supported yet."),
-            Refusal::EngineUnknown => (Errno::NoEntry, c"There is no such persistence engine."),
-            Refusal::EngineNotYet => (
-                Errno::NoEntry,
-                c"Persistence engines are not supported yet.",
-            ),
-            Refusal::PersistenceNotYet => {
-                (Errno::Unsupported, c"Persistence is not supported yet.")
+            Refusal::Malformed => c"An attribute is shorter than its type needs.",
+            Refusal::ServiceMissing => c"The request names no service.",
+            Refusal::ServiceMalformed => {
+                c"An attribute of the service has a wrong length or no end."
             }
-            Refusal::OnePacketNotYet => (
-                Errno::Unsupported,
-                c"One-packet scheduling is not supported yet.",
-            ),
-            Refusal::DestMissing => (Errno::Invalid, c"The request names no server."),
-            Refusal::DestMalformed => (
-                Errno::Invalid,
-                c"An attribute of the server has a wrong length.",
-            ),
-            Refusal::DestIncomplete => (Errno::Invalid, c"The server needs an address and a port."),
-            Refusal::DestSettingsIncomplete => (
-                Errno::Invalid,
-                c"The server needs a forwarding method, a weight and both thresholds.",
-            ),
-            Refusal::DestFamily => (
-                Errno::Invalid,
-                c"Only a tunnel leads to a server of the other family.",
-            ),
-            Refusal::DestSettings(error) => Self::describe_settings(error),
-            Refusal::DestExists => (Errno::Exists, c"The server exists already."),
-            Refusal::DestUnknown => (Errno::NoEntry, c"The service has no such server."),
-            Refusal::DestAddress => (
-                Errno::Invalid,
-                c"The server's address is neither local nor unicast here.",
-            ),
-            Refusal::TunnelNotYet => (
-                Errno::Unsupported,
-                c"Forwarding through tunnels is not supported yet.",
-            ),
-            Refusal::BypassNotYet => (
-                Errno::Unsupported,
-                c"The bypass method is not supported yet.",
-            ),
-            Refusal::Timeout => (
-                Errno::Invalid,
-                c"A timeout is longer than the kernel can count.",
-            ),
-            Refusal::DaemonNotYet => (Errno::Unsupported, c"Sync daemons are not supported yet."),
-            Refusal::Memory => (Errno::NoMemory, c"There is not enough memory."),
-            Refusal::Unloading => (Errno::NoModule, c"The module is being unloaded."),
-            Refusal::Namespace => (Errno::NoDevice, c"The namespace is being made or removed."),
-        }
-    }
-
-    const fn describe_settings(error: DestError) -> (Errno, &'static CStr) {
-        match error {
-            DestError::Weight => (Errno::Range, c"The weight is negative."),
-            DestError::LowerAboveUpper => (
-                Errno::Range,
-                c"The lower threshold is above the upper threshold.",
-            ),
-            DestError::Upper => (Errno::Invalid, c"The upper threshold is negative."),
-            DestError::TunnelPort => (Errno::Invalid, c"A GUE tunnel needs a port."),
+            Refusal::ServiceIncomplete => {
+                c"A service is a family and a mark, or family, protocol, address and port."
+            }
+            Refusal::SettingsIncomplete => {
+                c"The service needs a scheduler, flags, a timeout and a netmask."
+            }
+            Refusal::Family => c"The family is neither IPv4 nor IPv6.",
+            Refusal::FamilyNotYet => c"IPv6 is not supported yet.",
+            Refusal::Protocol => c"The protocol number is above 255.",
+            Refusal::ProtocolNotYet => c"SCTP is not supported yet.",
+            Refusal::ServiceUnknown => c"There is no such service.",
+            Refusal::ServiceExists => c"The service exists already.",
+            Refusal::SchedulerUnknown => c"There is no such scheduler.",
+            Refusal::SchedulerNotYet => c"This scheduler is not supported yet.",
+            Refusal::EngineUnknown => c"There is no such persistence engine.",
+            Refusal::EngineNotYet => c"Persistence engines are not supported yet.",
+            Refusal::PersistenceNotYet => c"Persistence is not supported yet.",
+            Refusal::OnePacketNotYet => c"One-packet scheduling is not supported yet.",
+            Refusal::DestMissing => c"The request names no server.",
+            Refusal::DestMalformed => c"An attribute of the server has a wrong length.",
+            Refusal::DestIncomplete => c"The server needs an address and a port.",
+            Refusal::DestSettingsIncomplete => {
+                c"The server needs a forwarding method, a weight and both thresholds."
+            }
+            Refusal::DestFamily => c"Only a tunnel leads to a server of the other family.",
+            Refusal::DestExists => c"The server exists already.",
+            Refusal::DestUnknown => c"The service has no such server.",
+            Refusal::DestAddress => c"The server's address is neither local nor unicast here.",
+            Refusal::TunnelNotYet => c"Forwarding through tunnels is not supported yet.",
+            Refusal::BypassNotYet => c"The bypass method is not supported yet.",
+            Refusal::Timeout => c"A timeout is longer than the kernel can count.",
+            Refusal::DaemonNotYet => c"Sync daemons are not supported yet.",
+            Refusal::Memory => c"There is not enough memory.",
+            Refusal::Unloading => c"The module is being unloaded.",
+            Refusal::Namespace => c"The namespace is being made or removed.",
+            Refusal::DestSettings(DestError::Weight) => c"The weight is negative.",
+            Refusal::DestSettings(DestError::LowerAboveUpper) => {
+                c"The lower threshold is above the upper threshold."
+            }
+            Refusal::DestSettings(DestError::Upper) => c"The upper threshold is negative.",
+            Refusal::DestSettings(DestError::TunnelPort) => c"A GUE tunnel needs a port.",
         }
     }
 
@@ -320,9 +309,29 @@ mod tests {
 
     #[test]
     fn errnos_have_the_numbers_of_user_space() {
-        assert_eq!(Refusal::ServiceUnknown.errno().number(), 3);
         assert_eq!(Refusal::SchedulerUnknown.errno().number(), 2);
+        assert_eq!(Refusal::DestUnknown.errno().number(), 2);
+        assert_eq!(Refusal::ServiceUnknown.errno().number(), 3);
+        assert_eq!(Refusal::Memory.errno().number(), 12);
+        assert_eq!(Refusal::ServiceExists.errno().number(), 17);
         assert_eq!(Refusal::DestExists.errno().number(), 17);
+        assert_eq!(Refusal::Namespace.errno().number(), 19);
+        assert_eq!(Refusal::ServiceMissing.errno().number(), 22);
+        assert_eq!(Refusal::DestAddress.errno().number(), 22);
+        assert_eq!(Refusal::Timeout.errno().number(), 22);
+        assert_eq!(Refusal::Malformed.errno().number(), 34);
+        assert_eq!(Refusal::Unloading.errno().number(), 92);
+        assert_eq!(Refusal::ProtocolNotYet.errno().number(), 93);
+        assert_eq!(Refusal::TunnelNotYet.errno().number(), 95);
         assert_eq!(Refusal::FamilyNotYet.errno().number(), 97);
+    }
+
+    #[test]
+    fn settings_of_a_server_have_the_errnos_of_c() {
+        let errno = |error| Refusal::from(error).errno();
+        assert_eq!(errno(DestError::Weight), Errno::Range);
+        assert_eq!(errno(DestError::LowerAboveUpper), Errno::Range);
+        assert_eq!(errno(DestError::Upper), Errno::Invalid);
+        assert_eq!(errno(DestError::TunnelPort), Errno::Invalid);
     }
 }
