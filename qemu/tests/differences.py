@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Each wanted difference of docs/differences.md, shown on rvs alone."""
+import pathlib
+import re
+
+import packet
+from cases import case
+from packet import SYN
+
+CLIENT, VIP, SERVER = "10.1.0.2", "10.9.0.1", "10.2.0.11"
+
+
+def opened(d):
+    d.wires()
+    d.control(f"-A -t {VIP}:80 -s rr", f"-a -t {VIP}:80 -r {SERVER}:8080 -m")
+    d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, SYN))
+
+
+def drops(d):
+    """Returns {reason: count} of /proc/net/rvs_drops."""
+    lines = d.read("/proc/thread-self/net/rvs_drops").splitlines()
+    return {line.split()[0]: int(line.split()[-1]) for line in lines if line.split()[-1].isdigit()}
+
+
+@case(only=("rvs",))
+def counters_do_not_lag(d):
+    opened(d)
+    line = d.read("/proc/thread-self/net/ip_vs_stats").splitlines()[2]
+    d.expect(f"one connection of one packet at once: {line.split()}", line.split()[:2] == ["1", "1"])
+
+
+@case(only=("rvs",))
+def every_drop_has_a_name(d):
+    opened(d)
+    before = drops(d)
+    d.send("client", packet.tcp(CLIENT, 40001, VIP, 80, SYN, ttl=1))
+    gone = {name: count - before.get(name, 0) for name, count in drops(d).items() if count != before.get(name, 0)}
+    d.expect(f"one packet and one reason: {gone}", list(gone.values()) == [1])
+
+
+@case(only=("rvs",))
+def no_thread_estimates(d):
+    opened(d)
+    status = d.read("/proc/thread-self/net/ip_vs_status")
+    d.expect("no thread slot is used", "Stats thread slots:\t0 (max 0)" in status)
+    names = [path.read_text().strip() for path in pathlib.Path("/proc").glob("[0-9]*/comm")]
+    d.expect("no such thread runs", not any(name.startswith("ipvs-e") for name in names))
+
+
+@case(only=("rvs",))
+def a_connection_by_nat_is_one_entry(d):
+    opened(d)
+    status = d.read("/proc/thread-self/net/ip_vs_status")
+    lengths = re.findall(r"^Conn buckets len-(\d+):\t(\d+)", status, re.M)
+    d.expect(f"one bucket with one entry: {lengths}", lengths == [("1", "1")])
+
+
+@case(only=("rvs",))
+def services_are_listed_in_the_order_of_addition(d):
+    d.wires()
+    d.control(*(f"-A -t 10.9.0.{host}:80 -s rr" for host in (7, 3, 9, 1, 5)))
+    listed = re.findall(r"^TCP +0A0900(\w\w):0050", d.read("/proc/thread-self/net/ip_vs"), re.M)
+    d.expect(f"7, 3, 9, 1, 5: {listed}", listed == ["07", "03", "09", "01", "05"])
