@@ -3,7 +3,7 @@
 import packet
 import topology
 from cases import case
-from packet import ACK, PSH, SYN, TCP
+from packet import ACK, PSH, SYN, TCP, UDP
 
 CLIENT, VIP = "10.1.0.2", "10.9.0.1"
 
@@ -69,6 +69,15 @@ def fragments_to_the_vip_are_reassembled(d):
     start(d)
     d.send("client", packet.fragments(packet.udp(CLIENT, 40000, VIP, 80, bytes(range(200))), 64))
     d.counts()
+
+
+@case(rows=(3, 4, 10, 19))
+def cut_off_header_of_a_connection(d, length):
+    start(d)
+    for protocol, whole in ((TCP, packet.tcp(CLIENT, 40000, VIP, 80, SYN)), (UDP, packet.udp(CLIENT, 40000, VIP, 80, b"request"))):
+        d.send("client", whole)
+        d.send("client", packet.ip(CLIENT, VIP, protocol, whole[20:20 + length]), f"{length} bytes")
+        d.counts()
 
 
 @case

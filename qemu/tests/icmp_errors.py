@@ -85,6 +85,27 @@ def options_inside_are_kept(d):
 
 
 @case
+def insides_of_any_length_are_translated(d):
+    start(d)
+    for told in (0, 19, 20, 1500):
+        inner = packet.udp(VIP, 80, CLIENT, 1053, b"answer")
+        inner = inner[:2] + told.to_bytes(2, "big") + inner[4:]
+        d.send("client", packet.icmp(CLIENT, VIP, 3, 3, 0, inner), f"length {told} inside, from the client")
+        inner = packet.udp(CLIENT, 1053, SERVER, 8080, b"query")
+        inner = inner[:2] + told.to_bytes(2, "big") + inner[4:]
+        d.send("servers", packet.icmp(SERVER, CLIENT, 3, 3, 0, inner), f"length {told} inside, from the server")
+
+
+@case
+def options_fill_both_headers(d):
+    start(d)
+    inner = packet.ip(VIP, CLIENT, 17, packet.udp(VIP, 80, CLIENT, 1053, b"")[20:], options=b"\1" * 40)
+    d.send("client", packet.icmp(CLIENT, VIP, 3, 3, 0, inner, options=b"\1" * 40))
+    inner = packet.ip(CLIENT, SERVER, 17, packet.udp(CLIENT, 1053, SERVER, 8080, b"")[20:], options=b"\1" * 40)
+    d.send("servers", packet.icmp(SERVER, CLIENT, 3, 3, 0, inner, options=b"\1" * 40))
+
+
+@case
 def direct_routing_sends_errors_on(d):
     start(d, "-g", 80)
     d.send("client", packet.icmp(CLIENT, VIP, 3, 4, 1300, packet.udp(VIP, 80, CLIENT, 1053, b"answer")))
