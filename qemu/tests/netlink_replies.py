@@ -111,3 +111,13 @@ def mark_zero_is_the_service_without_address(d):
     d.request("the same by address", genl.NEW_SERVICE, service(ADDR=address("0.0.0.0"), PORT=port(0)))
     d.request("all", genl.GET_SERVICE, dump=True)
     d.ipvsadm("-Ln")
+
+
+@case(rows=("0", "1", "47", "58", "99", "255", "262", "65535"))
+def service_of_a_protocol_that_matches_no_packet(d, number):
+    d.bare()
+    d.request("new", genl.NEW_SERVICE, service(PROTOCOL=u16(int(number))))
+    d.request("get", genl.GET_SERVICE, service(PROTOCOL=u16(int(number))))
+    d.proc("ip_vs")
+    d.request("of its low byte", genl.DEL_SERVICE, service(PROTOCOL=u16(int(number) & 255)))
+    d.request("itself", genl.DEL_SERVICE, service(PROTOCOL=u16(int(number))))

@@ -60,8 +60,6 @@ pub enum Refusal {
     Family,
     /// IPv6.
     FamilyNotYet,
-    /// A protocol that does not fit into a byte.
-    Protocol,
     /// SCTP.
     ProtocolNotYet,
     /// The service is not there.
@@ -144,7 +142,7 @@ impl Refusal {
             | Refusal::DestSettings(DestError::Weight)
             | Refusal::DestSettings(DestError::LowerAboveUpper) => Errno::Range,
             Refusal::Unloading => Errno::NoModule,
-            Refusal::Protocol | Refusal::ProtocolNotYet => Errno::Protocol,
+            Refusal::ProtocolNotYet => Errno::Protocol,
             Refusal::PersistenceNotYet
             | Refusal::OnePacketNotYet
             | Refusal::TunnelNotYet
@@ -170,7 +168,6 @@ impl Refusal {
             }
             Refusal::Family => c"The family is neither IPv4 nor IPv6.",
             Refusal::FamilyNotYet => c"IPv6 is not supported yet.",
-            Refusal::Protocol => c"The protocol number is above 255.",
             Refusal::ProtocolNotYet => c"SCTP is not supported yet.",
             Refusal::ServiceUnknown => c"There is no such service.",
             Refusal::ServiceExists => c"The service exists already.",
@@ -207,7 +204,7 @@ impl Refusal {
     }
 
     /// Every refusal, for those who check all of them.
-    pub const ALL: [Refusal; 36] = [
+    pub const ALL: [Refusal; 35] = [
         Refusal::Malformed,
         Refusal::ServiceMissing,
         Refusal::ServiceMalformed,
@@ -215,7 +212,6 @@ impl Refusal {
         Refusal::SettingsIncomplete,
         Refusal::Family,
         Refusal::FamilyNotYet,
-        Refusal::Protocol,
         Refusal::ProtocolNotYet,
         Refusal::ServiceUnknown,
         Refusal::ServiceExists,

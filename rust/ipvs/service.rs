@@ -6,6 +6,27 @@ use crate::flags;
 use crate::sched::Scheduler;
 use crate::xmit::Method;
 
+/// The protocol of a service as user space names it.
+///
+/// Netlink has 16 bits for it and nobody checks them: what no packet can have is kept, listed, and
+/// never matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServiceProtocol(pub u16);
+
+impl ServiceProtocol {
+    /// Returns the protocol of packets as that of a service.
+    pub const fn of(protocol: Protocol) -> ServiceProtocol {
+        // Widening: `From` is not const.
+        ServiceProtocol(protocol.0 as u16)
+    }
+}
+
+impl PartialEq<Protocol> for ServiceProtocol {
+    fn eq(&self, other: &Protocol) -> bool {
+        *self == ServiceProtocol::of(*other)
+    }
+}
+
 /// What identifies a service in its namespace.
 ///
 /// Either a firewall mark, then the rest is zero and the protocol TCP; or protocol, address and
@@ -17,7 +38,7 @@ pub struct ServiceKey {
     /// The firewall mark, or 0.
     pub mark: u32,
     /// The transport protocol.
-    pub protocol: Protocol,
+    pub protocol: ServiceProtocol,
     /// The virtual address.
     pub addr: Addr,
     /// The virtual port; any port if it is 0.
@@ -30,7 +51,7 @@ impl ServiceKey {
         ServiceKey {
             family,
             mark,
-            protocol: Protocol::TCP,
+            protocol: ServiceProtocol::of(Protocol::TCP),
             addr: Addr::ANY,
             port: Port::ANY,
         }
@@ -46,7 +67,7 @@ impl ServiceKey {
         ServiceKey {
             family,
             mark: 0,
-            protocol,
+            protocol: ServiceProtocol::of(protocol),
             addr,
             port,
         }
@@ -421,7 +442,7 @@ mod tests {
     #[test]
     fn place_owns_alike_if_all_of_it_is_the_same() {
         let same = |change: ServiceKey| WEB.owns_like(&change);
-        let protocol = Protocol::UDP;
+        let protocol = ServiceProtocol::of(Protocol::UDP);
         let addr = Addr::from_v4([192, 0, 2, 2]);
         let port = Port::from_host(81);
         assert!(same(WEB));
@@ -437,7 +458,7 @@ mod tests {
     #[test]
     fn every_part_of_a_key_moves_its_hash() {
         let moved = |change: ServiceKey| WEB.hash(1) != change.hash(1);
-        let protocol = Protocol::UDP;
+        let protocol = ServiceProtocol::of(Protocol::UDP);
         let addr = Addr::from_v4([192, 0, 2, 2]);
         let port = Port::from_host(81);
         assert!(moved(ServiceKey {

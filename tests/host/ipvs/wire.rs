@@ -4,7 +4,9 @@
 use ipvs::addr::{Addr, Family, Port, Protocol};
 use ipvs::refusal::Refusal;
 use ipvs::sched::Scheduler;
-use ipvs::service::{DestKey, DestSettings, ServiceKey, ServiceSettings, TunnelSettings};
+use ipvs::service::{
+    DestKey, DestSettings, ServiceKey, ServiceProtocol, ServiceSettings, TunnelSettings,
+};
 use ipvs::wire::genl::{self, Dest, Service, Statistics, TopLevel, MESSAGE_MAX};
 use ipvs::wire::{Attribute, Attributes, Full, Writer};
 use ipvs::xmit::Method;
@@ -44,8 +46,11 @@ fn addr() -> impl Strategy<Value = (Family, Addr)> {
 fn service_key() -> impl Strategy<Value = ServiceKey> {
     prop_oneof![
         (addr(), 1..=u32::MAX).prop_map(|((family, _), mark)| ServiceKey::of_mark(family, mark)),
-        (addr(), any::<u8>(), any::<u16>()).prop_map(|((family, addr), protocol, port)| {
-            ServiceKey::of_address(family, Protocol(protocol), addr, Port::from_host(port))
+        (addr(), any::<u16>(), any::<u16>()).prop_map(|((family, addr), protocol, port)| {
+            ServiceKey {
+                protocol: ServiceProtocol(protocol),
+                ..ServiceKey::of_address(family, Protocol::NONE, addr, Port::from_host(port))
+            }
         }),
     ]
 }

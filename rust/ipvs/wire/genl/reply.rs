@@ -150,8 +150,7 @@ fn service_key(out: &mut Writer<'_>, key: &ServiceKey) -> Result<(), Full> {
     if key.is_mark() {
         return out.put(service_attribute::MARK, &key.mark.to_ne_bytes());
     }
-    let protocol = u16::from(key.protocol.0);
-    out.put(service_attribute::PROTOCOL, &protocol.to_ne_bytes())?;
+    out.put(service_attribute::PROTOCOL, &key.protocol.0.to_ne_bytes())?;
     out.put(service_attribute::ADDR, &key.addr.octets())?;
     out.put(service_attribute::PORT, &key.port.bytes())
 }

@@ -2,9 +2,9 @@
 //! What a request says: attributes become values, or a refusal.
 
 use super::{attribute, dest_attribute, service_attribute, ENGINE_MAX, SCHEDULER_MAX};
-use crate::addr::{Addr, Family, Port, Protocol};
+use crate::addr::{Addr, Family, Port};
 use crate::refusal::Refusal;
-use crate::service::{DestKey, DestSettings, ServiceKey, TunnelSettings};
+use crate::service::{DestKey, DestSettings, ServiceKey, ServiceProtocol, TunnelSettings};
 use crate::wire::{Attributes, Malformed};
 use crate::xmit::Method;
 
@@ -138,14 +138,14 @@ impl<'a> ServiceAttributes<'a> {
             return Err(Refusal::ServiceIncomplete);
         };
         let family = family()?;
-        let protocol = u8::try_from(protocol).map_err(|_| Refusal::Protocol)?;
         let addr = Addr::from_slice(family, &addr).ok_or(Refusal::ServiceIncomplete)?;
-        Ok(ServiceKey::of_address(
+        Ok(ServiceKey {
             family,
-            Protocol(protocol),
+            mark: 0,
+            protocol: ServiceProtocol(protocol),
             addr,
             port,
-        ))
+        })
     }
 }
 
@@ -296,6 +296,7 @@ pub fn parse_dest(bytes: Option<&[u8]>, service: Family) -> Result<DestRequest, 
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
     use super::*;
+    use crate::addr::Protocol;
     use crate::wire::{Full, Writer};
 
     #[test]
@@ -410,13 +411,14 @@ mod tests {
     }
 
     #[test]
-    fn protocols_above_a_byte_are_refused() {
+    fn protocols_that_no_packet_has_are_kept() {
         let mut buffer = [0; 128];
         let bytes = written(&mut buffer, |out| {
             address(out)?;
             out.put(service_attribute::PROTOCOL, &262u16.to_ne_bytes())
         });
-        assert_eq!(parse_service_key(Some(bytes)), Err(Refusal::Protocol));
+        let read = parse_service_key(Some(bytes)).map(|key| key.protocol);
+        assert_eq!(read, Ok(ServiceProtocol(262)));
     }
 
     #[test]

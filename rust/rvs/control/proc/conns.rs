@@ -77,7 +77,8 @@ fn list(net: &Net, after: Cursor, print: impl Fn(Conn<'_>, Jiffies)) -> Option<C
 
 /// Prints what both listings begin with.
 fn print_start(conn: Conn<'_>, out: &SeqFile) {
-    seq_print!(out, "{:<3}", text::protocol(conn.protocol()));
+    let name = text::protocol(u16::from(conn.protocol().0));
+    seq_print!(out, "{:<3}", name.unwrap_or("ERR!"));
     print_end(out, conn.family(), conn.client());
     print_end(out, conn.family(), conn.virtual_end());
     print_end(out, conn.dest_family(), conn.dest());

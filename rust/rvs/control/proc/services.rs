@@ -87,7 +87,10 @@ fn print_key(key: &ServiceKey, settings: &ServiceSettings, out: &SeqFile) {
         seq_print!(out, "FWM  {:08X} {scheduler} {ops}", key.mark);
         return;
     }
-    seq_print!(out, "{}  ", text::protocol(key.protocol));
+    match text::protocol(key.protocol.0) {
+        Some(name) => seq_print!(out, "{}  ", name),
+        None => seq_print!(out, "IP_{}  ", key.protocol.0),
+    }
     text::bracketed(out, key.family, key.addr);
     match key.family {
         ipvs::addr::Family::V4 => seq_print!(out, ":{:04X} {scheduler} {ops} ", key.port.host()),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Addresses and names as these files spell them.
 
-use ipvs::addr::{Addr, Family, Protocol};
+use ipvs::addr::{Addr, Family};
 use ipvs::xmit::Method;
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;
@@ -33,15 +33,17 @@ pub(super) fn bracketed(out: &SeqFile, family: Family, addr: Addr) {
     }
 }
 
-/// Returns the name of a protocol that services and connections can have.
-pub(super) fn protocol(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::NONE => "IP",
-        Protocol::TCP => "TCP",
-        Protocol::UDP => "UDP",
-        Protocol::SCTP => "SCTP",
-        _ => "ERR!",
-    }
+/// Returns the name of a protocol; others are listed as `IP_` and their number.
+pub(super) fn protocol(number: u16) -> Option<&'static str> {
+    Some(match number {
+        0 => "IP",
+        1 => "ICMP",
+        6 => "TCP",
+        17 => "UDP",
+        58 => "ICMPv6",
+        132 => "SCTP",
+        _ => return None,
+    })
 }
 
 /// Returns the name of a forwarding method.
