@@ -2,5 +2,6 @@
 //! What only a live kernel can show about crate `rvs`; one file for each of its files.
 
 mod dest;
+mod netns;
 mod service;
 mod stats;
