@@ -55,6 +55,17 @@ def packet_larger_than_the_way_out(d, row):
     d.counts()
 
 
+@case(rows=((1000, 0x4000), (1448, 0x4000), (1448, 0)))
+def segments_and_the_way_out(d, row):
+    size, fragment = row
+    start(d)
+    d.run("ip link set eth1 mtu 1400")
+    d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, SYN))
+    d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, ACK | PSH, ack=1, data=bytes(4000), mode="partial", frag=fragment),
+           f"4000 bytes in segments of {size}, fragment field {fragment:#x}", partial=TCP, segment=size)
+    d.counts()
+
+
 @case
 def connections_stay_with_their_server(d):
     start(d, "10.2.0.11", "10.2.0.12", "10.2.0.13")
