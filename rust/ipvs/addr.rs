@@ -143,6 +143,10 @@ impl Protocol {
     pub const TCP: Protocol = Protocol(6);
     /// UDP.
     pub const UDP: Protocol = Protocol(17);
+    /// Encrypted packets of IPsec.
+    pub const ESP: Protocol = Protocol(50);
+    /// Authenticated packets of IPsec.
+    pub const AH: Protocol = Protocol(51);
     /// SCTP.
     pub const SCTP: Protocol = Protocol(132);
 }

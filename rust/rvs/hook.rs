@@ -91,8 +91,19 @@ impl<'g> Path<'g> {
         match packet.protocol {
             Protocol::TCP | Protocol::UDP => self.transport(skb, &packet),
             Protocol::ICMP => self.icmp(skb, &packet),
-            _ => skb.accept(),
+            // They can have connections, only not yet here.
+            Protocol::SCTP | Protocol::AH | Protocol::ESP => skb.accept(),
+            _ => self.unknown(skb),
         }
+    }
+
+    /// Lets a packet through that cannot be of a connection, and what it may carry as well when
+    /// `ignore_tunneled` is set.
+    pub(super) fn unknown(self, mut skb: Skb<'g>) -> Verdict {
+        if takes_requests(&skb) && self.netns.config.ignore_tunneled.is_on() {
+            skb.set_handled();
+        }
+        skb.accept()
     }
 
     /// Puts fragments together: only the first of them shows the ports.

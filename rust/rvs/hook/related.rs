@@ -22,7 +22,7 @@ impl<'g> Path<'g> {
             return self.discard(skb, Drop::Truncated);
         }
         if !icmp::is_error_packet(packet) {
-            return skb.accept();
+            return self.unknown(skb);
         }
         let Some(quoted) = icmp::quoted(skb.peek(&mut [0; PEEK]), packet) else {
             return skb.accept();
