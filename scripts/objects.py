@@ -42,7 +42,7 @@ def machine(path):
 def functions(path):
     """Returns the functions of an object: instructions as text, and the names that relocations in them mention."""
     found, starts = [], {}
-    section = ""
+    section, arm = "", machine(path) == "arm64"
     for line in output("llvm-objdump", "-dr", "--no-show-raw-insn", path).splitlines():
         if line.startswith("Disassembly of section"):
             section = line.split()[-1].rstrip(":")
@@ -57,7 +57,8 @@ def functions(path):
                 found[-1].lines[-1] += f" ; {match.group(1)}"
         elif found and (match := re.match(r"\s*[0-9a-f]+:\s+(.*)", line)):
             found[-1].lines.append(match.group(1).replace("\t", " ").strip())
-            if target := re.search(r"<(\S+?)(?:\+0x[0-9a-f]+)?>$", line):
+            # What `adrp` names is the page before its relocation.
+            if not found[-1].lines[-1].startswith("adrp") and (target := re.search(r"<(\S+?)(?:\+0x[0-9a-f]+)?>$", line)):
                 found[-1].calls.append(target.group(1))
 
     def name(relocation, place):
@@ -65,8 +66,9 @@ def functions(path):
         if not match:
             return re.sub(r"[+-]0x[0-9a-f]+$", "", relocation)
         offset = int(match.group(2) or "0", 16)
-        # A call's relocation is relative to the end of its field.
-        return starts.get((match.group(1), offset)) or starts.get((match.group(1), offset + 4)) or place
+        # On x86 a call's relocation is relative to the end of its field.
+        end = 0 if arm else 4
+        return starts.get((match.group(1), offset)) or starts.get((match.group(1), offset + end)) or place
     return [one._replace(calls=sorted({name(call, one.name) for call in one.calls})) for one in found]
 
 
