@@ -360,8 +360,10 @@ mod tests {
     #[test]
     fn nobody_is_picked_from_none() {
         for scheduler in Scheduler::ALL {
-            assert!(Group::of(scheduler, b"").picks(b"--"));
+            let group = Group::of(scheduler, b"");
+            assert!(group.is_empty() && group.picks(b"--"));
         }
+        assert!(!Group::of(Scheduler::Rr, b"A1").is_empty());
     }
 
     #[derive(Clone, Copy, Default)]

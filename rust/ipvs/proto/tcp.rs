@@ -346,6 +346,12 @@ mod tests {
     }
 
     #[test]
+    fn syn_alone_or_not_asks_for_a_new_connection() {
+        assert!(is_opening(FLAG_SYN) && is_opening(FLAG_SYN | FLAG_ACK | FLAG_RST));
+        assert!(!is_opening(FLAG_ACK | FLAG_FIN | FLAG_RST));
+    }
+
+    #[test]
     fn active_states_are_four() {
         assert!(State::ALL.iter().filter(|state| state.is_active()).count() == 4);
         assert!(ES.is_active() && SS.is_active() && SR.is_active() && SA.is_active());
