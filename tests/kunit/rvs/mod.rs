@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What only a live kernel can show about crate `rvs`; one file for each of its files.
 
+mod conn;
 mod dest;
 mod netns;
 mod service;

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Connections of the first namespace: found from both sides, counted on their servers.
+
+#[kernel::prelude::kunit_tests(rvs_conn)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nat_is_found_by_the_request_and_by_the_servers_answer() -> Result {
+        let (netns, dest) = setting()?;
+        let flow = flow(1);
+        assert!(create(&netns, &flow, Method::Nat, &dest));
+        assert_eq!(found(&netns, &flow), Some(Direction::In));
+        let answer = Flow {
+            source: server(),
+            dest: flow.source,
+            ..flow
+        };
+        assert_eq!(found(&netns, &answer), Some(Direction::Out));
+        assert_eq!(found(&netns, &flow.reversed()), None);
+        end(&netns, &flow);
+        assert_eq!(found(&netns, &flow), None);
+        assert_eq!(found(&netns, &answer), None);
+        assert_eq!(dest.total(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn direct_routing_is_found_by_the_vips_answer() -> Result {
+        let (netns, dest) = setting()?;
+        let flow = flow(2);
+        assert!(create(&netns, &flow, Method::Direct, &dest));
+        assert_eq!(found(&netns, &flow), Some(Direction::In));
+        assert_eq!(found(&netns, &flow.reversed()), Some(Direction::Out));
+        end(&netns, &flow);
+        assert_eq!(found(&netns, &flow), None);
+        Ok(())
+    }
+
+    #[test]
+    fn server_counts_what_its_connections_do() -> Result {
+        let (netns, dest) = setting()?;
+        let flow = flow(3);
+        assert!(create(&netns, &flow, Method::Nat, &dest));
+        assert_eq!((dest.active(), dest.inactive()), (0, 1));
+        see(&netns, &flow, tcp::FLAG_SYN);
+        assert_eq!((dest.active(), dest.inactive()), (1, 0));
+        see(&netns, &flow, tcp::FLAG_ACK);
+        assert_eq!((dest.active(), dest.inactive()), (1, 0));
+        see(&netns, &flow, tcp::FLAG_RST);
+        assert_eq!((dest.active(), dest.inactive()), (0, 1));
+        end(&netns, &flow);
+        assert_eq!((dest.active(), dest.inactive()), (0, 0));
+        Ok(())
+    }
+
+    #[test]
+    fn time_left_follows_the_state() -> Result {
+        let (netns, dest) = setting()?;
+        let flow = flow(4);
+        assert!(create(&netns, &flow, Method::Nat, &dest));
+        assert_eq!(left(&netns, &flow), Some(2));
+        see(&netns, &flow, tcp::FLAG_ACK);
+        assert_eq!(left(&netns, &flow), Some(899));
+        see(&netns, &flow, tcp::FLAG_RST);
+        assert_eq!(left(&netns, &flow), Some(9));
+        end(&netns, &flow);
+        Ok(())
+    }
+
+    #[test]
+    fn refused_connection_is_not_counted() -> Result {
+        let (netns, dest) = setting()?;
+        let flow = flow(5);
+        let refused = rcu::read(|rcu| {
+            let new = new(&flow, Method::Nat, &dest);
+            netns.conns.create(new, 0, Jiffies::now(), rcu).err()
+        });
+        assert_eq!(refused, Some(Refused::Full));
+        assert_eq!(dest.total(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn sweep_ends_connections_of_servers_that_left() -> Result {
+        let (netns, dest) = setting()?;
+        let (_, stays) = setting()?;
+        assert!(create(&netns, &flow(6), Method::Nat, &dest));
+        assert!(create(&netns, &flow(7), Method::Nat, &stays));
+        dest.leave();
+        netns.conns.sweep();
+        let swept = wait_until(|| found(&netns, &flow(6)).is_none());
+        assert!(swept);
+        assert_eq!(found(&netns, &flow(7)), Some(Direction::In));
+        end(&netns, &flow(7));
+        assert_eq!((dest.total(), stays.total()), (0, 0));
+        Ok(())
+    }
+
+    #[test]
+    fn storm_leaves_the_servers_counts_at_zero() -> Result {
+        let (netns, dest) = setting()?;
+        let storms = [storm(&netns, &dest, 1)?, storm(&netns, &dest, 2)?];
+        for storm in &storms {
+            storm.schedule(Ticks(0));
+        }
+        let ended = wait_until(|| {
+            storms
+                .iter()
+                .all(|storm| storm.rounds.load(Relaxed) == ROUNDS)
+        });
+        assert!(ended);
+        drop(storms);
+        for port in 0..PORTS {
+            end(&netns, &flow(port));
+        }
+        assert_eq!((dest.active(), dest.total()), (0, 0));
+        Ok(())
+    }
+}
+
+use crate::conn::{Conn, New};
+use crate::dest::Dest;
+use crate::netns::Netns;
+use crate::service::Command;
+use ipvs::addr::{Addr, Endpoint, Family, Port, Protocol};
+use ipvs::flow::Flow;
+use ipvs::proto::{tcp, Direction};
+use ipvs::service::{DestKey, DestSettings, ServiceKey, TunnelSettings};
+use ipvs::standing::Seen;
+use ipvs::xmit::Method;
+use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Relaxed};
+use linux::clock::{Jiffies, Ticks};
+use linux::net::Net;
+use linux::rcu::{self, Arc, Reader};
+use linux::table::Refused;
+use linux::work::{Delayed, Task};
+
+/// The first namespace, with a table, and a server of no service.
+fn setting() -> Result<(Arc<Netns>, Arc<Dest>)> {
+    let netns = Netns::get(Net::init())?;
+    let command = Command::begin(Net::init(), &netns);
+    netns.conns.open()?;
+    drop(command);
+    let key = DestKey {
+        family: Family::V4,
+        addr: server().addr,
+        port: server().port,
+    };
+    let service = ServiceKey::of_mark(Family::V4, 1);
+    let settings = DestSettings {
+        method: Method::Nat,
+        weight: 1,
+        upper: 0,
+        lower: 0,
+        tunnel: TunnelSettings {
+            kind: 0,
+            port: Port::ANY,
+            flags: 0,
+        },
+    };
+    let dest = Arc::pin_init(Dest::new(key, service, &settings), GFP_KERNEL)?;
+    dest.join(1, 1);
+    Ok((netns, dest))
+}
+
+fn end_at(last: u8, port: u16) -> Endpoint {
+    Endpoint {
+        addr: Addr::from_v4([192, 0, 2, last]),
+        port: Port::from_host(port),
+    }
+}
+
+fn server() -> Endpoint {
+    end_at(2, 8080)
+}
+
+/// From a client's port to the virtual service.
+fn flow(port: u16) -> Flow {
+    Flow {
+        family: Family::V4,
+        protocol: Protocol::TCP,
+        source: end_at(9, port.wrapping_add(1)),
+        dest: end_at(1, 80),
+    }
+}
+
+fn new<'a>(flow: &'a Flow, method: Method, dest: &Arc<Dest>) -> New<'a> {
+    New {
+        flow,
+        server: Some(dest.clone()),
+        method,
+        dest_family: Family::V4,
+        dest: server(),
+        mark: 0,
+        flags: 0,
+    }
+}
+
+fn create(netns: &Netns, flow: &Flow, method: Method, dest: &Arc<Dest>) -> bool {
+    rcu::read(|rcu| {
+        let new = new(flow, method, dest);
+        netns
+            .conns
+            .create(new, u64::MAX, Jiffies::now(), rcu)
+            .is_ok()
+    })
+}
+
+fn with<R>(
+    netns: &Netns,
+    flow: &Flow,
+    what: impl for<'g> FnOnce(Conn<'g>, Direction, Reader<'g>) -> R,
+) -> Option<R> {
+    rcu::read(|rcu| {
+        let (conn, direction) = netns.conns.find(flow, rcu)?;
+        Some(what(conn, direction, rcu))
+    })
+}
+
+fn found(netns: &Netns, flow: &Flow) -> Option<Direction> {
+    with(netns, flow, |_, direction, _| direction)
+}
+
+fn left(netns: &Netns, flow: &Flow) -> Option<u32> {
+    with(netns, flow, |conn, _, _| {
+        // A tick may have passed.
+        let left = conn.time_left(Jiffies::now());
+        Ticks(left.0.saturating_sub(1)).seconds()
+    })
+}
+
+fn end(netns: &Netns, flow: &Flow) {
+    while with(netns, flow, |conn, _, _| conn.end()).is_some() {}
+}
+
+fn see(netns: &Netns, flow: &Flow, tcp_flags: u8) {
+    with(netns, flow, |conn, direction, rcu| {
+        let seen = Seen {
+            direction,
+            tcp_flags,
+            guard: tcp::Guard::Normal,
+        };
+        let timeouts = netns.config.timeouts.get();
+        conn.packet(&seen, &timeouts, Jiffies::now(), rcu);
+    });
+}
+
+/// Waits for something that should come true within seconds; tells whether it did.
+fn wait_until(done: impl Fn() -> bool) -> bool {
+    let start = Jiffies::now();
+    while !done() {
+        if Jiffies::now().since(start) > Ticks::from_seconds(60) {
+            return false;
+        }
+        rcu::synchronize();
+    }
+    true
+}
+
+/// Ports that a storm uses.
+const PORTS: u16 = 64;
+/// Rounds of a storm.
+const ROUNDS: u32 = 50;
+
+/// Makes, moves and ends connections that another storm uses too.
+struct Storm {
+    netns: Arc<Netns>,
+    dest: Arc<Dest>,
+    stride: u16,
+    rounds: Atomic<u32>,
+}
+
+fn storm(netns: &Arc<Netns>, dest: &Arc<Dest>, stride: u16) -> Result<Pin<KBox<Delayed<Storm>>>> {
+    let storm = Storm {
+        netns: netns.clone(),
+        dest: dest.clone(),
+        stride,
+        rounds: Atomic::new(0),
+    };
+    Ok(KBox::pin_init(Delayed::new(storm), GFP_KERNEL)?)
+}
+
+impl Task for Storm {
+    fn run(&self) -> Option<Ticks> {
+        for step in 0..PORTS.wrapping_mul(4) {
+            let flow = flow(step.wrapping_mul(self.stride) % PORTS);
+            if found(&self.netns, &flow).is_none() {
+                create(&self.netns, &flow, Method::Nat, &self.dest);
+            }
+            let flags = [tcp::FLAG_SYN, tcp::FLAG_ACK, tcp::FLAG_FIN, tcp::FLAG_RST];
+            for flag in flags {
+                see(&self.netns, &flow, flag);
+            }
+            if step % 3 == 0 {
+                end(&self.netns, &flow);
+            }
+        }
+        let rounds = self.rounds.fetch_add(1, Relaxed).wrapping_add(1);
+        (rounds < ROUNDS).then_some(Ticks(0))
+    }
+}
