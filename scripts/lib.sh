@@ -137,8 +137,9 @@ debian_tree() {
 		--keyring="$keys" --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Retries "3"' \
 		--skip=cleanup/apt/lists "$@" "$RVS_SUITE" "$dir" "${where[@]}"
 }
+# In a mount namespace of its own: what mmdebstrap mounts in the tree goes with it, however it ends.
 mmdebstrap_once() {
 	rm -rf --one-file-system "$1"
 	shift
-	mmdebstrap "$@"
+	unshare --mount --propagation private mmdebstrap "$@"
 }
