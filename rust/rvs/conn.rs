@@ -289,17 +289,24 @@ impl<'g> Conn<'g> {
 
     /// Lets it live on for the time-out of its state.
     fn refresh(self, state: StateCode, settings: &proto::Timeouts, now: Jiffies) {
+        self.touch(now);
         let record: &Record = self.0;
         let wanted = Ticks::from_seconds(proto::timeout(record.protocol, state, settings));
         let before = Ticks(record.timeout.load(Relaxed));
-        if record.used.load(Relaxed) != now.0 {
-            record.used.store(now.0, Relaxed);
-        }
         if before != wanted {
             record.timeout.store(wanted.0, Relaxed);
         }
         if wanted < before {
             self.0.hasten(now);
+        }
+    }
+
+    /// Begins its time-out anew.
+    pub(crate) fn touch(self, now: Jiffies) {
+        let used = &self.0.used;
+        // Not written for every packet: the line is shared.
+        if used.load(Relaxed) != now.0 {
+            used.store(now.0, Relaxed);
         }
     }
 

@@ -205,10 +205,10 @@ impl<'g> Path<'g> {
 
     /// Moves the state machine and gives the connection its time.
     ///
-    /// A header that is cut off says nothing.
+    /// A header that is cut off says nothing but that the connection is used.
     fn note(self, packet: &Packet, conn: Conn<'g>, direction: Direction) {
         if packet.transport == Transport::Missing {
-            return;
+            return conn.touch(Jiffies::now());
         }
         let config = &self.netns.config;
         let guard = match config.secure_tcp.is_active() {
