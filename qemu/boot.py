@@ -38,6 +38,7 @@ def parse_arguments(arguments):
     parser.add_argument("--timeout", type=int, default=600, help="seconds before the guest is ended")
     parser.add_argument("--log", help="where to keep the kernel log")
     parser.add_argument("--share", action="append", default=[], metavar="NAME=PATH", help="copy PATH to /share/NAME")
+    parser.add_argument("--keep", action="append", default=[], metavar="NAME=PATH", help="copy /share/NAME to PATH at the end")
     parser.add_argument("--append", default="", help="more kernel parameters")
     parser.add_argument("--kvm", action="store_true", help="hardware virtualisation, if a boot test proved it")
     parser.add_argument("--shell", action="store_true", help="interactive: the serial line is your terminal")
@@ -217,6 +218,8 @@ def main(arguments):
             in_time = guest.wait()
         finally:
             guest.stop()
+        for name, path in (kept.split("=", 1) for kept in options.keep):
+            shutil.copy(run / "share" / name, path)
         return 0 if options.shell else report(guest, in_time)
     finally:
         shutil.rmtree(run, ignore_errors=True)

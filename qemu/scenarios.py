@@ -4,6 +4,7 @@
 import argparse
 import contextlib
 import importlib
+import json
 import pathlib
 import re
 import signal
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 import traceback
+import types
 
 import director
 import transcript
@@ -133,6 +135,9 @@ def main():
     parser.add_argument("--second", default="rvs")
     parser.add_argument("--suite", default="compare", help="which cases: compare, or some of alone,debug,storm,arm64")
     parser.add_argument("--show", action="store_true", help="print transcripts")
+    parser.add_argument("--record", help="write the first module's transcripts to this file")
+    parser.add_argument("--recorded", help="compare with the transcripts in this file, in place of the first module")
+    parser.add_argument("--stop", action="store_true", help="stop at the first case that fails")
     options = parser.parse_args()
     sys.path[:0] = [str(HERE / "tests")]
     for path in sorted((HERE / "tests").glob("*.py")):
@@ -152,6 +157,9 @@ def main():
 def first_pass(cases, options):
     """Runs every case with the first module; returns what they saw and what they cost, by name."""
     seen = {}
+    if options.recorded:
+        recorded = json.loads(pathlib.Path(options.recorded).read_text())
+        return {name: (types.SimpleNamespace(lines=lines, faults=[]), 0) for name, lines in recorded.items()}
     if not options.first:
         return seen
     load(options.first)
@@ -161,6 +169,8 @@ def first_pass(cases, options):
             seen[case.name] = (run_case(case, options.first), real_seconds() - start)
     unload(options.first)
     print(f"# {len(seen)} cases ran with {options.first}", flush=True)
+    if options.record:
+        pathlib.Path(options.record).write_text(json.dumps({name: run.lines for name, (run, _) in seen.items()}))
     return seen
 
 
@@ -176,6 +186,8 @@ def pair(cases, report, options):
         if options.show:
             print("\n".join("# | " + transcript.plain(line) for line in (after or before).lines))
         report.case(case.name, judge_pair(case, before, after, names), spent + real_seconds() - start)
+        if options.stop and report.failed:
+            break
     unload(options.second)
 
 
