@@ -4,6 +4,7 @@
 import itertools
 import random
 import sys
+import time
 
 import packet
 import topology
@@ -38,6 +39,8 @@ def main(where):
             except OSError:
                 # The wire is gone, or its queue is full; the director's end of the storm goes on.
                 pass
+        # A pace that leaves the two CPUs to what is to be disturbed.
+        time.sleep(0.001)
 
 
 if __name__ == "__main__":
