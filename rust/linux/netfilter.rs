@@ -95,6 +95,16 @@ impl Registration {
     }
 }
 
+/// Throws away the packets of a namespace that wait for user space.
+///
+/// One that [`Skb::send`] gave to other hooks goes on, when user space lets it, through a function
+/// of this module. Unregistering hooks drops those that wait then, not those that hooks which still
+/// ran queued afterwards: so this is for `exit` of the namespace's state, a grace period later.
+pub fn drop_queued(net: &Net) {
+    // SAFETY: The namespace is borrowed, so alive; may be called anywhere.
+    unsafe { bindings::nf_queue_nf_hook_drop(net.as_raw()) };
+}
+
 /// Where C's own hooks would be found by others.
 const LOCAL_IN: i32 = bindings::nf_ip_hook_priorities_NF_IP_PRI_NAT_SRC - 1;
 const LOCAL_OUT: i32 = bindings::nf_ip_hook_priorities_NF_IP_PRI_NAT_DST + 2;

@@ -5,11 +5,12 @@
 //! 1. user space off: sysctls and proc files go and wait for who is inside (`pre_exit`);
 //! 2. hooks off (`pre_exit`);
 //! 3. one grace period for all namespaces that go together: no packet and no reader is inside;
-//! 4. works stopped (`exit`);
-//! 5. services flushed, which sends their servers to the trash (`exit`);
-//! 6. connections killed (`exit`);
-//! 7. trash emptied (`exit`);
-//! 8. what is left waits for RCU callbacks; the module's end waits for those.
+//! 4. packets dropped that the last hooks left waiting for user space (`exit`);
+//! 5. works stopped (`exit`);
+//! 6. services flushed, which sends their servers to the trash (`exit`);
+//! 7. connections killed (`exit`);
+//! 8. trash emptied (`exit`);
+//! 9. what is left waits for RCU callbacks; the module's end waits for those.
 //!
 //! **Lock order**: `control` first; inside it any lock of services, connections or servers; none of
 //! these is held while a packet is sent or another module is called.
@@ -24,7 +25,7 @@ use crate::stats::Stats;
 use kernel::prelude::*;
 use kernel::sync::Mutex;
 use linux::net::{self, Handle, Net};
-use linux::netfilter::Family;
+use linux::netfilter::{self, Family};
 use linux::rcu::{Arc, Borrow, Reader};
 use linux::sysctl;
 
@@ -124,6 +125,7 @@ impl net::PerNet for Netns {
     }
 
     fn exit(&self, net: &Net) {
+        netfilter::drop_queued(net);
         self.services.flush(&Command::begin(net, self));
         self.conns.close();
         self.services.clear_trash();

@@ -1,3 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>
+
+/* Exported, but declared in a private header of net/netfilter. */
+void nf_queue_nf_hook_drop(struct net *net);
