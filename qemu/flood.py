@@ -40,7 +40,7 @@ def main(where):
                 # The wire is gone, or its queue is full; the director's end of the storm goes on.
                 pass
         # A pace that leaves the two CPUs to what is to be disturbed.
-        time.sleep(0.001)
+        time.sleep(0.005)
 
 
 if __name__ == "__main__":
