@@ -187,7 +187,7 @@ class Demo:
             share = 100 * served[name] / max(total, 1)
             print(f"  {name}  {served[name]:4d}  {share:4.0f}%  {'#' * round(share / 2)}")
         kind = "bad" if failed else "good"
-        self.printer.say(kind, f"  {total} of {requests.total} requests served in {seconds:.1f} s, {len(failed)} failed")
+        self.printer.say(kind, f"  {total} of {requests.total} requests served in {seconds:.1f} s of the guest's clock, {len(failed)} failed")
         for line in failed[:5]:
             self.printer.say("bad", f"  {line}")
         self.failures += len(failed) + (requests.total - total - len(failed))
@@ -253,7 +253,7 @@ class Demo:
         if self.failures:
             self.printer.say("bad", f"  {self.failures} failures in {seconds:.0f} s")
         else:
-            self.printer.say("good", f"  every request was served; all of it took {seconds:.0f} s")
+            self.printer.say("good", f"  every request was served; all of it took {seconds:.0f} s of the guest's clock")
         return 1 if self.failures else 0
 
 
