@@ -25,6 +25,10 @@ gates: ## the checks of source and linked module: check-layers, check-unsafe, ch
 lint: ## rustfmt, and clippy with the kernel's lints and ours; warnings are errors
 	@scripts/lint
 
+.PHONY: bench
+bench: ## measure rvs beside ip_vs by exact instruction counts, into docs/performance.md [QUICK=1: packets only]
+	@qemu/bench $(if $(QUICK),--quick)
+
 .PHONY: shell
 shell: ## a shell on a director in QEMU, with rvs loaded
 	@qemu/shell

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The packet rows: what one packet of each kind costs when it is forwarded plainly, by ip_vs and by rvs."""
+import itertools
+
+import frames
+import packet
+import sender
+import testbed
+from frames import PAYLOAD, ether
+
+BATCHES = {False: 9, True: 33}
+PORT = 40000
+NAMES = {6: "TCP", 17: "UDP"}
+CLIENT_KINDS = ("established", "error from client", "new")
+SERVER_KINDS = ("reply", "error from server", "reply without re-route")
+ACK_PUSH = packet.ACK | packet.PSH
+
+
+class Packets:
+    """The packets of one conversation between the client and a target, as frames for the tap."""
+
+    def __init__(self, family, protocol, target, mac=frames.TAP):
+        self.family, self.protocol, self.target, self.mac = family, protocol, target, mac
+        self.client, self.server = testbed.CLIENT[family], testbed.server(family, 0)
+
+    def ether(self, data):
+        return ether(self.family, data, self.mac)
+
+    def request(self, port=PORT, flags=ACK_PUSH, source=None, data=PAYLOAD):
+        """Returns an IP packet from a client."""
+        source = source or self.client
+        if self.protocol == packet.UDP:
+            return frames.udp(self.family, source, port, self.target, 80)
+        return frames.tcp(self.family, source, port, self.target, 80, flags, data, 1001 - (flags & packet.SYN) // 2, 5001)
+
+    def answer(self, source, flags=ACK_PUSH, data=PAYLOAD):
+        """Returns an IP packet to the client."""
+        if self.protocol == packet.UDP:
+            return frames.udp(self.family, source, 80, self.client, PORT)
+        return frames.tcp(self.family, source, 80, self.client, PORT, flags, data, 5001 - (flags & packet.SYN) // 2, 1001)
+
+    def opening(self, both=True):
+        """Returns what makes a conversation an established one; both: the director sees the server's side, too."""
+        if self.protocol == packet.UDP:
+            made = [self.request()] + [self.answer(self.server)] * both + [self.request()]
+        else:
+            made = [self.request(flags=packet.SYN, data=b"")]
+            made += [self.answer(self.server, packet.SYN | packet.ACK, b"")] * both
+            made += [self.request(flags=packet.ACK, data=b""), self.request()]
+        return [self.ether(data) for data in made]
+
+    def fresh(self, ports, source=None):
+        """Returns the first packets of new connections, one for each port."""
+        first = self.request(0, packet.SYN, source, b"")
+        return [self.ether(data) for data in frames.series(self.family, self.protocol, first, ports)]
+
+    def kind(self, kind):
+        """Returns the one frame that a row repeats."""
+        if kind == "established":
+            return self.ether(self.request())
+        if kind.startswith("reply"):
+            return self.ether(self.answer(self.server))
+        if kind == "error from client":
+            return self.ether(frames.unreachable(self.family, self.client, self.target, self.answer(self.target)))
+        # What the server received and complains about has its own address as target.
+        received = Packets(self.family, self.protocol, self.server).request()
+        return self.ether(frames.unreachable(self.family, self.server, self.client, received))
+
+    def batches(self, kind):
+        """Returns the frames of a row's batches."""
+        if kind != "new":
+            return [[self.kind(kind)] * sender.BATCH] * count_of(kind)
+        ports = itertools.count(1024)
+        return [self.fresh(list(itertools.islice(ports, sender.BATCH))) for _ in range(count_of(kind))]
+
+
+def count_of(kind):
+    """Returns the number of batches: new connections take a while until a table's growth has settled."""
+    return BATCHES[kind == "new"]
+
+
+def sent_through(bed, kind):
+    return bed.sent()["out1" if kind in SERVER_KINDS else "out2"]
+
+
+def measure(bed, packets, kind, around=None):
+    """Measures one row and makes sure that its packets went where they should; returns its figures."""
+    before = sent_through(bed, kind)
+    costs = bed.sender.measure(packets.batches(kind), around)
+    passed = sent_through(bed, kind) - before
+    expected = 0 if packets.mac == frames.FOREIGN else count_of(kind) * sender.BATCH
+    if passed != expected:
+        raise RuntimeError(f"{passed} of {expected} packets were forwarded")
+    return sender.summary(costs)
+
+
+def balanced(bed, packets, kind, around=None):
+    """Measures a row of a balancer."""
+    reply = kind.startswith("reply")
+    if reply:
+        bed.setting("snat_reroute", int(kind == "reply"))
+        before = bed.replies()
+    row = measure(bed, packets, kind, around)
+    if reply and bed.replies() - before != count_of(kind) * sender.BATCH:
+        raise RuntimeError("replies were not translated")
+    return row
+
+
+def kinds_of(method):
+    """Returns the rows of a forwarding method: answers come back through the director with NAT only."""
+    return ("established", "error from client") + (SERVER_KINDS if method == "NAT" else ()) + ("new",)
+
+
+def configurations(quick):
+    """Yields what the rows of one director have in common: family, protocol, method, conntrack, services."""
+    for family, protocol, method in itertools.product((4, 6), (17, 6), testbed.METHODS):
+        for conntrack, services in itertools.product((False, True), (1, 1000)):
+            if not (quick and conntrack and services > 1):
+                yield family, protocol, method, conntrack, services
+
+
+def row_of(subject, family, protocol, method, kind, conntrack, services, **figures):
+    """Returns a row of the results."""
+    return {"subject": subject, "family": family, "protocol": NAMES[protocol], "method": method, "kind": kind,
+            "conntrack": conntrack, "services": services, **figures}
+
+
+def module_rows(module, quick):
+    """Yields the packet rows of a loaded module."""
+    for family, protocol, method, conntrack, services in configurations(quick):
+        bed = testbed.Testbed(conntrack)
+        same = (conntrack, services)
+        try:
+            bed.serve(family, protocol, method, services)
+            packets = Packets(family, protocol, testbed.VIP[family])
+            bed.sender.send(*packets.opening(both=method == "NAT"))
+            for kind in kinds_of(method):
+                yield row_of(module, family, protocol, method, kind, *same, **attempt(balanced, bed, packets, kind))
+        except testbed.NotServed as refusal:
+            for kind in kinds_of(method):
+                yield row_of(module, family, protocol, method, kind, *same, refused=str(refusal))
+        finally:
+            bed.close()
+
+
+def attempt(function, *arguments):
+    """Returns a row's figures, or what went wrong with it."""
+    try:
+        return function(*arguments)
+    except RuntimeError as error:
+        return {"failed": str(error)}
+
+
+def plain_rows():
+    """Yields the rows without a balancer: the harness, plain forwarding, the flowtable."""
+    for family, protocol, conntrack in itertools.product((4, 6), (17, 6), (False, True)):
+        bed = testbed.Testbed(conntrack)
+        try:
+            packets = Packets(family, protocol, testbed.server(family, 0))
+            foreign = Packets(family, protocol, testbed.server(family, 0), frames.FOREIGN)
+            bed.sender.send(*packets.opening())
+            for kind in kinds_of("NAT"):
+                if kind == "reply without re-route":
+                    continue
+                yield row_of("forward", family, protocol, "", kind, conntrack, 0, **attempt(measure, bed, packets, kind))
+                if not conntrack:
+                    yield row_of("harness", family, protocol, "", kind, conntrack, 0, **attempt(measure, bed, foreign, kind))
+            if conntrack:
+                yield row_of("flowtable", family, protocol, "", "established", True, 0, **attempt(flowtable, bed, packets))
+        finally:
+            bed.close()
+
+
+FLOWTABLE = """table inet flows {
+    flowtable fast { hook ingress priority 0; devices = { wire, out2 }; }
+    chain forward { type filter hook forward priority 0; meta l4proto { tcp, udp } flow add @fast; }
+}"""
+
+
+def flowtable(bed, packets, around=None):
+    """Measures what nftables' flowtable forwards: its flows need the way back through the tap itself."""
+    testbed.must(["nft", "-f", "-"], bed.name, FLOWTABLE)
+    family, client = packets.family, packets.client
+    length = 32 if family == 4 else 128
+    testbed.must(["ip", f"-{family}", "route", "add", f"{client}/{length}", "dev", "wire"], bed.name)
+    testbed.must(["ip", "neigh", "add", client, "lladdr", frames.SENDER.hex(":"), "dev", "wire", "nud", "permanent"], bed.name)
+    testbed.run(["conntrack", "-F"], bed.name)
+    bed.sender.send(*packets.opening(), packets.ether(packets.answer(packets.server)), packets.ether(packets.request()))
+    bed.sender.drain()
+    row = measure(bed, packets, "established", around)
+    if "OFFLOAD" not in testbed.run(["conntrack", "-L", "-f", f"ipv{family}"], bed.name)[1]:
+        raise RuntimeError("the flow is not in the flowtable")
+    return row
