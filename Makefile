@@ -29,6 +29,10 @@ lint: ## rustfmt, and clippy with the kernel's lints and ours; warnings are erro
 bench: ## measure rvs beside ip_vs by exact instruction counts, into docs/performance.md [QUICK=1: packets only]
 	@qemu/bench $(if $(QUICK),--quick)
 
+.PHONY: profile
+profile: ## where the instructions of one row of `make bench` go, by function [ROW="IPv4 TCP NAT reply"]
+	@qemu/profile "$(ROW)"
+
 .PHONY: shell
 shell: ## a shell on a director in QEMU, with rvs loaded
 	@qemu/shell

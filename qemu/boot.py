@@ -41,6 +41,7 @@ def parse_arguments(arguments):
     parser.add_argument("--keep", action="append", default=[], metavar="NAME=PATH", help="copy /share/NAME to PATH at the end")
     parser.add_argument("--append", default="", help="more kernel parameters")
     parser.add_argument("--kvm", action="store_true", help="hardware virtualisation, if a boot test proved it")
+    parser.add_argument("--plugin", help="plugin of QEMU's translator; it gets out=/share as argument")
     parser.add_argument("--shell", action="store_true", help="interactive: the serial line is your terminal")
     parser.add_argument("--quiet", action="store_true", help="do not repeat the guest's output")
     parser.add_argument("command", nargs="+", help="command for the guest's shell")
@@ -106,6 +107,8 @@ def machine(options, run):
         command += ["-initrd", options.initramfs]
     if options.smp == 1 and not options.kvm and not options.shell:
         command += ["-icount", "shift=0,sleep=off"]
+    if options.plugin:
+        command += ["-plugin", f"{options.plugin},out={run}/share"]
     for tag in options.tags:
         command += ["-chardev", f"socket,id={tag},path={run}/{tag}.sock",
                     "-device", f"vhost-user-fs-pci,chardev={tag},tag={tag}"]
@@ -219,7 +222,8 @@ def main(arguments):
         finally:
             guest.stop()
         for name, path in (kept.split("=", 1) for kept in options.keep):
-            shutil.copy(run / "share" / name, path)
+            copy = shutil.copytree if (run / "share" / name).is_dir() else shutil.copy
+            copy(run / "share" / name, path)
         return 0 if options.shell else report(guest, in_time)
     finally:
         shutil.rmtree(run, ignore_errors=True)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The table and the plot of the packet rows."""
 import plot
+from rows import title
 
 NOTE = """A packet is handed to the director by a tap device and swallowed by a dummy device. What the same frame costs with a
 foreign hardware address, dropped on entry, is subtracted everywhere. *forwarding* is plain routing of the same packet without
@@ -43,12 +44,6 @@ class Rows:
 
 def number(value):
     return f"{value:,.0f}"
-
-
-def title(family, protocol, method, kind, conntrack, services):
-    """Returns the name of a row; `make profile` takes the same words."""
-    return (f"IPv{family} {protocol} {method} {kind}" + (", conntrack" if conntrack else "")
-            + (f", {services:,} services" if services > 1 else ""))
 
 
 def cells(rows, key):

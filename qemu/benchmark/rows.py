@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""The names of the packet rows: what the tables show and what `make profile ROW=…` takes."""
+import itertools
+import sys
+
+METHODS = ("DR", "NAT", "tunnel")
+SERVER_KINDS = ("reply", "error from server", "reply without re-route")
+
+
+def kinds_of(method):
+    """Returns the rows of a forwarding method: answers come back through the director with NAT only."""
+    return ("established", "error from client") + (SERVER_KINDS if method == "NAT" else ()) + ("new",)
+
+
+def configurations():
+    """Yields what the rows of one director have in common: family, protocol, method, conntrack, services."""
+    for family, protocol, method in itertools.product((4, 6), ("UDP", "TCP"), METHODS):
+        for conntrack, services in itertools.product((False, True), (1, 1000)):
+            yield family, protocol, method, conntrack, services
+
+
+def title(family, protocol, method, kind, conntrack, services):
+    """Returns the name of a row."""
+    return (f"IPv{family} {protocol} {method} {kind}" + (", conntrack" if conntrack else "")
+            + (f", {services:,} services" if services > 1 else ""))
+
+
+def find(name):
+    """Returns the row of a name."""
+    for family, protocol, method, conntrack, services in configurations():
+        for kind in kinds_of(method):
+            if title(family, protocol, method, kind, conntrack, services).lower() == name.strip().lower():
+                return family, protocol, method, kind, conntrack, services
+    raise SystemExit(f"there is no row “{name.strip()}”; `make profile` without ROW lists them")
+
+
+if __name__ == "__main__":
+    names = [title(*row[:3], kind, *row[3:]) for row in configurations() for kind in kinds_of(row[2])]
+    print("make profile ROW=\"…\" takes one of these, or several with semicolons between them:\n")
+    print("\n".join("  " + name for name in names))
+    sys.exit(2)

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Runs rows under the instruction counter of `qemu/profile`: plain forwarding, ip_vs, rvs; saves counts and symbols."""
+import ctypes
+import json
+import mmap
+import pathlib
+import shutil
+import struct
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE / "benchmark")]
+
+import bench  # noqa: E402
+import packets  # noqa: E402
+import rows  # noqa: E402
+import scenarios  # noqa: E402
+import sender  # noqa: E402
+import testbed  # noqa: E402
+
+BEGIN, PAUSE, WRITE = 1, 2, 3
+MARK = 0x72767300
+MEASURED = pathlib.Path("/share/measured")
+
+
+def marker(number):
+    """Returns a function that executes one mark: `nopl MARK+number(%rax); ret`."""
+    page = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    page.write(b"\x0f\x1f\x80" + struct.pack("<I", MARK + number) + b"\xc3")
+    call = ctypes.CFUNCTYPE(None)(ctypes.addressof(ctypes.c_char.from_buffer(page)))
+    call.page = page
+    return call
+
+
+class Recorder:
+    """Has what runs between two marks counted, and keeps what belongs to one measurement."""
+
+    def __init__(self):
+        self.begin, self.pause, self.write = marker(BEGIN), marker(PAUSE), marker(WRITE)
+        self.index = []
+        MEASURED.mkdir()
+
+    def around(self, begins):
+        (self.begin if begins else self.pause)()
+
+    def save(self, row, subject, count):
+        """Saves the counts of one row of one subject."""
+        number = len(self.index)
+        self.write()
+        shutil.move(f"/share/counts.{number}", MEASURED / f"counts.{number}")
+        (MEASURED / f"symbols.{number}").write_text(pathlib.Path("/proc/kallsyms").read_text())
+        section = pathlib.Path(f"/sys/module/{subject}/sections/.text")
+        self.index.append({"row": row, "subject": subject, "packets": count,
+                           "text": int(section.read_text(), 16) if section.exists() else 0})
+        (MEASURED / "index.json").write_text(json.dumps(self.index))
+
+
+def profile(recorder, name, subject):
+    """Runs one row of one subject."""
+    family, protocol, method, kind, conntrack, services = rows.find(name)
+    bed = testbed.Testbed(conntrack)
+    try:
+        if subject == "forward":
+            sent = packets.Packets(family, protocol, testbed.server(family, 0))
+            bed.sender.send(*sent.opening())
+            packets.measure(bed, sent, kind, recorder.around)
+        else:
+            bed.serve(family, protocol, method, services)
+            sent = packets.Packets(family, protocol, testbed.VIP[family])
+            bed.sender.send(*sent.opening(both=method == "NAT"))
+            packets.balanced(bed, sent, kind, recorder.around)
+        recorder.save(name, subject, (packets.count_of(kind) - 1) * sender.BATCH)
+    except testbed.NotServed as refusal:
+        print(f"# {subject} does not serve {name} yet: {refusal}")
+    finally:
+        bed.close()
+
+
+def main():
+    names = [name.strip() for name in pathlib.Path("/share/rows").read_text().split(";") if name.strip()]
+    scenarios.shell(f"modprobe -a {bench.MODULES}")
+    recorder = Recorder()
+    for subject in ("forward", "ip_vs", "rvs"):
+        if subject != "forward":
+            scenarios.load(subject)
+        for name in names:
+            profile(recorder, name, subject)
+        if subject != "forward":
+            scenarios.unload(subject)
+
+
+if __name__ == "__main__":
+    main()
