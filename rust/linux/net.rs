@@ -5,9 +5,13 @@
 //! [`Slot`]. A look-up is sound for every `&Net` at any time, before the value exists and after it
 //! has gone included: then it finds nothing.
 //!
+//! What the module registers in a namespace belongs to the namespace's [`Handle`], which takes it
+//! back in time; nothing else can keep it.
+//!
 //! C header: `include/net/net_namespace.h`, `include/net/netns/generic.h`
 
 use crate::bindings;
+use crate::netfilter;
 use crate::rcu::{self, Arc, Borrow, Reader};
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
@@ -15,7 +19,9 @@ use core::mem::{offset_of, size_of, MaybeUninit};
 use core::ptr::{self, NonNull};
 use kernel::error::{from_result, to_result};
 use kernel::prelude::*;
+use kernel::rbtree::RBTree;
 use kernel::sync::atomic::{Acquire, Atomic, Full, Relaxed, Release};
+use kernel::sync::Mutex;
 use kernel::types::Opaque;
 
 /// A network namespace that is borrowed from a callback of the kernel.
@@ -131,7 +137,12 @@ pub trait PerNet: Sized + Send + Sync + 'static {
     fn slot() -> &'static Slot<Self>;
 
     /// Makes the value of a new namespace and opens its ways in. `handle` leads back to the
-    /// namespace from places that no callback of its reaches, like a timer.
+    /// namespace from places that no callback of its reaches, like a timer; hooks, files and
+    /// sysctls are registered through it.
+    ///
+    /// When the namespace or the module begins to go, all that is still registered is taken back;
+    /// a grace period passes between that and [`PerNet::exit`], once for all namespaces that go
+    /// together.
     ///
     /// [`Slot::read`] finds it soon after the return, so what comes in earlier finds nothing.
     ///
@@ -140,21 +151,27 @@ pub trait PerNet: Sized + Send + Sync + 'static {
     /// Any: the namespace is not created then, or the module is not loaded.
     fn new(net: &Net, handle: Arc<Handle>) -> Result<Arc<Self>>;
 
-    /// Closes the ways in. A grace period passes between this and [`PerNet::exit`], once for all
-    /// namespaces that go together.
-    fn pre_exit(&self, net: &Net);
-
-    /// Ends the rest. Afterwards the value is found no longer; it is dropped when its last
-    /// reference goes.
+    /// Ends the rest: no hook runs any more and no packet of one waits for user space. Afterwards
+    /// the value is found no longer; it is dropped when its last reference goes.
     fn exit(&self, net: &Net);
 }
 
-/// A way to a namespace that ends before the namespace does.
+/// A way to a namespace that ends before the namespace does, and what is registered through it.
+///
+/// A registration cannot be used with another namespace, nor outlive its own or the module: it
+/// stays in here, and who asked for it has no more than its number.
 ///
 /// # Invariants
 ///
-/// Null, or a namespace that stays allocated for a grace period after this became null.
-pub struct Handle(Atomic<*mut bindings::net>);
+/// `net` is null, or a namespace that stays allocated for a grace period after this became null. It
+/// is not null while `registered` holds something.
+#[pin_data]
+pub struct Handle {
+    net: Atomic<*mut bindings::net>,
+    /// What is taken back when it is dropped, by number; `None` once the namespace began to go.
+    #[pin]
+    registered: Mutex<Option<RBTree<u64, KBox<dyn Send>>>>,
+}
 
 impl Handle {
     /// Makes a handle.
@@ -164,20 +181,67 @@ impl Handle {
     /// It is revoked, and a grace period waited for, before `net` may be freed.
     unsafe fn new(net: &Net) -> Result<Arc<Self>> {
         // INVARIANT: By the caller's promise.
-        Arc::new(Self(Atomic::new(net.as_raw())), GFP_KERNEL)
+        let handle = try_pin_init!(Self {
+            net: Atomic::new(net.as_raw()),
+            registered <- kernel::new_mutex!(Some(RBTree::new())),
+        }? Error);
+        Arc::pin_init(handle, GFP_KERNEL)
     }
 
     /// Returns the namespace, for the reader's section; `None` once it began to go.
     #[inline]
     pub fn read<'g>(&self, _rcu: Reader<'g>) -> Option<&'g Net> {
-        let net = NonNull::new(self.0.load(Acquire))?;
+        let net = NonNull::new(self.net.load(Acquire))?;
         // SAFETY: By the type invariant it stays allocated to the end of the present section.
         Some(unsafe { Net::from_raw(net.as_ptr()) })
     }
 
-    /// Leads nowhere from now on.
+    /// Keeps what `make` registers in the namespace until [`Handle::unregister`] is called with the
+    /// number returned, or until the namespace begins to go.
+    ///
+    /// Dropping it must take it back; that happens while the namespace is alive.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` once the namespace began to go, `ENOMEM`, or what `make` returns.
+    ///
+    /// # Locking
+    ///
+    /// Process context; sleeps. Not from what waits for a registration to be taken back.
+    pub(crate) fn register<R: Send + 'static>(
+        &self,
+        make: impl FnOnce(&Net) -> Result<R>,
+    ) -> Result<u64> {
+        let mut registered = self.registered.lock();
+        let all = (*registered).as_mut().ok_or(ENODEV)?;
+        // SAFETY: By the type invariant it is a namespace: `revoke` takes the lock first.
+        let net = unsafe { Net::from_raw(self.net.load(Relaxed)) };
+        let one = KBox::new(make(net)?, GFP_KERNEL)?;
+        let last = all.cursor_back().map_or(0, |last| *last.current().0);
+        let number = last.wrapping_add(1);
+        all.try_create_and_insert(number, one, GFP_KERNEL)?;
+        Ok(number)
+    }
+
+    /// Takes back what was registered under a number, unless the end of the namespace did.
+    ///
+    /// # Locking
+    ///
+    /// As for [`Handle::register`].
+    pub(crate) fn unregister(&self, number: u64) {
+        // Under the lock, which the end of the namespace waits for.
+        if let Some(all) = &mut *self.registered.lock() {
+            drop(all.remove(&number));
+        }
+    }
+
+    /// Takes back all that is registered and leads nowhere from now on.
     fn revoke(&self) {
-        self.0.store(ptr::null_mut(), Release);
+        // Not under the lock: this may wait for somebody who waits for the lock.
+        let registered = self.registered.lock().take();
+        drop(registered);
+        // INVARIANT: Nothing can be registered any more.
+        self.net.store(ptr::null_mut(), Release);
     }
 }
 
@@ -360,10 +424,6 @@ unsafe extern "C" fn pre_exit<T: PerNet>(net: *mut bindings::net) {
     // SAFETY: C lends the namespace for the call.
     let net = unsafe { Net::from_raw(net) };
     // SAFETY: This is a callback of the registration.
-    if let Some(value) = unsafe { own_value::<T>(net) } {
-        value.pre_exit(net);
-    }
-    // SAFETY: This is a callback of the registration.
     let Some(memory) = (unsafe { own_memory::<T>(net) }) else {
         return;
     };
@@ -387,6 +447,7 @@ unsafe extern "C" fn exit_batch<T: PerNet>(nets: *mut bindings::list_head) {
         let net = unsafe { link.byte_sub(offset) }.cast::<bindings::net>();
         // SAFETY: C keeps the namespaces of the list until after the call.
         let net = unsafe { Net::from_raw(net) };
+        netfilter::drop_queued(net);
         // SAFETY: This is a callback of the registration.
         if let Some(value) = unsafe { own_value::<T>(net) } {
             value.exit(net);

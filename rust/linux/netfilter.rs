@@ -7,8 +7,8 @@
 //! C header: `include/linux/netfilter.h`
 
 use crate::bindings;
-use crate::net::Net;
-use crate::rcu::Reader;
+use crate::net::{Handle, Net};
+use crate::rcu::{Arc, Reader};
 use crate::skb::{Skb, Verdict};
 use core::ffi::{c_uint, c_void};
 use core::marker::PhantomData;
@@ -53,45 +53,71 @@ struct Table([bindings::nf_hook_ops; 3]);
 // SAFETY: Nobody writes to a table, and its pointers are null but for the function's.
 unsafe impl Sync for Table {}
 
-/// The hooks of one family in one namespace.
+/// The hooks of one family in one namespace, on for as long as this is there.
 ///
-/// Nothing happens on drop: by then the namespace may be gone. Whoever keeps one unregisters it
-/// before the namespace or the module goes, in `pre_exit` of the namespace's state.
+/// They belong to the namespace's [`Handle`]: when the namespace or the module goes first, they are
+/// off already, and dropping this does nothing.
 #[must_use]
 pub struct Registration {
-    /// Also tells the hooks apart from others: C compares the address.
-    table: &'static Table,
+    handle: Arc<Handle>,
+    number: u64,
 }
 
 impl Registration {
-    /// Has `H` called for every packet of `family` that passes `net`.
+    /// Has `H` called for every packet of `family` that passes the namespace.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// `ENOMEM`, or `ENODEV` once the namespace began to go.
     ///
     /// # Locking
     ///
-    /// Process context; sleeps.
-    pub fn new<H: PacketHook>(net: &Net, family: Family) -> Result<Self> {
+    /// Process context; sleeps. The same goes for the drop, which does not wait for hooks that are
+    /// still running on other CPUs: that takes a grace period.
+    pub fn new<H: PacketHook>(handle: Arc<Handle>, family: Family) -> Result<Self> {
         let table: &'static Table = match family {
             Family::V4 => &Tables::<H>::V4,
             Family::V6 => &Tables::<H>::V6,
         };
-        // SAFETY: The namespace is borrowed, so alive; the table is static and has three entries.
-        to_result(unsafe { bindings::nf_register_net_hooks(net.as_raw(), table.0.as_ptr(), 3) })?;
-        Ok(Self { table })
+        let number = handle.register(|net| Hooks::new(net, table))?;
+        Ok(Self { handle, number })
     }
+}
 
-    /// Takes the hooks off again. Some may still be running on other CPUs for a grace period.
-    ///
-    /// # Locking
-    ///
-    /// Process context; sleeps, but does not wait for readers.
-    pub fn unregister(self, net: &Net) {
-        // SAFETY: The namespace is alive. That the table was registered in it and not in another
-        // one matters to no memory: C looks the entries up and warns when they are not there.
-        unsafe { bindings::nf_unregister_net_hooks(net.as_raw(), self.table.0.as_ptr(), 3) };
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.handle.unregister(self.number);
+    }
+}
+
+/// The hooks as their [`Handle`] keeps them.
+///
+/// # Invariants
+///
+/// The hooks of `table` are on in `net`, which is alive.
+struct Hooks {
+    net: *mut bindings::net,
+    /// Also tells the hooks apart from others: C compares the address.
+    table: &'static Table,
+}
+
+// SAFETY: Hooks may be taken off by any task.
+unsafe impl Send for Hooks {}
+
+impl Hooks {
+    fn new(net: &Net, table: &'static Table) -> Result<Self> {
+        let net = net.as_raw();
+        // SAFETY: The namespace is borrowed, so alive; the table is static and has three entries.
+        to_result(unsafe { bindings::nf_register_net_hooks(net, table.0.as_ptr(), 3) })?;
+        // INVARIANT: They were just put on; a handle drops what it keeps while the namespace lives.
+        Ok(Self { net, table })
+    }
+}
+
+impl Drop for Hooks {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::nf_unregister_net_hooks(self.net, self.table.0.as_ptr(), 3) };
     }
 }
 
@@ -99,8 +125,8 @@ impl Registration {
 ///
 /// One that [`Skb::send`] gave to other hooks goes on, when user space lets it, through a function
 /// of this module. Unregistering hooks drops those that wait then, not those that hooks which still
-/// ran queued afterwards: so this is for `exit` of the namespace's state, a grace period later.
-pub fn drop_queued(net: &Net) {
+/// ran queued afterwards: so this is for the end of the namespace, a grace period later.
+pub(crate) fn drop_queued(net: &Net) {
     // SAFETY: The namespace is borrowed, so alive; may be called anywhere.
     unsafe { bindings::nf_queue_nf_hook_drop(net.as_raw()) };
 }

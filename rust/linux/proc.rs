@@ -7,7 +7,7 @@
 //! C header: `include/linux/seq_file.h`, `include/linux/proc_fs.h`
 
 use crate::bindings;
-use crate::net::Net;
+use crate::net::{Handle, Net};
 use core::ffi::c_void;
 use core::marker::PhantomData;
 use core::mem::size_of;
@@ -161,24 +161,34 @@ impl<L: Listing> Operations<L> {
     unsafe extern "C" fn stop(_file: *mut bindings::seq_file, _what: *mut c_void) {}
 }
 
-/// A file that is there as long as this is.
-pub struct File<L: Listing> {
-    entry: NonNull<bindings::proc_dir_entry>,
-    _listing: PhantomData<fn() -> L>,
+/// Makes the file of the listing `L` in a namespace, where it stays until that begins to go.
+///
+/// The file belongs to the [`Handle`], so it cannot outlive the namespace or the module.
+///
+/// # Errors
+///
+/// `ENOMEM`, also when a file of that name is there already, or `ENODEV` once the namespace began
+/// to go.
+///
+/// # Locking
+///
+/// Process context; sleeps.
+pub fn create<L: Listing>(handle: &Handle) -> Result {
+    handle.register(File::new::<L>).map(|_number| ())
 }
 
-// SAFETY: A file may be removed by any task.
-unsafe impl<L: Listing> Send for File<L> {}
+/// A file that is there as long as this is.
+///
+/// # Invariants
+///
+/// The entry is one of `proc_create_net_data`, of a namespace that is alive.
+struct File(NonNull<bindings::proc_dir_entry>);
 
-impl<L: Listing> File<L> {
-    /// Makes the file in `net`.
-    ///
-    /// It must go before the namespace does.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`, also when a file of that name is there already.
-    pub fn new(net: &Net) -> Result<Self> {
+// SAFETY: A file may be removed by any task.
+unsafe impl Send for File {}
+
+impl File {
+    fn new<L: Listing>(net: &Net) -> Result<Self> {
         let size = u32::try_from(size_of::<Reading>())?;
         // SAFETY: By the invariant of `Net` it is allocated; the directory never changes.
         let directory = unsafe { (*net.as_raw()).proc_net };
@@ -188,18 +198,15 @@ impl<L: Listing> File<L> {
         let entry = unsafe {
             bindings::proc_create_net_data(name, L::MODE, directory, table, size, ptr::null_mut())
         };
-        let entry = NonNull::new(entry).ok_or(ENOMEM)?;
-        Ok(Self {
-            entry,
-            _listing: PhantomData,
-        })
+        // INVARIANT: Just made; a handle drops what it keeps while the namespace lives.
+        NonNull::new(entry).map(Self).ok_or(ENOMEM)
     }
 }
 
-impl<L: Listing> Drop for File<L> {
+impl Drop for File {
     fn drop(&mut self) {
-        // SAFETY: `new` made it. C waits for who is inside one of our functions; files that stay
-        // open are cut off.
-        unsafe { bindings::proc_remove(self.entry.as_ptr()) };
+        // SAFETY: By the type invariant. C waits for who is inside one of our functions; files that
+        // stay open are cut off.
+        unsafe { bindings::proc_remove(self.0.as_ptr()) };
     }
 }

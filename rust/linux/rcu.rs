@@ -103,6 +103,9 @@ unsafe impl<T: Send + Sync> Send for Arc<T> {}
 // SAFETY: As above: `&Arc<T>` can be cloned into an `Arc<T>` on another CPU.
 unsafe impl<T: Send + Sync> Sync for Arc<T> {}
 
+/// Moving the reference leaves the value where it is.
+impl<T> Unpin for Arc<T> {}
+
 impl<T: Send + Sync> Arc<T> {
     /// Moves `value` into a new counted object.
     ///

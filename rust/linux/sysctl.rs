@@ -7,7 +7,7 @@
 //! C header: `include/linux/sysctl.h`
 
 use crate::bindings;
-use crate::net::Net;
+use crate::net::{Handle, Net};
 use core::ffi::c_void;
 use core::marker::PhantomData;
 use core::mem::size_of_val;
@@ -328,26 +328,38 @@ impl<S: 'static> Content<S> {
     }
 }
 
+/// Makes the directory `S` in a namespace, where it stays until that begins to go.
+///
+/// It belongs to the [`Handle`], so it cannot outlive the namespace or the module.
+///
+/// # Errors
+///
+/// `ENOMEM`, also when a file of the same name is there already, or `ENODEV` once the namespace
+/// began to go.
+///
+/// # Locking
+///
+/// Process context; sleeps.
+pub fn create<S: Directory>(handle: &Handle) -> Result {
+    handle.register(Registered::new::<S>).map(|_number| ())
+}
+
 /// A directory that is there as long as this is.
-pub struct Registration<S: Directory> {
+///
+/// # Invariants
+///
+/// The header is that of a directory in a namespace that is alive.
+struct Registered {
     header: NonNull<bindings::ctl_table_header>,
     /// Read by C until the header is gone.
     _table: KVec<bindings::ctl_table>,
-    _state: PhantomData<fn() -> S>,
 }
 
 // SAFETY: A directory may be removed by any task; the table is only kept.
-unsafe impl<S: Directory> Send for Registration<S> {}
+unsafe impl Send for Registered {}
 
-impl<S: Directory> Registration<S> {
-    /// Makes the directory in `net`.
-    ///
-    /// It must go before the namespace does.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`, also when a file of the same name is there already.
-    pub fn new(net: &Net) -> Result<Self> {
+impl Registered {
+    fn new<S: Directory>(net: &Net) -> Result<Self> {
         let mut table = KVec::with_capacity(S::FILES.len(), GFP_KERNEL)?;
         for file in S::FILES {
             let entry = bindings::ctl_table {
@@ -366,17 +378,17 @@ impl<S: Directory> Registration<S> {
             bindings::register_net_sysctl_sz(net.as_raw(), path, table.as_ptr(), table.len())
         };
         let header = NonNull::new(header).ok_or(ENOMEM)?;
+        // INVARIANT: Just made; a handle drops what it keeps while the namespace lives.
         Ok(Self {
             header,
             _table: table,
-            _state: PhantomData,
         })
     }
 }
 
-impl<S: Directory> Drop for Registration<S> {
+impl Drop for Registered {
     fn drop(&mut self) {
-        // SAFETY: `new` made it; C waits for those who are inside a handler.
+        // SAFETY: By the type invariant; C waits for those who are inside a handler.
         unsafe { bindings::unregister_net_sysctl_table(self.header.as_ptr()) };
     }
 }
@@ -392,7 +404,7 @@ fn mode(writers: Writers, net: &Net) -> bindings::umode_t {
 ///
 /// # Safety
 ///
-/// Called by C only, with an entry of a table that [`Registration::new`] made for `S`.
+/// Called by C only, with an entry of a table that [`Registered::new`] made for `S`.
 unsafe extern "C" fn handle<S: Directory>(
     table: *const bindings::ctl_table,
     write: i32,
@@ -405,7 +417,7 @@ unsafe extern "C" fn handle<S: Directory>(
     let (net, file) = (table.extra1, table.extra2);
     // SAFETY: The directory goes before the namespace does.
     let net = unsafe { Net::from_raw(net.cast()) };
-    // SAFETY: `Registration::new` put an element of the static list there.
+    // SAFETY: `Registered::new` put an element of the static list there.
     let file = unsafe { &*file.cast::<File<S>>().cast_const() };
     // INVARIANT: These are what C passed.
     let call = Call {

@@ -13,39 +13,23 @@ use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;
 use kernel::str::CStr;
-use linux::net::Net;
-use linux::proc::{Cursor, File, Listing};
+use linux::net::{Handle, Net};
+use linux::proc::{create, Cursor, Listing};
 
-/// All files of one namespace.
-pub(crate) struct Files {
-    _app: File<Apps>,
-    _conns: File<conns::Conns>,
-    _drops: File<Drops>,
-    _origins: File<conns::Origins>,
-    _per_cpu: File<stats::PerCpu>,
-    _services: File<services::Services>,
-    _status: File<status::Status>,
-    _totals: File<stats::Totals>,
-}
-
-impl Files {
-    /// Makes the files.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(crate) fn new(net: &Net) -> Result<Self> {
-        Ok(Self {
-            _app: File::new(net)?,
-            _conns: File::new(net)?,
-            _drops: File::new(net)?,
-            _origins: File::new(net)?,
-            _per_cpu: File::new(net)?,
-            _services: File::new(net)?,
-            _status: File::new(net)?,
-            _totals: File::new(net)?,
-        })
-    }
+/// Makes all files of one namespace.
+///
+/// # Errors
+///
+/// `ENOMEM`.
+pub(crate) fn create_all(handle: &Handle) -> Result {
+    create::<Apps>(handle)?;
+    create::<conns::Conns>(handle)?;
+    create::<conns::Origins>(handle)?;
+    create::<Drops>(handle)?;
+    create::<services::Services>(handle)?;
+    create::<stats::PerCpu>(handle)?;
+    create::<stats::Totals>(handle)?;
+    create::<status::Status>(handle)
 }
 
 /// `ip_vs_app`: protocol helpers, of which there are none yet.

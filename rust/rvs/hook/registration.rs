@@ -4,12 +4,14 @@
 use super::Packets;
 use kernel::prelude::*;
 use kernel::sync::{new_mutex, Mutex};
-use linux::net::Net;
+use linux::net::{Handle, Net};
 use linux::netfilter::{Family, Registration};
+use linux::rcu::Arc;
 
 /// The hooks of one namespace: of each family while it has a service.
 #[pin_data]
 pub(crate) struct Hooks {
+    handle: Arc<Handle>,
     #[pin]
     on: Mutex<On>,
 }
@@ -30,40 +32,39 @@ impl On {
 
 impl Hooks {
     /// Makes hooks that are off.
-    pub(crate) fn new() -> impl PinInit<Self> {
-        pin_init!(Self { on <- new_mutex!(On { v4: None, v6: None }) })
+    pub(crate) fn new(handle: Arc<Handle>) -> impl PinInit<Self> {
+        pin_init!(Self {
+            handle,
+            on <- new_mutex!(On { v4: None, v6: None }),
+        })
     }
 
     /// Has the packets of a family looked at; called when its first service is added.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// `ENOMEM`, or `ENODEV` once the namespace began to go.
     ///
     /// # Locking
     ///
     /// Process context.
-    pub(crate) fn turn_on(&self, net: &Net, family: Family) -> Result {
+    pub(crate) fn turn_on(&self, _net: &Net, family: Family) -> Result {
         let mut on = self.on.lock();
         let place = on.of(family);
         if place.is_none() {
-            *place = Some(Registration::new::<Packets>(net, family)?);
+            *place = Some(Registration::new::<Packets>(self.handle.clone(), family)?);
         }
         Ok(())
     }
 
-    /// Leaves the packets of a family alone again; called when its last service went, and for
-    /// both families when the namespace goes.
+    /// Leaves the packets of a family alone again; called when its last service went.
     ///
     /// Some hooks may still be running until a grace period has passed.
     ///
     /// # Locking
     ///
     /// Process context.
-    pub(crate) fn turn_off(&self, net: &Net, family: Family) {
-        let registration = self.on.lock().of(family).take();
-        if let Some(registration) = registration {
-            registration.unregister(net);
-        }
+    pub(crate) fn turn_off(&self, _net: &Net, family: Family) {
+        drop(self.on.lock().of(family).take());
     }
 }

@@ -2,6 +2,7 @@
 //! What only a live kernel can show about crate `linux`; one file for each of its files.
 
 mod clock;
+mod net;
 mod percpu;
 mod rcu;
 mod table;
