@@ -186,7 +186,9 @@ impl<H: PacketHook> Tables<H> {
         // SAFETY: Netfilter runs its hooks inside an RCU read section.
         let rcu = unsafe { Reader::assume() };
         // SAFETY: Netfilter gave us this packet, and gets back what it is traded for.
-        let skb = unsafe { Skb::from_hook(skb, state, point) };
-        H::packet(net, skb, rcu).into_raw()
+        match unsafe { Skb::from_hook(skb, state, point) } {
+            Some(skb) => H::packet(net, skb, rcu).into_raw(),
+            None => bindings::NF_ACCEPT,
+        }
     }
 }

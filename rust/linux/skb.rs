@@ -10,7 +10,6 @@
 //! C header: `include/linux/skbuff.h`
 
 use crate::bindings;
-use crate::net::Net;
 use crate::netfilter::{Family, Point};
 use crate::route::Route;
 use core::marker::PhantomData;
@@ -58,8 +57,8 @@ impl Verdict {
 ///
 /// # Invariants
 ///
-/// `raw` is a valid packet with a network header, and `state` the state of the hook that was
-/// called for it; nobody else uses the packet until this value is consumed.
+/// `raw` is a valid packet whose data begins with its network header, and `state` the state of the
+/// hook that was called for it; nobody else uses the packet until this value is consumed.
 pub struct Skb<'a> {
     raw: NonNull<bindings::sk_buff>,
     state: &'a bindings::nf_hook_state,
@@ -68,7 +67,8 @@ pub struct Skb<'a> {
 }
 
 impl<'a> Skb<'a> {
-    /// Makes the packet of a running hook.
+    /// Makes the packet of a running hook; `None` when its data begins elsewhere than with the
+    /// network header, so that all offsets here and in C's functions mean the same.
     ///
     /// # Safety
     ///
@@ -78,18 +78,29 @@ impl<'a> Skb<'a> {
         raw: NonNull<bindings::sk_buff>,
         state: &'a bindings::nf_hook_state,
         point: Point,
-    ) -> Self {
-        // INVARIANT: By the caller's promise.
-        Self {
+    ) -> Option<Self> {
+        // SAFETY: The packet is valid by the caller's promise.
+        if unsafe { bindings::rvs_helper_skb_network_offset(raw.as_ptr()) } != 0 {
+            return None;
+        }
+        // INVARIANT: By the caller's promise and the check.
+        Some(Self {
             raw,
             state,
             point,
             _hook: PhantomData,
-        }
+        })
     }
 
     pub(crate) fn as_raw(&self) -> *mut bindings::sk_buff {
         self.raw.as_ptr()
+    }
+
+    /// The namespace that the packet passes, which outlives the hook.
+    ///
+    /// What is done with a packet happens there: no caller can name another namespace.
+    fn net(&self) -> *mut bindings::net {
+        self.state.net
     }
 
     /// Returns the hook point the packet is at.
@@ -247,17 +258,12 @@ impl Skb<'_> {
     #[inline]
     pub fn head(&self) -> &[u8] {
         // SAFETY: The packet is valid by the type invariant.
-        let offset = unsafe { bindings::rvs_helper_skb_network_offset(self.as_raw()) };
-        if offset != 0 {
-            // No hook we register sees such a packet; nothing can be parsed out of no bytes.
-            return &[];
-        }
-        // SAFETY: The packet is valid by the type invariant.
         let data = unsafe { (*self.as_raw()).data };
         // SAFETY: The packet is valid by the type invariant.
         let len = unsafe { bindings::rvs_helper_skb_headlen(self.as_raw()) };
-        // SAFETY: `data` begins `headlen` bytes of linear buffer, which stays in place until
-        // something that takes `&mut self` moves it; others who hold a clone only read.
+        // SAFETY: `data` begins `headlen` bytes of linear buffer, by the type invariant with the
+        // network header, and stays in place until something that takes `&mut self` moves it;
+        // others who hold a clone only read.
         unsafe { slice::from_raw_parts(data, len as usize) }
     }
 
@@ -407,7 +413,7 @@ impl<'a> Skb<'a> {
     /// # Locking
     ///
     /// Runs hooks, ours among them: hold no lock.
-    pub fn send(self, net: &Net, route: Route<'a>) -> Verdict {
+    pub fn send(self, route: Route<'a>) -> Verdict {
         if self.family() == Family::V6 {
             // Routes of IPv6 are not made yet.
             return self.free();
@@ -420,9 +426,8 @@ impl<'a> Skb<'a> {
             unsafe { bindings::rvs_helper_skb_clear_tstamp(self.as_raw()) };
         }
         route.attach(&self);
-        // SAFETY: The packet is ours, has a route, and is not used after this; `net` is its
-        // namespace.
-        unsafe { bindings::rvs_helper_nf_hook_local_out(family, net.as_raw(), self.as_raw()) };
+        // SAFETY: The packet is ours, has a route, and is not used after this.
+        unsafe { bindings::rvs_helper_nf_hook_local_out(family, self.net(), self.as_raw()) };
         Verdict::new(bindings::NF_STOLEN)
     }
 
@@ -431,7 +436,7 @@ impl<'a> Skb<'a> {
     /// # Errors
     ///
     /// The verdict for a fragment that now waits for the others.
-    pub fn reassemble(self, net: &Net) -> Result<Self, Verdict> {
+    pub fn reassemble(self) -> Result<Self, Verdict> {
         if self.family() == Family::V6 {
             return Ok(self);
         }
@@ -442,11 +447,12 @@ impl<'a> Skb<'a> {
         };
         // SAFETY: The packet is one of IPv4 and ours; if the function keeps or frees it, it is not
         // used after this.
-        if unsafe { bindings::rvs_helper_ip_defrag(net.as_raw(), self.as_raw(), user) } != 0 {
+        if unsafe { bindings::rvs_helper_ip_defrag(self.net(), self.as_raw(), user) } != 0 {
             return Err(Verdict::new(bindings::NF_STOLEN));
         }
         // SAFETY: The packet is valid by the type invariant.
         let header = unsafe { bindings::rvs_helper_ip_hdr(self.as_raw()) };
+        // INVARIANT: What was put together begins with the first fragment's header again.
         // SAFETY: The packet is whole and ours, and begins with the IPv4 header that was made.
         unsafe { bindings::ip_send_check(header) };
         Ok(self)
@@ -457,7 +463,7 @@ impl<'a> Skb<'a> {
     /// # Errors
     ///
     /// [`NoMemory`] when there is no route, or no memory for what its device needs in front.
-    pub fn reroute(&mut self, net: &Net) -> Result<(), NoMemory> {
+    pub fn reroute(&mut self) -> Result<(), NoMemory> {
         if self.route_v4().is_none() {
             return Ok(());
         }
@@ -465,7 +471,7 @@ impl<'a> Skb<'a> {
         let socket = unsafe { (*self.as_raw()).sk };
         // SAFETY: The packet is one of IPv4, ours and has a route; no slice of its bytes is alive.
         let error = unsafe {
-            bindings::ip_route_me_harder(net.as_raw(), socket, self.as_raw(), bindings::RTN_LOCAL)
+            bindings::ip_route_me_harder(self.net(), socket, self.as_raw(), bindings::RTN_LOCAL)
         };
         if error == 0 {
             Ok(())

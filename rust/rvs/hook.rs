@@ -115,7 +115,7 @@ impl<'g> Path<'g> {
         if packet.fragment == Fragment::Whole || !is_ours {
             return Ok((skb, packet));
         }
-        let skb = skb.reassemble(self.net)?;
+        let skb = skb.reassemble()?;
         match read(&skb) {
             Some(packet) => Ok((skb, packet)),
             None => Err(skb.accept()),

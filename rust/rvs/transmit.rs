@@ -217,7 +217,7 @@ fn send<'g>(path: Path<'g>, mut skb: Skb<'g>, job: &Job<'_, 'g>, route: Route<'g
     skb.allow_fragmenting();
     release(&mut skb, job.conn, Direction::In);
     skb.drop_early_socket();
-    skb.send(path.net, route)
+    skb.send(route)
 }
 
 /// Lets a packet go on to a server on this host.
@@ -246,7 +246,7 @@ fn reroute<'g>(path: Path<'g>, skb: &mut Skb<'g>) -> Result<(), Drop> {
     if stays || !path.netns.config.snat_reroute.is_on() {
         return Ok(());
     }
-    skb.reroute(path.net).map_err(|NoMemory| Drop::NoRoute)
+    skb.reroute().map_err(|NoMemory| Drop::NoRoute)
 }
 
 /// Whether a packet takes a hop here.
