@@ -11,6 +11,7 @@ use crate::sync::{AtomicU64, Relaxed};
 use core::mem::size_of;
 use core::num::NonZeroUsize;
 use kernel::prelude::*;
+use kernel::types::NotThreadSafe;
 
 /// `N` words of 64 bits on every CPU, zero at first.
 ///
@@ -70,13 +71,16 @@ impl<const N: usize> Words<N> {
         })
     }
 
-    /// Lends `f` the words of the CPU that runs this, with softirqs off: no other call of this
-    /// function on the same words runs on the CPU meanwhile.
+    /// Lends `f` the words of the CPU that runs this, which runs no other task and no softirq
+    /// meanwhile, on PREEMPT_RT neither. Other CPUs may read, and who waits there for `f` to end does
+    /// not wait long.
     ///
-    /// Only hardware interrupts may interfere, and other CPUs, which may read.
+    /// # Locking
+    ///
+    /// `f` must be short, take no lock and not sleep.
     pub fn local<R>(&self, f: impl FnOnce(&[AtomicU64; N]) -> R) -> R {
         let _section = Section::enter();
-        // SAFETY: By the type invariant; softirqs are off, so the CPU stays the same.
+        // SAFETY: By the type invariant; the section keeps the task on its CPU.
         let words = unsafe { bindings::rvs_helper_this_cpu_ptr(self.base.get()) };
         // SAFETY: The per-CPU memory has `N` words, is as good as `AtomicU64`s in layout, is only
         // ever accessed atomically, and lives as long as `self`.
@@ -107,20 +111,26 @@ impl<const N: usize> Drop for Words<N> {
     }
 }
 
-/// Softirqs are off while this exists, and the task stays on its CPU.
-struct Section;
+/// No other task and no softirq runs on this CPU while this exists.
+///
+/// Softirqs that are off are enough but on PREEMPT_RT, where they are run by tasks.
+struct Section(NotThreadSafe);
 
 impl Section {
     fn enter() -> Self {
         // SAFETY: May be called anywhere but in hardware interrupts, where nothing of ours runs.
         unsafe { bindings::rvs_helper_local_bh_disable() };
-        Self
+        // SAFETY: May be called anywhere.
+        unsafe { bindings::rvs_helper_preempt_disable() };
+        Self(NotThreadSafe)
     }
 }
 
 impl Drop for Section {
     fn drop(&mut self) {
-        // SAFETY: `enter` has turned them off.
+        // SAFETY: `enter` has turned it off, for the same task.
+        unsafe { bindings::rvs_helper_preempt_enable() };
+        // SAFETY: `enter` has turned them off, for the same task.
         unsafe { bindings::rvs_helper_local_bh_enable() };
     }
 }

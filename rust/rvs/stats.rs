@@ -141,13 +141,13 @@ impl Stats {
             if epoch != FOLDING && load(words, EPOCH, |word| word.load(Relaxed)) == epoch {
                 return samples;
             }
-            // The other CPU has softirqs off for the few instructions this lasts.
+            // The other CPU is not preempted in the few instructions this lasts.
             core::hint::spin_loop();
         }
     }
 }
 
-/// Brings one CPU's words up to `epoch`; runs on that CPU with softirqs off.
+/// Brings one CPU's words up to `epoch`; runs on that CPU, alone.
 #[cold]
 fn fold(words: &[AtomicU64; WORDS], epoch: u32) {
     let before = load(words, EPOCH, |word| word.load(Relaxed));

@@ -3,6 +3,7 @@
 #include <linux/cache.h>
 #include <linux/cpumask.h>
 #include <linux/percpu.h>
+#include <linux/preempt.h>
 
 __rvs_helper unsigned long rvs_helper_alloc_percpu(size_t size)
 {
@@ -37,6 +38,16 @@ __rvs_helper unsigned int rvs_helper_nr_cpu_ids(void)
 __rvs_helper u64 *rvs_helper_per_cpu_ptr(unsigned long words, unsigned int cpu)
 {
 	return per_cpu_ptr((__force u64 __percpu *)words, cpu);
+}
+
+__rvs_helper void rvs_helper_preempt_disable(void)
+{
+	preempt_disable();
+}
+
+__rvs_helper void rvs_helper_preempt_enable(void)
+{
+	preempt_enable();
 }
 
 __rvs_helper void rvs_helper_this_cpu_add(unsigned long word, u64 value)
