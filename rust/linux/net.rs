@@ -13,6 +13,7 @@
 use crate::bindings;
 use crate::netfilter;
 use crate::rcu::{self, Arc, Borrow, Reader};
+use crate::sync::might_sleep;
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::mem::{offset_of, size_of, MaybeUninit};
@@ -212,6 +213,7 @@ impl Handle {
         &self,
         make: impl FnOnce(&Net) -> Result<R>,
     ) -> Result<u64> {
+        might_sleep();
         let mut registered = self.registered.lock();
         let all = (*registered).as_mut().ok_or(ENODEV)?;
         // SAFETY: By the type invariant it is a namespace: `revoke` takes the lock first.
@@ -229,6 +231,7 @@ impl Handle {
     ///
     /// As for [`Handle::register`].
     pub(crate) fn unregister(&self, number: u64) {
+        might_sleep();
         // Under the lock, which the end of the namespace waits for.
         if let Some(all) = &mut *self.registered.lock() {
             drop(all.remove(&number));

@@ -7,7 +7,7 @@
 //! C header: `include/linux/percpu.h`
 
 use crate::bindings;
-use crate::sync::{AtomicU64, Relaxed};
+use crate::sync::{might_sleep, AtomicU64, Relaxed};
 use core::mem::size_of;
 use core::num::NonZeroUsize;
 use kernel::prelude::*;
@@ -34,6 +34,7 @@ impl<const N: usize> Words<N> {
     ///
     /// Process context; sleeps.
     pub fn new() -> Result<Self> {
+        might_sleep();
         let size = N.checked_mul(size_of::<u64>()).ok_or(EINVAL)?;
         // SAFETY: The allocator may be called in process context with any size.
         let base = unsafe { bindings::rvs_helper_alloc_percpu(size) };

@@ -8,7 +8,7 @@
 //! C header: `include/linux/rcupdate.h`
 
 use crate::bindings;
-use crate::sync::{Acquire, AtomicPtr, AtomicU32, AtomicU64, Full, Relaxed};
+use crate::sync::{might_sleep, Acquire, AtomicPtr, AtomicU32, AtomicU64, Full, Relaxed};
 use core::marker::PhantomData;
 use core::ops::Deref;
 use core::ptr::{self, NonNull};
@@ -18,7 +18,7 @@ use kernel::types::{NotThreadSafe, Opaque};
 
 /// Proof that an RCU read section is open, to the end of `'g`.
 ///
-/// Nothing that sleeps may be called while one is alive.
+/// Nothing that sleeps may be called while one is alive: see [`read`].
 ///
 /// # Invariants
 ///
@@ -51,6 +51,17 @@ impl Drop for Section {
 }
 
 /// Opens an RCU read section around `f`.
+///
+/// # Locking
+///
+/// **Nothing in `f` may sleep**: no lock of the kind `Mutex`, no memory with `GFP_KERNEL`, none of
+/// this crate's functions that say so. On a kernel without preemption a section that sleeps is over.
+///
+/// Types do not hold this. What runs inside a section looks like what runs outside, and proof of
+/// process context would have to go through every function that allocates, those of the kernel
+/// crate included, whose own read guard has the same rule. So it is held by checks: all that sleeps,
+/// here and in C, calls `might_sleep()`, and a kernel with `CONFIG_DEBUG_ATOMIC_SLEEP`, like the one
+/// that the KUnit suites and the storms run on, reports a call from inside a section and fails them.
 #[inline]
 pub fn read<R>(f: impl for<'g> FnOnce(Reader<'g>) -> R) -> R {
     // SAFETY: May be called anywhere; `Section` unlocks.
@@ -67,6 +78,7 @@ pub fn read<R>(f: impl for<'g> FnOnce(Reader<'g>) -> R) -> R {
 ///
 /// Process context; sleeps.
 pub fn synchronize() {
+    might_sleep();
     kernel::sync::rcu::synchronize_rcu();
 }
 
@@ -458,6 +470,7 @@ unsafe fn release<T>(header: NonNull<Header>) {
 ///
 /// Process context; sleeps.
 pub fn barrier() {
+    might_sleep();
     loop {
         let quiet = PENDING.load(Acquire) == 0;
         kernel::sync::rcu::rcu_barrier();

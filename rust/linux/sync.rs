@@ -84,6 +84,12 @@ pub(crate) unsafe fn free_array<T>(array: NonNull<T>, len: usize) {
     drop(unsafe { KVVec::from_raw_parts(array.as_ptr(), len, len) });
 }
 
+/// Says that the caller sleeps, or may: kernels that check report it where that is forbidden.
+pub(crate) fn might_sleep() {
+    // SAFETY: May be called anywhere; that is what it is for.
+    unsafe { bindings::rvs_helper_might_sleep() };
+}
+
 /// Lets others run: between the steps of long work in process context.
 pub(crate) fn pause() {
     // SAFETY: Callers are in process context and hold no lock and no RCU section.

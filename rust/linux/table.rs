@@ -624,6 +624,7 @@ impl<R: Record> Table<R> {
     ///
     /// Process context; sleeps between the sections.
     pub fn for_each(&self, mut visit: impl for<'g> FnMut(&'g Entry<R>, Reader<'g>)) {
+        sync::might_sleep();
         let mut cursor = Some(Cursor::START);
         while let Some(from) = cursor {
             cursor = rcu::read(|rcu| {

@@ -7,6 +7,7 @@
 
 use crate::bindings;
 use crate::clock::Ticks;
+use crate::sync::might_sleep;
 use core::ops::Deref;
 use core::pin::Pin;
 use kernel::prelude::*;
@@ -69,6 +70,7 @@ impl<T: Task> Delayed<T> {
     ///
     /// Process context; sleeps. Not from the task itself.
     pub fn cancel(&self) {
+        might_sleep();
         // SAFETY: Initialised by `new`, and pinned since.
         unsafe { bindings::cancel_delayed_work_sync(self.work.get()) };
     }

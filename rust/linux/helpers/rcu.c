@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/kernel.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/workqueue.h>
@@ -15,6 +16,11 @@ __rvs_helper void rvs_helper_cond_resched(void)
 __rvs_helper bool rvs_helper_flush_rcu_drop_work(void)
 {
 	return flush_work(&rvs_rcu_drop_work);
+}
+
+__rvs_helper void rvs_helper_might_sleep(void)
+{
+	might_sleep();
 }
 
 __rvs_helper bool rvs_helper_queue_rcu_drop_work(void)

@@ -149,6 +149,8 @@ pub unsafe fn free_array<T>(array: NonNull<T>, len: usize) {
     drop(unsafe { Box::from_raw(slice.as_ptr()) });
 }
 
+pub fn might_sleep() {}
+
 pub fn pause() {}
 
 pub fn rest() {
