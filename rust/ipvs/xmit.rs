@@ -5,7 +5,6 @@ use crate::addr::{Addr, Port};
 use crate::checksum::Sum;
 
 pub mod direct;
-pub mod local;
 pub mod nat;
 
 /// How packets get to a real server; the numbers are the low bits of connection flags.
@@ -13,7 +12,7 @@ pub mod nat;
 pub enum Method {
     /// The destination is rewritten.
     Nat = 0,
-    /// The server is this machine.
+    /// The server is this machine: the packet goes on as it is, and no byte changes.
     Local = 1,
     /// The packet is wrapped into another.
     Tunnel = 2,

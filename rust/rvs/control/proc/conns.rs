@@ -23,18 +23,11 @@ impl Listing for Conns {
     const NAME: &'static CStr = c"ip_vs_conn";
 
     fn header(_net: &Net, out: &SeqFile) {
-        seq_print!(
-            out,
-            "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires "
-        );
-        seq_print!(out, "PEName PEData\n");
+        header(out, "Expires PEName PEData");
     }
 
     fn show(net: &Net, after: Cursor, out: &SeqFile) -> Option<Cursor> {
-        list(net, after, |conn, now| {
-            print_start(conn, out);
-            seq_print!(out, " {:>7}\n", conn.time_left(now).seconds());
-        })
+        list(net, after, out, "")
     }
 }
 
@@ -45,30 +38,34 @@ impl Listing for Origins {
     const NAME: &'static CStr = c"ip_vs_conn_sync";
 
     fn header(_net: &Net, out: &SeqFile) {
-        seq_print!(
-            out,
-            "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Origin "
-        );
-        seq_print!(out, "Expires\n");
+        header(out, "Origin Expires");
     }
 
     fn show(net: &Net, after: Cursor, out: &SeqFile) -> Option<Cursor> {
-        list(net, after, |conn, now| {
-            print_start(conn, out);
-            seq_print!(out, " LOCAL  {:>7}\n", conn.time_left(now).seconds());
-        })
+        list(net, after, out, "LOCAL  ")
     }
 }
 
-/// Shows the next few connections after a place and returns that of the last.
-fn list(net: &Net, after: Cursor, print: impl Fn(Conn<'_>, Jiffies)) -> Option<Cursor> {
+/// Prints the names of the columns: those that both listings have, and `last`.
+fn header(out: &SeqFile, last: &str) {
+    seq_print!(
+        out,
+        "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       {last}\n"
+    );
+}
+
+/// Shows the next few connections after a place, with `origin` before the time they have left, and
+/// returns the place of the last.
+fn list(net: &Net, after: Cursor, out: &SeqFile, origin: &str) -> Option<Cursor> {
     let now = Jiffies::now();
     rcu::read(|rcu| {
         let netns = Netns::of(net, rcu)?.get();
         let conns = netns.conns.after(table::Cursor::from_words(after), rcu);
         let mut last = None;
         for conn in conns.take(BATCH) {
-            print(conn, now);
+            print_start(conn, out);
+            let left = conn.time_left(now).seconds();
+            seq_print!(out, " {origin}{left:>7}\n");
             last = Some(conn.cursor().words());
         }
         last
