@@ -19,6 +19,16 @@ impl Limits {
         max_bits: 20,
     };
 
+    /// Returns those of connections: at most 2^`bits`, and on a machine with `memory` bytes no more
+    /// than it has room for connections.
+    pub fn conns(bits: u32, memory: u64) -> Limits {
+        let (min_bits, most_bits) = (8, 27);
+        let memory_bits = 64_u32.saturating_sub(memory.saturating_sub(1).leading_zeros());
+        let room = memory_bits.saturating_sub(CONN_BITS);
+        let max_bits = bits.min(room).max(min_bits).min(most_bits);
+        Limits { min_bits, max_bits }
+    }
+
     /// Returns the fewest buckets.
     pub const fn min(self) -> u64 {
         power(self.min_bits)
@@ -29,6 +39,9 @@ impl Limits {
         power(self.max_bits)
     }
 }
+
+/// What a connection takes, as a power of two: 296 bytes in C's module, so that users see its sizes.
+const CONN_BITS: u32 = 9;
 
 /// Returns above how many entries a table of `size` buckets asks for more; `None` for never.
 pub fn threshold(size: u64, factor: i32, limits: Limits) -> Option<u64> {
@@ -135,6 +148,18 @@ mod tests {
         assert_eq!(refactored(10, 0, CONNS), 256);
         assert_eq!(refactored(1000, 0, CONNS), 1024);
         assert_eq!(refactored(1000, -8, CONNS), 4096);
+    }
+
+    #[test]
+    fn conns_are_limited_by_what_is_asked_for_and_by_memory() {
+        let gigabyte = 1 << 30;
+        assert_eq!(Limits::conns(12, gigabyte).max_bits, 12);
+        assert_eq!(Limits::conns(27, gigabyte).max_bits, 21);
+        assert_eq!(Limits::conns(27, gigabyte + 1).max_bits, 22);
+        assert_eq!(Limits::conns(27, u64::MAX).max_bits, 27);
+        assert_eq!(Limits::conns(40, u64::MAX).max_bits, 27);
+        assert_eq!(Limits::conns(0, gigabyte).max_bits, 8);
+        assert_eq!(Limits::conns(27, 0).max_bits, 8);
     }
 
     #[test]

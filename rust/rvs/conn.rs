@@ -19,6 +19,7 @@ use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Full, Relaxed};
 use linux::clock::{Jiffies, Ticks};
 use linux::conntrack::{self, End, Original};
+use linux::memory;
 use linux::net::Handle;
 use linux::random;
 use linux::rcu::{self, Arc, Borrow, Reader, Slot};
@@ -422,10 +423,7 @@ impl Size {
             shown: Atomic::new(0),
             factor: Atomic::new(factor),
             chosen_for: Atomic::new(factor),
-            limits: Limits {
-                min_bits: MIN_BITS,
-                max_bits: max_bits.clamp(MIN_BITS, MAX_BITS),
-            },
+            limits: Limits::conns(max_bits, memory::total_bytes()),
         }
     }
 
@@ -450,11 +448,6 @@ impl Size {
         shown > self.limits.min()
     }
 }
-
-/// The size a table begins with, as a power of two, which it never falls below.
-const MIN_BITS: u32 = 8;
-/// The largest size there can be, as a power of two.
-const MAX_BITS: u32 = 27;
 
 /// How often a table that has grown is looked at, in seconds.
 const LOOK: u32 = 2;
