@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A split-ordered list: a hash table that grows without moving an entry.
+//! A split-ordered list: a hash table that grows and shrinks without moving an entry.
 //!
 //! All nodes are in one singly linked list, sorted by the bit-reversed hash. A bucket is a marker
 //! node in that list, in front of the nodes whose hash ends in the bucket's number. Reversing puts
@@ -9,9 +9,13 @@
 //! was finds its way whatever grew meanwhile.
 //!
 //! **Markers** are the directory: an array for the first [`FIRST_BITS`] bits and one more array for
-//! each doubling, which never move and go with the list. Those of the first array are linked from
-//! the start; the others by the first insertion into their bucket. Until then a bucket is reached
-//! through its parent (its number without the top bit), whose marker is further in front.
+//! each doubling, which never move. Those of the first array are linked from the start; the others
+//! by the first insertion into their bucket. Until then a bucket is reached through its parent (its
+//! number without the top bit), whose marker is further in front.
+//!
+//! **Halving** takes the last array away. Everybody looks for a bucket inside an RCU section. So a
+//! grace period after the number of buckets is halved nobody starts from those markers or links
+//! them any more, and they are taken out like entries; a grace period later nobody stands on them.
 //!
 //! **Stripes.** Who inserts or removes a node holds the stripe lock of its order's first
 //! [`FIRST_BITS`] bits, that is of the hash's low bits. The nodes of one stripe are a contiguous
@@ -24,8 +28,9 @@
 //! **Readers** hold an RCU section. A removed node keeps its `next`, so a reader on it goes on; its
 //! memory is freed after the readers.
 
+use crate::rcu;
 use crate::sync::{
-    self, Acquire, AtomicPtr, AtomicU32, Relaxed, Release, FIRST_BITS, MAX_BITS, SEGMENTS,
+    self, Acquire, AtomicPtr, AtomicU32, Full, Relaxed, Release, FIRST_BITS, MAX_BITS, SEGMENTS,
 };
 use core::ptr::{self, NonNull};
 use kernel::error::Result;
@@ -109,8 +114,9 @@ pub(crate) fn stripe(order: u32) -> usize {
 /// # Invariants
 ///
 /// - Segment 0 holds 2^`FIRST_BITS` markers, segment `n` 2^(`FIRST_BITS` + n - 1), once not null.
-/// - The segments that 2^`bits` buckets need are not null.
-/// - All markers of segment 0 are linked; no marker is ever unlinked.
+/// - The segments that 2^`bits` buckets need are not null, nor are those that it needed when an RCU
+///   section began which is not over.
+/// - All markers of segment 0 are linked, and never unlinked.
 /// - The list is sorted by order.
 pub(crate) struct List {
     bits: AtomicU32,
@@ -171,7 +177,23 @@ impl List {
         Ok(())
     }
 
-    /// Doubles the number of buckets; tells whether it could, as there is a largest.
+    /// Tells whether there should be more buckets for so many entries, and can be.
+    #[inline]
+    pub(crate) fn is_small_for(&self, count: u64) -> bool {
+        count > self.buckets() && self.bits.load(Relaxed) < MAX_BITS
+    }
+
+    /// Tells whether half the buckets would do for so many entries, several times over.
+    pub(crate) fn is_large_for(&self, count: u64) -> bool {
+        count < self.buckets() >> 3 && self.has_grown()
+    }
+
+    /// Tells whether there are more buckets than at first.
+    pub(crate) fn has_grown(&self) -> bool {
+        self.bits.load(Relaxed) > FIRST_BITS
+    }
+
+    /// Doubles the number of buckets, unless there are as many as there can be.
     ///
     /// # Errors
     ///
@@ -179,16 +201,66 @@ impl List {
     ///
     /// # Locking
     ///
-    /// Process context, one caller at a time.
-    pub(crate) fn grow(&self) -> Result<bool> {
+    /// Process context, one caller of this and of `shrink` at a time.
+    pub(crate) fn grow(&self) -> Result {
         let bits = self.bits.load(Relaxed);
         if bits >= MAX_BITS {
-            return Ok(false);
+            return Ok(());
         }
         self.add_segment(bits.wrapping_sub(FIRST_BITS).wrapping_add(1))?;
         // INVARIANT: The segment was stored before. Pairs with the loads in `bucket`.
         self.bits.store(bits.wrapping_add(1), Release);
-        Ok(true)
+        Ok(())
+    }
+
+    /// Halves the number of buckets, unless there are as few as at first.
+    ///
+    /// `locked` does something while the stripe lock of an order is held.
+    ///
+    /// # Locking
+    ///
+    /// Process context, one caller of this and of `grow` at a time; sleeps.
+    pub(crate) fn shrink(&self, locked: impl Fn(u32, &dyn Fn())) {
+        if !self.has_grown() {
+            return;
+        }
+        let bits = self.bits.load(Relaxed).wrapping_sub(1);
+        self.bits.store(bits, Release);
+        // Who saw the larger number is done with it afterwards.
+        rcu::synchronize();
+        let index = bits.wrapping_sub(FIRST_BITS).wrapping_add(1);
+        let (first, len) = segment(index);
+        // CAST: The length of a segment is a number of buckets.
+        for bucket in first..first.wrapping_add(len as u32) {
+            self.unlink_marker(bucket, &locked);
+        }
+        let Some(cell) = self.segments.get(index as usize) else {
+            return;
+        };
+        let array = NonNull::new(cell.xchg(ptr::null_mut(), Full));
+        // Who is on one of the markers has left it afterwards.
+        rcu::synchronize();
+        if let Some(array) = array {
+            // SAFETY: By the invariants it came from `array` with this length; its markers are out
+            // of the list, and all sections are over that could lead there.
+            unsafe { sync::free_array(array, len) };
+        }
+    }
+
+    /// Takes the marker of a bucket out that is looked for no more.
+    fn unlink_marker(&self, bucket: u32, locked: &impl Fn(u32, &dyn Fn())) {
+        let marker = self.marker(bucket);
+        // SAFETY: The marker's segment is still there.
+        let node: &Node = unsafe { marker.as_ref() };
+        // Relaxed: a grace period ago the last one could be linked.
+        if node.tag.load(Relaxed) == LINKED {
+            // SAFETY: The stripe lock is held, and the marker in the list. Nobody but the caller of
+            // `shrink` changes the number of buckets.
+            locked(node.order, &|| unsafe { self.remove(marker) });
+        }
+        if bucket % 4096 == 0 {
+            sync::pause();
+        }
     }
 
     /// Returns the bucket of an order at the present size.
@@ -202,8 +274,9 @@ impl List {
     #[inline]
     fn marker(&self, bucket: u32) -> NonNull<Node> {
         let (index, place) = place_of(bucket);
-        // SAFETY: A bucket came from `bucket` or lost bits since, so by the invariants of `bits`
-        // its segment is below `SEGMENTS`.
+        // SAFETY: A bucket came from `bucket` inside the present RCU section and may have lost bits
+        // since, or is one of a segment that `shrink` is about to take away; so by the invariants of
+        // `bits` its segment is below `SEGMENTS`.
         let cell = unsafe { self.segments.get_unchecked(index) };
         // SAFETY: By the same invariants the segment exists.
         let segment = unsafe { NonNull::new_unchecked(cell.load(Acquire)) };
@@ -215,7 +288,7 @@ impl List {
     #[inline]
     fn linked_before(&self, mut bucket: u32) -> &Node {
         loop {
-            // SAFETY: Markers live as long as the list.
+            // SAFETY: Markers live as long as the section in which their bucket was looked for.
             let node: &Node = unsafe { self.marker(bucket).as_ref() };
             // Pairs with the release in `link_marker`. The markers of segment 0 end the loop.
             if node.tag.load(Acquire) == LINKED {
@@ -229,7 +302,7 @@ impl List {
     ///
     /// # Safety
     ///
-    /// The caller is inside an RCU section or holds the stripe lock of `order`.
+    /// The caller is inside an RCU section, and stays there while it uses the result.
     #[inline]
     pub(crate) unsafe fn first_at(&self, order: u32) -> Option<NonNull<Node>> {
         let mut before = self.linked_before(self.bucket(order));
@@ -250,8 +323,8 @@ impl List {
     ///
     /// # Safety
     ///
-    /// The caller holds the stripe lock of the node's order. The node is in no list; it stays valid
-    /// until a grace period after its removal.
+    /// The caller holds the stripe lock of the node's order, inside an RCU section. The node is in
+    /// no list; it stays valid until a grace period after its removal.
     pub(crate) unsafe fn insert(&self, node: NonNull<Node>) {
         // SAFETY: Valid by the caller's promise.
         let order = unsafe { node.as_ref() }.order;
@@ -268,10 +341,11 @@ impl List {
     ///
     /// # Safety
     ///
-    /// The caller holds the stripe lock of the bucket.
+    /// The caller holds the stripe lock of the bucket, inside an RCU section in which the bucket was
+    /// looked for.
     unsafe fn link_marker(&self, bucket: u32) -> &Node {
         let marker = self.marker(bucket);
-        // SAFETY: Markers live as long as the list.
+        // SAFETY: Markers live as long as the section in which their bucket was looked for.
         let node: &Node = unsafe { marker.as_ref() };
         // Relaxed: it is changed under the lock that the caller holds.
         if node.tag.load(Relaxed) == LINKED {
@@ -280,7 +354,7 @@ impl List {
         let start = self.linked_before(bucket);
         // SAFETY: The stripe lock is held.
         let before = unsafe { last_before(start, node.order) };
-        // SAFETY: The stripe lock is held; markers live as long as the list.
+        // SAFETY: The stripe lock is held; a marker stays until a grace period after its removal.
         unsafe { before.put_behind(marker) };
         // Pairs with the load in `linked_before`: who sees it linked sees its `next`.
         node.tag.store(LINKED, Release);
@@ -291,7 +365,8 @@ impl List {
     ///
     /// # Safety
     ///
-    /// The caller holds the stripe lock of the node's order, and the node is in this list.
+    /// The caller holds the stripe lock of the node's order, inside an RCU section or while nobody
+    /// changes the number of buckets, and the node is in this list.
     pub(crate) unsafe fn remove(&self, node: NonNull<Node>) {
         // SAFETY: It is in the list, hence valid.
         let removed = unsafe { node.as_ref() };
@@ -333,7 +408,7 @@ unsafe fn last_before<'a>(start: &'a Node, order: u32) -> &'a Node {
     let mut before = start;
     while let Some(next) = before.next() {
         // SAFETY: Nodes of the stripe stay while its lock is held; the first node behind them is a
-        // marker, which stays with the list.
+        // marker of segment 0, which stays with the list.
         let next: &'a Node = unsafe { next.as_ref() };
         if next.order >= order {
             break;

@@ -208,7 +208,8 @@ impl Handle {
     ///
     /// # Locking
     ///
-    /// Process context; sleeps. Not from what waits for a registration to be taken back.
+    /// Process context; sleeps. Not from the functions of a file or sysctl, for whose end taking one
+    /// back waits.
     pub(crate) fn register<R: Send + 'static>(
         &self,
         make: impl FnOnce(&Net) -> Result<R>,

@@ -16,7 +16,7 @@
 //! **Birth.** An entry is born with one pin, which goes when it is linked and filed, so that nobody
 //! who finds it early can kill it half made.
 
-use crate::clock::Jiffies;
+use crate::clock::{Jiffies, Ticks};
 use crate::list::{self, List, Node};
 use crate::pool::{self, Pool};
 use crate::rcu::{self, Arc, Borrow, Reader};
@@ -297,7 +297,8 @@ impl<R: Record> Entry<R> {
     /// The caller set the dead bit; it calls this once.
     unsafe fn end(&self) {
         let core = self.core();
-        // SAFETY: The entry was linked before its birth pin went, and dies once.
+        // SAFETY: The entry was linked before its birth pin went, and dies once; who killed it did not
+        // hold a pin, so by the invariants of `Entry` it is inside a section.
         unsafe { core.unlink(self) };
         // SAFETY: It is dead, and valid as the caller is inside a section.
         unsafe { core.pool.wheel().remove(self.link()) };
@@ -427,7 +428,8 @@ impl<R: Record> Core<R> {
     ///
     /// # Safety
     ///
-    /// `entry` is new, pinned by its birth, complete but for its serial, and nobody else knows it.
+    /// `entry` is new, pinned by its birth, complete but for its serial, and nobody else knows it. The
+    /// caller is inside an RCU section.
     unsafe fn publish(&self, entry: NonNull<Entry<R>>, now: Jiffies) {
         // SAFETY: The offset is inside the entry.
         let second: NonNull<Node> = unsafe { entry.byte_add(Entry::<R>::SECOND) }.cast();
@@ -463,7 +465,8 @@ impl<R: Record> Core<R> {
     ///
     /// # Safety
     ///
-    /// It is in the list, with all its nodes, and the caller is the one who killed it.
+    /// It is in the list, with all its nodes, and the caller is the one who killed it, inside an RCU
+    /// section.
     unsafe fn unlink(&self, entry: &Entry<R>) {
         // SAFETY: The lock of its order is held, and it is in the list.
         self.locked(entry.first.order(), || unsafe {
@@ -497,31 +500,36 @@ impl<R: Record> Core<R> {
     /// Tells whether the list is too small, unless that is known already.
     #[inline]
     fn is_tight(&self) -> bool {
-        self.count.load(Relaxed) > self.list.buckets()
+        self.list.is_small_for(self.count.load(Relaxed))
             && self.growing.load(Relaxed) == 0
             && self.growing.cmpxchg(0, 1, Full).is_ok()
     }
 }
 
 impl<R: Record> Task for Core<R> {
-    /// Makes the list as large as it should be; tries again soon if there is no memory.
-    fn run(&self) -> Option<crate::clock::Ticks> {
-        while self.count.load(Relaxed) > self.list.buckets() {
-            match self.list.grow() {
-                Ok(true) => sync::pause(),
-                // `growing` stays set: there is nothing larger.
-                Ok(false) => return None,
-                Err(_) => return Some(crate::clock::Ticks(1)),
+    /// Makes the list as large as it should be, or half as large when that is much too large; tries
+    /// again soon if there is no memory, and looks again while it may shrink.
+    fn run(&self) -> Option<Ticks> {
+        while self.list.is_small_for(self.count.load(Relaxed)) {
+            if self.list.grow().is_err() {
+                return Some(Ticks(1));
             }
+            sync::pause();
         }
         self.growing.store(0, sync::Release);
-        None
+        if self.list.is_large_for(self.count.load(Relaxed)) {
+            self.list.shrink(|order, work| self.locked(order, work));
+        }
+        self.list.has_grown().then_some(LOOK)
     }
 }
 
+/// How often a list that has grown is looked at: as often as C looks at its table.
+const LOOK: Ticks = Ticks::from_seconds(2);
+
 /// A hash table of entries, one for each user of the pool.
 ///
-/// Memory for the buckets is kept at its largest extent until the table goes: 16 bytes for each.
+/// Memory for the buckets, 16 bytes for each, follows the number of entries.
 pub struct Table<R: Record>(Pinned<Core<R>>);
 
 impl<R: Record> Table<R> {
@@ -568,6 +576,11 @@ impl<R: Record> Table<R> {
         self.core().count.load(Acquire)
     }
 
+    /// Returns the number of buckets at present.
+    pub fn buckets(&self) -> u64 {
+        self.core().list.buckets()
+    }
+
     /// Makes an entry while there are fewer than `limit`.
     ///
     /// # Errors
@@ -589,10 +602,11 @@ impl<R: Record> Table<R> {
         let entry = memory.cast::<Entry<R>>();
         // SAFETY: The pool's memory fits an entry, says `FITS`, and is ours.
         unsafe { entry.write(Entry::new(new, NonNull::from(core))) };
-        // SAFETY: It is complete, and nobody else knows it.
+        // SAFETY: It is complete, nobody else knows it, and the reader proves a section.
         unsafe { core.publish(entry, now) };
         if core.is_tight() {
-            self.0.schedule_once(crate::clock::Ticks(0));
+            // It may be waiting to look for the next time.
+            self.0.schedule(Ticks(0));
         }
         // SAFETY: It was live inside the section `'g`, and is freed a grace period after its death.
         Ok(unsafe { entry.as_ref() })

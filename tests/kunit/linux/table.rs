@@ -108,6 +108,33 @@ mod tests {
     }
 
     #[test]
+    fn table_shrinks_with_what_it_holds_and_loses_nothing() -> Result {
+        let table = table()?;
+        let least = table.buckets();
+        for name in 0..5_000u32 {
+            add(&table, new(name, scatter(name))).map_err(|_| ENOMEM)?;
+            if name % 100 == 0 {
+                rest();
+            }
+        }
+        assert!(table.buckets() > least);
+        let killed = (50..5_000).filter(|&name| kill(&table, scatter(name)) == Some(Kill::Done));
+        assert_eq!(killed.count(), 4_950);
+        let mut lost = 0;
+        for name in 0..20_000u32 {
+            lost += u32::from(names(&table, scatter(name % 50))[0] != name % 50);
+            if table.buckets() == least {
+                break;
+            }
+            rest();
+        }
+        assert_eq!(lost, 0);
+        assert_eq!(table.buckets(), least);
+        assert_eq!(listed(&table), (50, (0..50).fold(0, u64::wrapping_add)));
+        Ok(())
+    }
+
+    #[test]
     fn storm_leaves_everything_balanced() -> Result {
         let table = Arc::new(table()?, GFP_KERNEL)?;
         let server = Server::new()?;

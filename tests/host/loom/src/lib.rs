@@ -26,6 +26,7 @@ mod walk;
 #[path = "../../../../rust/linux/wheel.rs"]
 mod wheel;
 
+mod list_tests;
 mod table_tests;
 mod wheel_tests;
 

@@ -5,6 +5,7 @@ use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::ptr::NonNull;
+use loom::sync::atomic::{fence, AtomicUsize, Ordering::*};
 use std::any::Any;
 use std::cell::RefCell;
 
@@ -12,7 +13,36 @@ use std::cell::RefCell;
 pub struct Reader<'g>(PhantomData<(&'g (), *mut ())>);
 
 pub fn read<R>(f: impl for<'g> FnOnce(Reader<'g>) -> R) -> R {
-    f(Reader(PhantomData))
+    let Some(sections) = SECTIONS.with(|sections| sections.borrow().clone()) else {
+        return f(Reader(PhantomData));
+    };
+    sections.fetch_add(1, AcqRel);
+    fence(SeqCst);
+    let result = f(Reader(PhantomData));
+    sections.fetch_sub(1, AcqRel);
+    result
+}
+
+std::thread_local! {
+    /// Counts open sections where somebody waits for them. Loom runs all threads of a model on one.
+    static SECTIONS: RefCell<Option<std::sync::Arc<AtomicUsize>>> = const { RefCell::new(None) };
+}
+
+/// Runs part of a model with [`synchronize`], which costs loom more orders to try.
+pub fn with_grace_periods(test: impl FnOnce()) {
+    SECTIONS.with(|sections| sections.replace(Some(std::sync::Arc::new(AtomicUsize::new(0)))));
+    test();
+    SECTIONS.with(|sections| sections.replace(None));
+}
+
+/// Waits until no section is open, which is longer than the kernel waits.
+pub fn synchronize() {
+    let sections = SECTIONS.with(|sections| sections.borrow().clone()).unwrap();
+    fence(SeqCst);
+    while sections.load(Acquire) != 0 {
+        loom::thread::yield_now();
+    }
+    fence(SeqCst);
 }
 
 std::thread_local! {

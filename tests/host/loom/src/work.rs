@@ -18,7 +18,7 @@ impl<T> core::ops::Deref for Delayed<T> {
 }
 
 impl<T: Task> Delayed<T> {
-    pub fn schedule_once(&self, _delay: Ticks) {
-        while self.0.run().is_some() {}
+    pub fn schedule(&self, _delay: Ticks) {
+        self.0.run();
     }
 }
