@@ -10,13 +10,7 @@ pub struct Seed(pub [u64; 2]);
 
 /// Returns the hash of `words`. The number of words is part of what is hashed.
 pub fn words(seed: &Seed, words: &[u64]) -> u64 {
-    let [key0, key1] = seed.0;
-    let mut state = State([
-        key0 ^ 0x736f_6d65_7073_6575,
-        key1 ^ 0x646f_7261_6e64_6f6d,
-        key0 ^ 0x6c79_6765_6e65_7261,
-        key1 ^ 0x7465_6462_7974_6573,
-    ]);
+    let mut state = State::new(seed);
     let mut len: u64 = 0;
     for word in words {
         state.absorb(*word);
@@ -26,10 +20,29 @@ pub fn words(seed: &Seed, words: &[u64]) -> u64 {
     state.finish()
 }
 
+/// Returns the low half of the hash of four bytes, given as they are in a little-endian word.
+pub fn short(seed: &Seed, bytes: u32) -> u32 {
+    let mut state = State::new(seed);
+    state.absorb(4 << 56 | u64::from(bytes));
+    let [.., a, b, c, d] = state.finish().to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
+}
+
 /// The four words of SipHash.
 struct State([u64; 4]);
 
 impl State {
+    #[inline]
+    fn new(seed: &Seed) -> Self {
+        let [key0, key1] = seed.0;
+        Self([
+            key0 ^ 0x736f_6d65_7073_6575,
+            key1 ^ 0x646f_7261_6e64_6f6d,
+            key0 ^ 0x6c79_6765_6e65_7261,
+            key1 ^ 0x7465_6462_7974_6573,
+        ])
+    }
+
     #[inline]
     fn round(&mut self) {
         let [mut a, mut b, mut c, mut d] = self.0;

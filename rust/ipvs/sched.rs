@@ -5,15 +5,33 @@
 //! of state. The view reads live counters; the cells are advanced by compare-exchange, so that
 //! rr and wrr give their exact sequence however many CPUs pick at once, without a lock.
 //!
-//! Servers are numbered in the order of their addition, the oldest is 0. Users see the newest
-//! first, and every tie and every round of C follows that order: here it is "from the end".
+//! Servers stand in the order of their addition, in groups of at most [`GROUP`]. Users see the
+//! newest first, and every tie and every round of C follows that order: here it is "from the end".
+//! What a scheduler wants to know of a group is summed up in a [`Summary`], which the view keeps
+//! until one of the group's servers changes: a decision looks at few servers, however many there
+//! are.
 
+use crate::addr::{Addr, Family, Protocol};
+use crate::flags::service::{SCHED1, SCHED2};
 use crate::flow::Flow;
 
+mod dh;
+mod fo;
+pub mod lblc;
+pub mod lblcr;
 mod lc;
+mod least;
+mod mh;
+mod nq;
+mod ovf;
 mod rr;
+mod sed;
+mod sh;
+mod twos;
 mod wlc;
 mod wrr;
+
+pub use mh::Walk;
 
 /// How many cells of state a scheduler may use.
 pub const CELLS: usize = 2;
@@ -23,6 +41,12 @@ pub type State = [u64; CELLS];
 
 /// The longest name of a scheduler that user space may send, in bytes.
 pub const NAME_MAX: usize = 15;
+
+/// The most servers that a group holds.
+pub const GROUP: usize = 32;
+
+/// Stands for no server in a table.
+pub const NOBODY: u32 = u32::MAX;
 
 /// A 64-bit value that CPUs advance without a lock.
 pub trait Cell {
@@ -53,35 +77,81 @@ impl Cell for core::cell::Cell<u64> {
     }
 }
 
-/// The servers of one service as a scheduler sees them, numbered in the order of addition.
+/// What schedulers ask of a server.
+pub trait Server {
+    /// Returns its share; 0 takes no new connection.
+    fn weight(&self) -> u32;
+
+    /// Returns the share it had when it was not 0 last; 0 if it always was.
+    fn last_weight(&self) -> u32;
+
+    /// Returns how many of its connections are active.
+    fn active(&self) -> u32;
+
+    /// Returns how many connections it has, templates not counted.
+    fn total(&self) -> u32;
+
+    /// Returns whether it is below its thresholds.
+    fn usable(&self) -> bool;
+
+    /// Returns whether it still belongs to its service.
+    fn available(&self) -> bool;
+
+    /// Returns the way it takes through a Maglev table.
+    fn permutation(&self) -> Permutation;
+}
+
+/// The order in which a server asks for the places of a Maglev table: see [`Permutation::of`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Permutation {
+    /// The place it wants first.
+    pub offset: u32,
+    /// How far the next is from each, round the table.
+    pub skip: u32,
+}
+
+/// What a scheduler remembers of a group of servers; the meaning of the words is its own.
+pub type Summary = [u64; 2];
+
+/// The servers of one service as a scheduler sees them: groups in the order of addition.
 ///
-/// A number at or beyond [`Servers::len`] names no server: its weight is 0.
+/// A server's number is its group's times [`GROUP`] plus its place in it.
 pub trait Servers {
     /// What a cell of state is made of.
     type Cell: Cell;
+    /// What a server is.
+    type Server: Server;
 
-    /// Returns how many servers there are.
-    fn len(&self) -> usize;
+    /// Returns how many groups there are.
+    fn groups(&self) -> usize;
 
-    /// Returns whether there is no server.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
+    /// Returns the servers of a group in the order of addition; none for a group that is not there.
+    fn group(&self, group: usize) -> &[Self::Server];
 
-    /// Returns the weight of a server; 0 takes no new connection.
-    fn weight(&self, index: usize) -> u32;
-
-    /// Returns how many connections of a server are active.
-    fn active(&self, index: usize) -> u32;
-
-    /// Returns how many connections a server has, templates not counted.
-    fn total(&self, index: usize) -> u32;
-
-    /// Returns whether a server is below its thresholds.
-    fn usable(&self, index: usize) -> bool;
+    /// Returns what `sum_up` says of a group, or said of it when none of its servers had changed.
+    ///
+    /// A scheduler always asks with the same `sum_up`.
+    fn summary(&self, group: usize, sum_up: impl Fn(&[Self::Server]) -> Summary) -> Summary;
 
     /// Returns a cell of state; there are [`CELLS`] of them.
     fn cell(&self, number: usize) -> Option<&Self::Cell>;
+
+    /// Returns the table that [`Scheduler::fill`] made of these servers.
+    fn table(&self) -> &[u32];
+
+    /// Returns a random number from 0 to `last`, which nobody can predict.
+    fn random(&self, last: u64) -> u64;
+
+    /// Returns a server by its number.
+    fn server(&self, number: usize) -> Option<&Self::Server> {
+        self.group(number / GROUP).get(number % GROUP)
+    }
+}
+
+/// All servers of a view, the newest first.
+fn newest_first<S: Servers>(servers: &S) -> impl Iterator<Item = &S::Server> {
+    let groups = (0..servers.groups()).rev();
+    groups.flat_map(|group| servers.group(group).iter().rev())
 }
 
 /// A change of the set of servers that a scheduler's state must survive.
@@ -91,10 +161,34 @@ pub enum Change {
     Bound,
     /// A server was added at the end.
     Added,
-    /// The server with this number was removed; those above moved down by one.
-    Removed(usize),
+    /// A server was removed.
+    Removed,
     /// A server was edited.
-    Edited,
+    Edited {
+        /// Its weight is another.
+        weight: bool,
+        /// So is [`Server::last_weight`].
+        last_weight: bool,
+    },
+}
+
+/// The flags of a service that a scheduler looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Look for another server when the table's takes no connection (sh and mh).
+    pub fallback: bool,
+    /// The client's port counts, not only its address (sh and mh).
+    pub port: bool,
+}
+
+impl Options {
+    /// Reads them from the flags of a service, see [`crate::flags::service`].
+    pub const fn of(flags: u32) -> Self {
+        Self {
+            fallback: flags & SCHED1 != 0,
+            port: flags & SCHED2 != 0,
+        }
+    }
 }
 
 /// The known schedulers.
@@ -110,16 +204,46 @@ pub enum Scheduler {
     Lc,
     /// Weighted least connections.
     Wlc,
+    /// Weighted failover.
+    Fo,
+    /// Weighted overflow.
+    Ovf,
+    /// Locality-based least connections.
+    Lblc,
+    /// Locality-based least connections with replication.
+    Lblcr,
+    /// Destination hashing.
+    Dh,
+    /// Source hashing.
+    Sh,
+    /// Maglev hashing.
+    Mh,
+    /// Shortest expected delay.
+    Sed,
+    /// Never queue.
+    Nq,
+    /// The better of two random choices.
+    Twos,
 }
 
 impl Scheduler {
     /// All schedulers that a service can have.
-    pub const ALL: [Scheduler; 5] = [
+    pub const ALL: [Scheduler; 15] = [
         Scheduler::None,
         Scheduler::Rr,
         Scheduler::Wrr,
         Scheduler::Lc,
         Scheduler::Wlc,
+        Scheduler::Fo,
+        Scheduler::Ovf,
+        Scheduler::Lblc,
+        Scheduler::Lblcr,
+        Scheduler::Dh,
+        Scheduler::Sh,
+        Scheduler::Mh,
+        Scheduler::Sed,
+        Scheduler::Nq,
+        Scheduler::Twos,
     ];
 
     /// Returns the scheduler that user space calls `name` (without a terminating NUL).
@@ -137,45 +261,126 @@ impl Scheduler {
             Scheduler::Wrr => "wrr",
             Scheduler::Lc => "lc",
             Scheduler::Wlc => "wlc",
+            Scheduler::Fo => "fo",
+            Scheduler::Ovf => "ovf",
+            Scheduler::Lblc => "lblc",
+            Scheduler::Lblcr => "lblcr",
+            Scheduler::Dh => "dh",
+            Scheduler::Sh => "sh",
+            Scheduler::Mh => "mh",
+            Scheduler::Sed => "sed",
+            Scheduler::Nq => "nq",
+            Scheduler::Twos => "twos",
         }
     }
 
     /// Picks the server for a new connection: its number, or `None` if none takes it.
-    pub fn pick(self, servers: &impl Servers, _flow: &Flow) -> Option<usize> {
+    ///
+    /// lblc and lblcr ask here when what they remember of an address does not answer.
+    pub fn pick(self, servers: &impl Servers, flow: &Flow, options: Options) -> Option<usize> {
         match self {
             Scheduler::None => None,
             Scheduler::Rr => rr::pick(servers),
             Scheduler::Wrr => wrr::pick(servers),
-            Scheduler::Lc => lc::pick(servers),
-            Scheduler::Wlc => wlc::pick(servers),
+            Scheduler::Lc => least::pick(servers, lc::claim),
+            Scheduler::Wlc => least::pick(servers, wlc::claim),
+            Scheduler::Fo => least::pick(servers, fo::claim),
+            Scheduler::Ovf => least::pick(servers, ovf::claim),
+            Scheduler::Lblc | Scheduler::Lblcr => lblc::pick(servers),
+            Scheduler::Dh => dh::pick(servers, flow),
+            Scheduler::Sh => sh::pick(servers, flow, options),
+            Scheduler::Mh => mh::pick(servers, flow, options),
+            Scheduler::Sed => least::pick(servers, sed::claim),
+            Scheduler::Nq => least::pick(servers, nq::claim),
+            Scheduler::Twos => twos::pick(servers),
         }
+    }
+
+    /// Returns whether the scheduler's summaries change with the number of connections.
+    pub const fn counts(self) -> bool {
+        matches!(
+            self,
+            Scheduler::Lc
+                | Scheduler::Wlc
+                | Scheduler::Ovf
+                | Scheduler::Lblc
+                | Scheduler::Lblcr
+                | Scheduler::Sed
+                | Scheduler::Nq
+        )
+    }
+
+    /// Returns whether the scheduler remembers who serves an address.
+    pub const fn remembers(self) -> bool {
+        matches!(self, Scheduler::Lblc | Scheduler::Lblcr)
+    }
+
+    /// Returns how many places the scheduler's table has; 0 if it has none.
+    pub const fn table_len(self) -> usize {
+        match self {
+            Scheduler::Dh => dh::PLACES,
+            Scheduler::Sh => sh::PLACES,
+            Scheduler::Mh => mh::PLACES,
+            _ => 0,
+        }
+    }
+
+    /// Returns whether `change` makes another table of the same servers, or of others.
+    pub const fn refills(self, change: Change) -> bool {
+        match self {
+            Scheduler::Dh => !matches!(change, Change::Edited { .. }),
+            Scheduler::Sh => !matches!(change, Change::Edited { weight: false, .. }),
+            Scheduler::Mh => !matches!(change, Change::Edited { last_weight: false, .. }),
+            _ => false,
+        }
+    }
+
+    /// Fills the scheduler's table, of [`Scheduler::table_len`] places, with numbers of servers.
+    ///
+    /// `walks` is room for as many as there are servers; only mh needs it. Returns whether the
+    /// table was filled: mh keeps what it had when there are more servers than places.
+    pub fn fill(self, servers: &impl Servers, walks: &mut [Walk], table: &mut [u32]) -> bool {
+        match self {
+            Scheduler::Dh => dh::fill(servers, table),
+            Scheduler::Sh => sh::fill(servers, table),
+            Scheduler::Mh => return mh::fill(servers, walks, table),
+            _ => {}
+        }
+        true
     }
 
     /// Returns the state with which the scheduler goes on after `change`.
     ///
     /// `before` is the state up to the change, `servers` the set after it (its cells are not
-    /// looked at).
-    pub fn carry(self, before: State, change: Change, servers: &impl Servers) -> State {
+    /// looked at). `moved` tells the number that a server now has from the one it had; for one
+    /// that is gone, the next newer one's; `None` before the newest.
+    pub fn carry(
+        self,
+        before: State,
+        change: Change,
+        servers: &impl Servers,
+        moved: impl Fn(usize) -> Option<usize>,
+    ) -> State {
         match self {
-            Scheduler::None | Scheduler::Lc | Scheduler::Wlc => [0; CELLS],
-            Scheduler::Rr => rr::carry(before, change, servers),
+            Scheduler::Rr => rr::carry(before, change, moved),
             Scheduler::Wrr => wrr::carry(before, change, servers),
+            _ => [0; CELLS],
         }
     }
 }
 
 /// Returns the load of a server that least-connection schedulers compare: an active connection
 /// weighs as much as 257 inactive ones.
-fn load(servers: &impl Servers, index: usize) -> u64 {
+fn load(server: &impl Server) -> u64 {
     // C computes this in 32 bits and overflows beyond eight million active connections.
-    u64::from(servers.active(index))
+    u64::from(server.active())
         .wrapping_mul(256)
-        .wrapping_add(u64::from(servers.total(index)))
+        .wrapping_add(u64::from(server.total()))
 }
 
 /// Returns whether a server takes new connections.
-fn eligible(servers: &impl Servers, index: usize) -> bool {
-    servers.weight(index) != 0 && servers.usable(index)
+fn eligible(server: &impl Server) -> bool {
+    server.weight() != 0 && server.usable()
 }
 
 /// A place in the list: a server, or the head before the newest one.
@@ -190,35 +395,111 @@ impl Cursor {
     fn to_half(self) -> u32 {
         match self {
             Cursor::Head => 0,
-            Cursor::At(index) => index.saturating_add(1),
+            Cursor::At(number) => number.saturating_add(1),
         }
     }
 
-    /// The cursor kept in half of a cell; one that names no server of `len` is at the head.
-    fn from_half(half: u32, len: usize) -> Cursor {
-        match half.checked_sub(1) {
-            Some(index) if to_index(index) < len => Cursor::At(index),
-            _ => Cursor::Head,
-        }
+    /// The cursor kept in half of a cell.
+    fn from_half(half: u32) -> Cursor {
+        half.checked_sub(1).map_or(Cursor::Head, Cursor::At)
     }
 
     /// A cursor at the server with this number.
-    fn at(index: usize) -> Cursor {
-        u32::try_from(index).map_or(Cursor::Head, Cursor::At)
+    fn at(number: usize) -> Cursor {
+        u32::try_from(number).map_or(Cursor::Head, Cursor::At)
     }
+}
 
-    /// The numbers of the servers after the cursor, to the end of the list: descending from here.
-    fn rest(self, len: usize) -> core::iter::Rev<core::ops::Range<usize>> {
-        match self {
-            Cursor::Head => (0..len).rev(),
-            Cursor::At(index) => (0..to_index(index)).rev(),
+/// Finds the first server after `from` that fits, up to the oldest.
+///
+/// `may` tells from a group's number whether somebody in it fits; it is not asked about the group
+/// that `from` is in, nor about the only one.
+fn first_after<S: Servers>(
+    servers: &S,
+    from: Cursor,
+    may: impl Fn(usize) -> bool,
+    fits: impl Fn(&S::Server) -> bool,
+) -> Option<usize> {
+    let groups = servers.groups();
+    let whole = match from {
+        Cursor::Head => groups,
+        Cursor::At(number) => {
+            let number = to_index(number);
+            let (group, end) = (number / GROUP, number % GROUP);
+            let rest = servers.group(group).get(..end).unwrap_or_default();
+            if let Some(slot) = newest(rest, &fits) {
+                return Some(number_of(group, slot));
+            }
+            group.min(groups)
+        }
+    };
+    for group in (0..whole).rev() {
+        if groups > 1 && !may(group) {
+            continue;
+        }
+        if let Some(slot) = newest(servers.group(group), &fits) {
+            return Some(number_of(group, slot));
         }
     }
+    None
+}
+
+/// The place of the newest of a group that fits.
+fn newest<T>(group: &[T], fits: &impl Fn(&T) -> bool) -> Option<usize> {
+    (0..group.len())
+        .rev()
+        .find(|slot| group.get(*slot).is_some_and(fits))
+}
+
+/// The number of the server at a place of a group.
+fn number_of(group: usize, slot: usize) -> usize {
+    group.wrapping_mul(GROUP).wrapping_add(slot)
+}
+
+/// Folds an address into the 32 bits that the hashing schedulers use.
+fn fold(family: Family, addr: Addr) -> u32 {
+    let words = addr.words().into_iter();
+    let count = match family {
+        Family::V4 => 1,
+        Family::V6 => 4,
+    };
+    u32::from_be(words.take(count).fold(0, |all, word| all ^ word))
+}
+
+/// Multiplicative hash of 32 bits down to `bits`, which are 1 to 32 (Knuth; golden ratio).
+fn hash32(value: u32, bits: u32) -> usize {
+    let hash = value.wrapping_mul(0x61c8_8647);
+    to_index(hash.wrapping_shr(32_u32.wrapping_sub(bits)))
+}
+
+/// Returns the client's port where the service wants it to count.
+fn port_of(flow: &Flow, options: Options) -> u32 {
+    match flow.protocol {
+        Protocol::TCP | Protocol::UDP | Protocol::SCTP if options.port => {
+            u32::from(flow.source.port.host())
+        }
+        _ => 0,
+    }
+}
+
+/// Returns the number that a place of a table names.
+fn seated(table: &[u32], place: usize) -> Option<usize> {
+    let number = *table.get(place)?;
+    (number != NOBODY).then(|| to_index(number))
 }
 
 /// Widens a number of a server; no machine of ours has a narrower `usize`.
 fn to_index(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// The greatest number that divides both; one of 0 and x is x.
+fn greatest_common_divisor(first: u32, second: u32) -> u32 {
+    let (mut high, mut low) = (first, second);
+    while let Some(rest) = high.checked_rem(low) {
+        (high, low) = (low, rest);
+    }
+    high
 }
 
 /// Joins the halves of a cell.
@@ -256,7 +537,7 @@ fn advance<R>(cell: &impl Cell, mut step: impl FnMut(u64) -> (u64, R)) -> R {
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
     use super::*;
-    use crate::addr::{Endpoint, Family, Protocol};
+    use crate::addr::Endpoint;
 
     #[test]
     fn names_lead_back() {
@@ -361,26 +642,140 @@ mod tests {
     fn nobody_is_picked_from_none() {
         for scheduler in Scheduler::ALL {
             let group = Group::of(scheduler, b"");
-            assert!(group.is_empty() && group.picks(b"--"));
+            assert!(group.picks(b"--"));
         }
-        assert!(!Group::of(Scheduler::Rr, b"A1").is_empty());
+    }
+
+    #[test]
+    fn sed_and_nq_differ_over_idle_servers() {
+        let mut group = Group::of(Scheduler::Sed, b"A9 B1 C1");
+        group.load(b'A', 1, 1);
+        assert!(group.picks(b"A"));
+        group.scheduler = Scheduler::Nq;
+        assert!(group.picks(b"C"));
+        group.load(b'C', 1, 1);
+        assert!(group.picks(b"B"));
+        group.load(b'B', 1, 1);
+        assert!(group.picks(b"A"));
+    }
+
+    #[test]
+    fn fo_takes_the_heaviest_and_ovf_fills_it() {
+        let mut group = Group::of(Scheduler::Fo, b"A1 B3 C3");
+        assert!(group.picks(b"CC"));
+        group.load(b'C', 4, 4);
+        assert!(group.picks(b"C"));
+        group.scheduler = Scheduler::Ovf;
+        assert!(group.picks(b"B"));
+        group.load(b'B', 3, 3);
+        assert!(group.picks(b"B"));
+        group.load(b'B', 4, 4);
+        group.load(b'A', 2, 2);
+        assert!(group.picks(b"-"));
+        group.overload(b'A');
+        group.overload(b'B');
+        group.scheduler = Scheduler::Fo;
+        assert!(group.picks(b"C"));
+    }
+
+    #[test]
+    fn twos_takes_the_less_loaded_of_two() {
+        let mut group = Group::of(Scheduler::Twos, b"A1 B2 C0");
+        group.load(b'B', 9, 9);
+        // The draws are 0, 1, 2 and so on: B is up to 2, A is 3.
+        assert!(group.picks(b"BA"));
+        group.overload(b'A');
+        group.overload(b'B');
+        assert!(group.picks(b"--"));
+    }
+
+    #[test]
+    fn dh_and_sh_follow_their_tables() {
+        let vip = [192, 0, 2, 1];
+        assert!(Group::of(Scheduler::Dh, b"A1 B1 C1").picks_of([10, 0, 0, 9], vip, b'A'));
+        let sources = [[10, 0, 0, 1], [10, 0, 0, 2], [192, 0, 2, 1], [198, 51, 100, 7]];
+        let group = Group::of(Scheduler::Sh, b"A1 B2 C3");
+        let named = sources.into_iter().zip(*b"BACB");
+        assert!(named.clone().all(|(source, name)| group.picks_of(source, vip, name)));
+    }
+
+    #[test]
+    fn sh_falls_back_only_if_told_to() {
+        let mut group = Group::of(Scheduler::Sh, b"A1 B1");
+        group.overload(b'A');
+        group.overload(b'B');
+        assert!(group.picks(b"-"));
+        let mut group = Group::of(Scheduler::Sh, b"A1 B0");
+        let free = (0..32_u8).filter(|last| group.picks_of([10, 0, 0, *last], [0; 4], b'-'));
+        assert!(free.count() > 8);
+        group.options.fallback = true;
+        assert!((0..32_u8).all(|last| group.picks_of([10, 0, 0, last], [0; 4], b'A')));
+    }
+
+    #[test]
+    fn lblc_keeps_a_busy_server_unless_another_is_idle() {
+        let mut group = Group::of(Scheduler::Lblc, b"A2 B2");
+        assert!(group.keeps(b'A'));
+        group.load(b'A', 3, 3);
+        assert!(!group.keeps(b'A'));
+        group.load(b'B', 1, 1);
+        assert!(group.keeps(b'A'));
+        group.edit(b'A', 0);
+        assert!(!group.keeps(b'A'));
     }
 
     #[derive(Clone, Copy, Default)]
-    struct Server {
+    struct One {
         name: u8,
         weight: u32,
+        last_weight: u32,
         active: u32,
         total: u32,
         overloaded: bool,
     }
 
+    impl Server for One {
+        fn weight(&self) -> u32 {
+            self.weight
+        }
+
+        fn last_weight(&self) -> u32 {
+            self.last_weight
+        }
+
+        fn active(&self) -> u32 {
+            self.active
+        }
+
+        fn total(&self) -> u32 {
+            self.total
+        }
+
+        fn usable(&self) -> bool {
+            !self.overloaded
+        }
+
+        fn available(&self) -> bool {
+            true
+        }
+
+        fn permutation(&self) -> Permutation {
+            Permutation {
+                offset: u32::from(self.name),
+                skip: 1,
+            }
+        }
+    }
+
     /// A few servers with one-letter names, changed as a service changes them.
     struct Group {
         scheduler: Scheduler,
-        servers: [Server; 4],
+        options: Options,
+        servers: [One; 4],
         len: usize,
         cells: [core::cell::Cell<u64>; CELLS],
+        table: [u32; sh::PLACES],
+        draws: core::cell::Cell<u64>,
     }
 
     impl Group {
@@ -388,11 +783,14 @@ mod tests {
         fn of(scheduler: Scheduler, servers: &[u8]) -> Group {
             let mut group = Group {
                 scheduler,
-                servers: [Server::default(); 4],
+                options: Options::of(0),
+                servers: [One::default(); 4],
                 len: 0,
                 cells: Default::default(),
+                table: [NOBODY; sh::PLACES],
+                draws: core::cell::Cell::new(0),
             };
-            group.carry(Change::Bound);
+            group.carry(Change::Bound, Some);
             for server in servers.chunks(3) {
                 if let [name, weight, ..] = server {
                     group.add(*name, u32::from(weight.saturating_sub(b'0')));
@@ -401,23 +799,29 @@ mod tests {
             group
         }
 
-        fn carry(&mut self, change: Change) {
+        fn carry(&mut self, change: Change, moved: impl Fn(usize) -> Option<usize>) {
             let before = [0, 1].map(|number| self.cell(number).map_or(0, Cell::load));
-            let after = self.scheduler.carry(before, change, self);
+            let after = self.scheduler.carry(before, change, self, moved);
             self.cells = after.map(core::cell::Cell::new);
+            let mut table = self.table;
+            if self.scheduler.table_len() == table.len() && self.scheduler.refills(change) {
+                self.scheduler.fill(self, &mut [], &mut table);
+                self.table = table;
+            }
         }
 
         fn add(&mut self, name: u8, weight: u32) {
-            let server = Server {
+            let server = One {
                 name,
                 weight,
-                ..Server::default()
+                last_weight: weight,
+                ..One::default()
             };
             if let Some(place) = self.servers.get_mut(self.len) {
                 *place = server;
             }
             self.len = self.len.saturating_add(1);
-            self.carry(Change::Added);
+            self.carry(Change::Added, Some);
         }
 
         fn remove(&mut self, name: u8) {
@@ -426,12 +830,20 @@ mod tests {
                 rest.rotate_left(1);
             }
             self.len = self.len.saturating_sub(1);
-            self.carry(Change::Removed(index));
+            let len = self.len;
+            self.carry(Change::Removed, |number| {
+                let now = if number > index { number.checked_sub(1)? } else { number };
+                (now < len).then_some(now)
+            });
         }
 
         fn edit(&mut self, name: u8, weight: u32) {
             self.change(name, |server| server.weight = weight);
-            self.carry(Change::Edited);
+            let changed = Change::Edited {
+                weight: true,
+                last_weight: true,
+            };
+            self.carry(changed, Some);
         }
 
         fn overload(&mut self, name: u8) {
@@ -445,7 +857,7 @@ mod tests {
             });
         }
 
-        fn change(&mut self, name: u8, how: impl Fn(&mut Server)) {
+        fn change(&mut self, name: u8, how: impl Fn(&mut One)) {
             let index = self.index(name);
             if let Some(server) = self.servers.get_mut(index) {
                 how(server);
@@ -458,50 +870,65 @@ mod tests {
                 .unwrap_or(self.len)
         }
 
-        fn get(&self, index: usize) -> Server {
+        fn get(&self, index: usize) -> One {
             self.servers.get(index).copied().unwrap_or_default()
+        }
+
+        fn keeps(&self, name: u8) -> bool {
+            lblc::keeps(self, &self.get(self.index(name)))
         }
 
         /// Picks as often as there are names and tells whether those were picked; `-` is nobody.
         fn picks(&self, names: &[u8]) -> bool {
+            names.iter().all(|name| self.picks_of([0; 4], [0; 4], *name))
+        }
+
+        /// Picks for one client and service address.
+        fn picks_of(&self, source: [u8; 4], dest: [u8; 4], name: u8) -> bool {
+            let end = |addr| Endpoint {
+                addr: Addr::from_v4(addr),
+                ..Endpoint::default()
+            };
             let flow = Flow {
                 family: Family::V4,
                 protocol: Protocol::TCP,
-                source: Endpoint::default(),
-                dest: Endpoint::default(),
+                source: end(source),
+                dest: end(dest),
             };
-            names.iter().all(|name| {
-                let picked = self.scheduler.pick(self, &flow);
-                picked.map_or(b'-', |index| self.get(index).name) == *name
-            })
+            let picked = self.scheduler.pick(self, &flow, self.options);
+            picked.map_or(b'-', |index| self.get(index).name) == name
         }
     }
 
     impl Servers for Group {
         type Cell = core::cell::Cell<u64>;
+        type Server = One;
 
-        fn len(&self) -> usize {
-            self.len
+        fn groups(&self) -> usize {
+            usize::from(self.len > 0)
         }
 
-        fn weight(&self, index: usize) -> u32 {
-            self.get(index).weight
+        fn group(&self, group: usize) -> &[One] {
+            let servers = if group == 0 { self.servers.get(..self.len) } else { None };
+            servers.unwrap_or_default()
         }
 
-        fn active(&self, index: usize) -> u32 {
-            self.get(index).active
-        }
-
-        fn total(&self, index: usize) -> u32 {
-            self.get(index).total
-        }
-
-        fn usable(&self, index: usize) -> bool {
-            !self.get(index).overloaded
+        fn summary(&self, group: usize, sum_up: impl Fn(&[One]) -> Summary) -> Summary {
+            sum_up(self.group(group))
         }
 
         fn cell(&self, number: usize) -> Option<&Self::Cell> {
             self.cells.get(number)
+        }
+
+        fn table(&self) -> &[u32] {
+            &self.table
+        }
+
+        fn random(&self, last: u64) -> u64 {
+            let draw = self.draws.get();
+            self.draws.set(draw.wrapping_add(1));
+            draw.checked_rem(last.saturating_add(1)).unwrap_or(0)
         }
     }
 }

@@ -6,7 +6,10 @@
 //! C walks down one step per round, which a large weight can make billions of rounds; here the
 //! next level at which somebody takes part is computed. The answers are the same.
 
-use super::{advance, eligible, join, split, Cell, Change, Cursor, Servers, State};
+use super::{
+    advance, eligible, first_after, greatest_common_divisor, join, newest_first, split, Cell, Change,
+    Cursor, Server, Servers, State, Summary,
+};
 
 /// The present place in the sequence.
 #[derive(Clone, Copy)]
@@ -25,26 +28,24 @@ struct Levels {
 /// Picks the next server of the sequence.
 pub(super) fn pick(servers: &impl Servers) -> Option<usize> {
     let levels = Levels::from_cell(servers.cell(1)?.load());
-    let len = servers.len();
     if levels.top == 0 {
         return None;
     }
     advance(servers.cell(0)?, |present| {
-        let (next, found) = step(servers, Place::from_cell(present, len), levels);
+        let (next, found) = step(servers, Place::from_cell(present), levels);
         (next.cell(), found)
     })
 }
 
 /// Makes one decision from a place: the next place, and the server.
 fn step(servers: &impl Servers, from: Place, levels: Levels) -> (Place, Option<usize>) {
-    let rest = from.cursor.rest(servers.len());
-    if let Some(index) = first_at(servers, rest, from.level) {
+    if let Some(number) = first_at(servers, from.cursor, from.level) {
         return (
             Place {
-                cursor: Cursor::at(index),
+                cursor: Cursor::at(number),
                 ..from
             },
-            Some(index),
+            Some(number),
         );
     }
     // This round is over: the next level down, or from the top again if the round was a part.
@@ -59,13 +60,13 @@ fn step(servers: &impl Servers, from: Place, levels: Levels) -> (Place, Option<u
         return (exhausted(from, below, levels), None);
     }
     let level = levels.at_most(limit.min(heaviest), limit);
-    match first_at(servers, Cursor::Head.rest(servers.len()), level) {
-        Some(index) => (
+    match first_at(servers, Cursor::Head, level) {
+        Some(number) => (
             Place {
-                cursor: Cursor::at(index),
+                cursor: Cursor::at(number),
                 level,
             },
-            Some(index),
+            Some(number),
         ),
         // Somebody became unusable meanwhile: as if it had been so before.
         None => (exhausted(from, below, levels), None),
@@ -81,22 +82,31 @@ fn exhausted(from: Place, below: u32, levels: Levels) -> Place {
     }
 }
 
-/// The first of `order` that takes part at `level`.
-fn first_at(
-    servers: &impl Servers,
-    mut order: impl Iterator<Item = usize>,
-    level: u32,
-) -> Option<usize> {
-    order.find(|index| servers.weight(*index) >= level && servers.usable(*index))
+/// The first after a place that takes part at `level`, which is not 0.
+fn first_at<S: Servers>(servers: &S, from: Cursor, level: u32) -> Option<usize> {
+    first_after(
+        servers,
+        from,
+        |group| heaviest_of(servers, group) >= level,
+        |server: &S::Server| server.weight() >= level && server.usable(),
+    )
 }
 
 /// The greatest weight of an eligible server, 0 without one.
 fn heaviest(servers: &impl Servers) -> u32 {
-    (0..servers.len())
-        .filter(|index| eligible(servers, *index))
-        .map(|index| servers.weight(index))
-        .max()
-        .unwrap_or(0)
+    let groups = 0..servers.groups();
+    groups.fold(0, |most, group| heaviest_of(servers, group).max(most))
+}
+
+fn heaviest_of(servers: &impl Servers, group: usize) -> u32 {
+    let [weight, _] = servers.summary(group, sum_up);
+    u32::try_from(weight).unwrap_or(u32::MAX)
+}
+
+/// The greatest weight of those in a group that take connections.
+fn sum_up(group: &[impl Server]) -> Summary {
+    let able = group.iter().filter(|server| eligible(*server));
+    [u64::from(able.map(Server::weight).fold(0, u32::max)), 0]
 }
 
 /// Recomputes the levels and begins at the head; the level is kept where it still exists.
@@ -105,8 +115,8 @@ pub(super) fn carry(before: State, change: Change, servers: &impl Servers) -> St
     let levels = Levels::of(servers);
     let level = match change {
         Change::Bound => levels.top,
-        Change::Added | Change::Removed(_) | Change::Edited => {
-            levels.kept(Place::from_cell(present, 0).level)
+        Change::Added | Change::Removed | Change::Edited { .. } => {
+            levels.kept(Place::from_cell(present).level)
         }
     };
     let place = Place {
@@ -120,8 +130,8 @@ impl Levels {
     /// The levels that the weights of a set make.
     fn of(servers: &impl Servers) -> Levels {
         let (mut divisor, mut greatest) = (0, 0);
-        for index in 0..servers.len() {
-            let weight = servers.weight(index);
+        for server in newest_first(servers) {
+            let weight = server.weight();
             divisor = greatest_common_divisor(weight, divisor);
             greatest = weight.max(greatest);
         }
@@ -178,10 +188,10 @@ impl Levels {
 }
 
 impl Place {
-    fn from_cell(cell: u64, len: usize) -> Place {
+    fn from_cell(cell: u64) -> Place {
         let (half, level) = split(cell);
         Place {
-            cursor: Cursor::from_half(half, len),
+            cursor: Cursor::from_half(half),
             level,
         }
     }
@@ -189,13 +199,4 @@ impl Place {
     fn cell(self) -> u64 {
         join(self.cursor.to_half(), self.level)
     }
-}
-
-/// The greatest number that divides both; one of 0 and x is x.
-fn greatest_common_divisor(first: u32, second: u32) -> u32 {
-    let (mut high, mut low) = (first, second);
-    while let Some(rest) = high.checked_rem(low) {
-        (high, low) = (low, rest);
-    }
-    high
 }
