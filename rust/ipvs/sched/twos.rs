@@ -48,9 +48,12 @@ fn drawn(servers: &impl Servers, draw: u64) -> Option<usize> {
     let (mut rest, mut last) = (draw, None);
     for group in (0..servers.groups()).rev() {
         let weight = weight(servers, group);
+        if weight == 0 {
+            continue;
+        }
         if weight < rest {
             rest = rest.wrapping_sub(weight);
-            last = if weight == 0 { last } else { Some(group) };
+            last = Some(group);
             continue;
         }
         if let Some(slot) = within(servers.group(group), rest) {
