@@ -195,12 +195,12 @@ impl World {
     }
 
     fn changed(&mut self, change: Change, before: &[(usize, u32)]) {
-        let now: HashMap<u32, usize> = self
-            .numbers()
-            .into_iter()
-            .map(|(number, name)| (name, number))
-            .collect();
         let moved = |number: usize| {
+            let now: HashMap<u32, usize> = self
+                .numbers()
+                .into_iter()
+                .map(|(number, name)| (name, number))
+                .collect();
             let at = before
                 .iter()
                 .position(|(other, _)| *other == number)
