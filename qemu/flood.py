@@ -29,18 +29,21 @@ def from_server(number):
 
 
 def main(where):
-    end = wire.End(where, "eth0")
     make, to = {"client": (from_client, "10.1.0.1"), "servers": (from_server, "10.2.0.1")}[where]
     source = CLIENT if where == "client" else SERVER
+    end = None
     for number in itertools.count(random.randrange(20000)):
-        for data in make(number):
-            try:
+        try:
+            end = end or wire.End(where, "eth0")
+            for data in make(number):
                 end.send(topology.mac(to), topology.mac(source), data)
-            except OSError:
-                # The wire is gone, or its queue is full; the director's end of the storm goes on.
-                pass
+        except BlockingIOError:
+            pass
+        except OSError:
+            # The wire is gone with the director; there will be another one.
+            end = end and end.close()
         # A pace that leaves the two CPUs to what is to be disturbed.
-        time.sleep(0.005)
+        time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -60,9 +60,17 @@ def no_ipv6(names):
 
 def wires(director="director"):
     """Builds the director between two bare wires; returns the names of the namespaces."""
-    names = ["client", director, "servers"]
+    names = ["client", "servers"]
     batch([f"netns add {name}" for name in names])
     no_ipv6(names)
+    wired(director)
+    return [*names, director]
+
+
+def wired(director="director"):
+    """Builds a director between the bare wires' ends, which are there."""
+    batch([f"netns add {director}"])
+    no_ipv6([director])
     batch([
         f"link add eth0 address {mac('10.1.0.1')} netns {director} type veth peer name eth0 address {mac('10.1.0.2')} netns client",
         f"link add eth1 address {mac('10.2.0.1')} netns {director} type veth peer name eth0 address {mac('10.2.0.11')} netns servers"])
@@ -71,14 +79,13 @@ def wires(director="director"):
     lines = ["link set lo up", "link set eth0 up", "link set eth1 up", "address add 10.1.0.1/24 dev eth0",
              "address add 10.2.0.1/24 dev eth1"]
     lines += [f"address add {vip}/32 dev lo" for vip in VIPS]
-    lines += [f"neigh add {address} lladdr {mac(address)} dev eth0 nud permanent" for address in CLIENTS]
-    lines += [f"neigh add {address} lladdr {mac(address)} dev eth1 nud permanent" for address in SERVERS]
+    lines += [f"neigh replace {address} lladdr {mac(address)} dev eth0 nud permanent" for address in CLIENTS]
+    lines += [f"neigh replace {address} lladdr {mac(address)} dev eth1 nud permanent" for address in SERVERS]
     batch(lines, director)
     for path, value in (("ip_forward", 1), ("conf/all/rp_filter", 0), ("conf/eth0/rp_filter", 0), ("conf/eth1/rp_filter", 0),
                         ("conf/all/send_redirects", 0), ("conf/eth0/send_redirects", 0), ("conf/eth1/send_redirects", 0),
                         ("icmp_ratelimit", 0), ("icmp_msgs_per_sec", 100000)):
         set_sysctl(director, "net/ipv4/" + path, value)
-    return names
 
 
 def hosts(clients=1, servers=2):

@@ -68,8 +68,6 @@ pub enum Refusal {
     ServiceExists,
     /// Nobody knows this scheduler.
     SchedulerUnknown,
-    /// C knows this scheduler.
-    SchedulerNotYet,
     /// Nobody knows this persistence engine.
     EngineUnknown,
     /// C knows this persistence engine.
@@ -117,7 +115,6 @@ impl Refusal {
     pub const fn errno(self) -> Errno {
         match self {
             Refusal::SchedulerUnknown
-            | Refusal::SchedulerNotYet
             | Refusal::EngineUnknown
             | Refusal::EngineNotYet
             | Refusal::DestUnknown => Errno::NoEntry,
@@ -172,7 +169,6 @@ impl Refusal {
             Refusal::ServiceUnknown => c"There is no such service.",
             Refusal::ServiceExists => c"The service exists already.",
             Refusal::SchedulerUnknown => c"There is no such scheduler.",
-            Refusal::SchedulerNotYet => c"This scheduler is not supported yet.",
             Refusal::EngineUnknown => c"There is no such persistence engine.",
             Refusal::EngineNotYet => c"Persistence engines are not supported yet.",
             Refusal::PersistenceNotYet => c"Persistence is not supported yet.",
@@ -204,7 +200,7 @@ impl Refusal {
     }
 
     /// Every refusal, for those who check all of them.
-    pub const ALL: [Refusal; 35] = [
+    pub const ALL: [Refusal; 34] = [
         Refusal::Malformed,
         Refusal::ServiceMissing,
         Refusal::ServiceMalformed,
@@ -216,7 +212,6 @@ impl Refusal {
         Refusal::ServiceUnknown,
         Refusal::ServiceExists,
         Refusal::SchedulerUnknown,
-        Refusal::SchedulerNotYet,
         Refusal::EngineUnknown,
         Refusal::EngineNotYet,
         Refusal::PersistenceNotYet,
@@ -243,24 +238,10 @@ impl Refusal {
     ];
 }
 
-/// The schedulers that C has and this module has not.
-const SCHEDULERS_NOT_YET: [&[u8]; 10] = [
-    b"dh", b"fo", b"lblc", b"lblcr", b"mh", b"nq", b"ovf", b"sed", b"sh", b"twos",
-];
-
 /// The persistence engines that C has and this module has not.
 const ENGINES_NOT_YET: [&[u8]; 1] = [b"sip"];
 
 impl Refusal {
-    /// Says why there is no scheduler of this name.
-    pub fn of_scheduler(name: &[u8]) -> Refusal {
-        if SCHEDULERS_NOT_YET.contains(&name) {
-            Refusal::SchedulerNotYet
-        } else {
-            Refusal::SchedulerUnknown
-        }
-    }
-
     /// Says why there is no persistence engine of this name.
     pub fn of_engine(name: &[u8]) -> Refusal {
         if ENGINES_NOT_YET.contains(&name) {
@@ -295,10 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn schedulers_of_c_are_told_from_those_of_nobody() {
-        assert_eq!(Refusal::of_scheduler(b"sh"), Refusal::SchedulerNotYet);
-        assert_eq!(Refusal::of_scheduler(b"xyz"), Refusal::SchedulerUnknown);
-        assert_eq!(Refusal::of_scheduler(b""), Refusal::SchedulerUnknown);
+    fn engines_of_c_are_told_from_those_of_nobody() {
         assert_eq!(Refusal::of_engine(b"sip"), Refusal::EngineNotYet);
         assert_eq!(Refusal::of_engine(b"xyz"), Refusal::EngineUnknown);
     }

@@ -27,6 +27,7 @@ pub mod random;
 pub mod rcu;
 pub mod route;
 pub mod skb;
+pub mod summary;
 pub mod sync;
 pub mod sysctl;
 pub mod table;

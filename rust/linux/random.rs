@@ -11,6 +11,15 @@ pub fn seed() -> [u64; 2] {
 }
 
 /// Returns 64 random bits.
+/// Returns a number from 0 to `last` that nobody can predict.
+///
+/// Each has the same chance, but for one part in 2^64 divided by the range.
+pub fn up_to(last: u64) -> u64 {
+    let product = u128::from(word()).wrapping_mul(u128::from(last).wrapping_add(1));
+    // The high half of a product with a number of 64 bits is no more than `last`.
+    u64::try_from(product >> 64).unwrap_or(last)
+}
+
 fn word() -> u64 {
     // SAFETY: May be called anywhere.
     unsafe { bindings::get_random_u64() }

@@ -8,8 +8,10 @@ use crate::netns::Netns;
 use ipvs::proto;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
+use linux::clock::Ticks;
 use linux::memory;
 use linux::net::{self, Net};
+use linux::rcu::Arc;
 use linux::sysctl::{CpuList, Pair};
 
 /// The most connections a namespace may ever be allowed.
@@ -80,13 +82,40 @@ pub(crate) struct Config {
     pub(crate) svc_lfactor: Setting,
     /// How long connections live without a packet.
     pub(crate) timeouts: Timeouts,
+    /// How long lblc and lblcr remember.
+    pub(crate) memory: Arc<Memory>,
+}
+
+/// How long schedulers remember who served an address.
+///
+/// Counted, as schedulers look at it on their own.
+pub(crate) struct Memory {
+    /// For lblc, in jiffies.
+    pub(crate) lblc: Setting,
+    /// For lblcr, in jiffies.
+    pub(crate) lblcr: Setting,
+}
+
+impl Memory {
+    fn new() -> Result<Arc<Self>> {
+        let day = i32::try_from(Ticks::from_seconds(24 * 60 * 60).0).unwrap_or(i32::MAX);
+        let memory = Self {
+            lblc: Setting::new(day),
+            lblcr: Setting::new(day),
+        };
+        Arc::new(memory, GFP_KERNEL)
+    }
 }
 
 impl Config {
     /// Makes the settings of a new namespace.
-    pub(crate) fn new(net: &Net) -> impl PinInit<Self> {
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(net: &Net) -> impl PinInit<Self, Error> {
         let (conn_lfactor, svc_lfactor) = if net.is_init() { (-4, -3) } else { (-2, -2) };
-        pin_init!(Self {
+        try_pin_init!(Self {
             amemthresh: Setting::new(1024),
             am_droprate: Setting::new(10),
             conn_max: ConnMax::inherited(),
@@ -120,7 +149,8 @@ impl Config {
             conn_lfactor: Setting::new(conn_lfactor),
             svc_lfactor: Setting::new(svc_lfactor),
             timeouts: Timeouts::new(proto::Timeouts::DEFAULT),
-        })
+            memory: Memory::new()?,
+        }? Error)
     }
 }
 

@@ -6,18 +6,20 @@
 
 use crate::grow;
 use crate::stats::Stats;
-use ipvs::addr::Port;
+use ipvs::addr::{Endpoint, Port};
+use ipvs::sched::Permutation;
 use ipvs::service::{
     Crossing, DestKey, DestSettings, Overload, ServiceKey, Thresholds, TunnelSettings,
 };
 use ipvs::xmit::Method;
 use kernel::prelude::*;
-use kernel::sync::atomic::{Atomic, Relaxed};
+use kernel::sync::atomic::{Atomic, Full, Relaxed};
 use kernel::sync::{new_mutex, Mutex};
 use linux::clock::{Jiffies, Ticks};
 use linux::lock::{new_spinlock_bh, SpinLockBh};
-use linux::rcu::Arc;
+use linux::rcu::{self, Arc, Slot};
 use linux::route::Cache;
+use linux::summary::Changes;
 use linux::work::{Delayed, Task};
 
 /// Whether a connection counts as active on its server.
@@ -44,6 +46,8 @@ pub(crate) struct Dest {
     available: Atomic<bool>,
     overloaded: Atomic<bool>,
     weight: Atomic<u32>,
+    /// The weight it had when that was not 0 last.
+    last_weight: Atomic<u32>,
     active: Atomic<u32>,
     /// Active and inactive connections, without templates.
     total: Atomic<u32>,
@@ -55,6 +59,9 @@ pub(crate) struct Dest {
     /// Held while `overloaded` is decided, so that the last to decide has seen the last count.
     #[pin]
     crossing: SpinLockBh<()>,
+    permutation: Permutation,
+    /// Told when something changes that a scheduler may have summed up.
+    changes: Slot<Changes>,
     /// How packets get there, if known.
     pub(crate) route: Cache,
     /// What was counted.
@@ -81,6 +88,7 @@ impl Dest {
             available: Atomic::new(false),
             overloaded: Atomic::new(false),
             weight: Atomic::new(settings.weight),
+            last_weight: Atomic::new(settings.weight),
             active: Atomic::new(0),
             total: Atomic::new(0),
             persistent: Atomic::new(0),
@@ -88,6 +96,8 @@ impl Dest {
             lower: Atomic::new(settings.lower),
             way: Atomic::new(Way::of(settings).pack()),
             crossing <- new_spinlock_bh!((), "rvs_dest"),
+            permutation: Permutation::of(service.family, Endpoint { addr: key.addr, port: key.port }),
+            changes: Slot::empty(),
             route: Cache::new(),
             stats <- Stats::new(),
         }? Error)
@@ -124,6 +134,37 @@ impl Dest {
     #[inline]
     pub(crate) fn weight(&self) -> u32 {
         self.weight.load(Relaxed)
+    }
+
+    /// Returns the share it had when that was not 0 last.
+    pub(crate) fn last_weight(&self) -> u32 {
+        self.last_weight.load(Relaxed)
+    }
+
+    /// Returns the way it takes through a Maglev table.
+    pub(crate) fn permutation(&self) -> Permutation {
+        self.permutation
+    }
+
+    /// Tells from now on `changes` of what a scheduler may have summed up.
+    ///
+    /// Who was told until now is retired, since nothing more will be heard there.
+    ///
+    /// # Locking
+    ///
+    /// Under `control`.
+    pub(crate) fn tell(&self, changes: &Arc<Changes>) {
+        let told = rcu::read(|rcu| match self.changes.read(rcu) {
+            Some(before) if before.ptr_eq(changes.borrow(rcu)) => true,
+            Some(before) => {
+                before.retire();
+                false
+            }
+            None => false,
+        });
+        if !told {
+            drop(self.changes.replace(Some(changes.clone())));
+        }
     }
 
     /// Returns how new connections are forwarded.
@@ -164,6 +205,9 @@ impl Dest {
     pub(crate) fn edit(&self, settings: &DestSettings) {
         let before = self.thresholds();
         self.weight.store(settings.weight, Relaxed);
+        if settings.weight != 0 {
+            self.last_weight.store(settings.weight, Relaxed);
+        }
         self.upper.store(settings.upper, Relaxed);
         self.lower.store(settings.lower, Relaxed);
         self.way.store(Way::of(settings).pack(), Relaxed);
@@ -171,6 +215,26 @@ impl Dest {
             self.decide(Crossing::Edited);
         }
         self.route.clear();
+        self.tell_change();
+    }
+
+    /// Tells that it takes other connections than before.
+    fn tell_change(&self) {
+        rcu::read(|rcu| {
+            if let Some(changes) = self.changes.read(rcu) {
+                changes.count();
+            }
+        });
+    }
+
+    /// Tells that its connections are more or fewer; the caller's change was fully ordered.
+    #[inline]
+    fn tell_count(&self) {
+        rcu::read(|rcu| {
+            if let Some(changes) = self.changes.read(rcu) {
+                changes.count_if_watched();
+            }
+        });
     }
 
     /// Returns how many connections are active.
@@ -197,31 +261,35 @@ impl Dest {
 
     /// Counts a new connection, which is inactive.
     pub(crate) fn bind(&self) {
-        let total = self.total.fetch_add(1, Relaxed).wrapping_add(1);
+        let total = self.total.fetch_add(1, Full).wrapping_add(1);
         if self.thresholds().is_reached(total) {
             self.decide(Crossing::Reached);
         }
+        self.tell_count();
     }
 
     /// Counts a connection no more.
     pub(crate) fn unbind(&self, was: Activity) {
         if was == Activity::Active {
-            self.deactivate();
+            self.active.fetch_sub(1, Relaxed);
         }
-        let total = self.total.fetch_sub(1, Relaxed);
+        let total = self.total.fetch_sub(1, Full);
         if self.thresholds().is_left(total) {
             self.decide(Crossing::Fell);
         }
+        self.tell_count();
     }
 
     /// Counts a connection as active that was not.
     pub(crate) fn activate(&self) {
-        self.active.add(1, Relaxed);
+        self.active.fetch_add(1, Full);
+        self.tell_count();
     }
 
     /// Counts a connection as inactive that was active.
     pub(crate) fn deactivate(&self) {
-        self.active.fetch_sub(1, Relaxed);
+        self.active.fetch_sub(1, Full);
+        self.tell_count();
     }
 
     /// Counts a template.
@@ -240,12 +308,14 @@ impl Dest {
 
     #[cold]
     fn decide(&self, crossing: Crossing) {
-        let _guard = self.crossing.lock();
+        let guard = self.crossing.lock();
         match self.thresholds().decide(crossing, self.total()) {
             Overload::Set => self.overloaded.store(true, Relaxed),
             Overload::Clear => self.overloaded.store(false, Relaxed),
             Overload::Keep => {}
         }
+        drop(guard);
+        self.tell_change();
     }
 
     /// Returns the serial of the service object that it belongs or belonged to.
@@ -272,6 +342,7 @@ impl Dest {
     pub(crate) fn leave(&self) {
         self.available.store(false, Relaxed);
         self.route.clear();
+        drop(self.changes.replace(None));
     }
 
     /// Returns whether nothing is bound to it.

@@ -4,12 +4,16 @@
 //! The packet path takes no lock: it reads what commands have published. Commands run one after the
 //! other, which they prove by a [`Command`].
 
+mod groups;
+mod locality;
 mod registry;
 mod servers;
 mod table;
 
+use crate::config::Config;
 use crate::dest::Dest;
 use crate::netns::Netns;
+use core::mem::replace;
 use ipvs::flow::Flow;
 use ipvs::rate::Samples;
 use ipvs::sched::Change;
@@ -19,7 +23,8 @@ use kernel::sync::{new_mutex, Mutex, MutexGuard};
 use linux::net::Net;
 use linux::rcu::{self, Arc, Borrow, Reader, Slot};
 use linux::route;
-use servers::{Draft, List, Set};
+use groups::List;
+use servers::{Draft, Set};
 
 pub(crate) use registry::Services;
 
@@ -78,9 +83,14 @@ impl Service {
     /// # Errors
     ///
     /// `ENOMEM`.
-    fn new(key: ServiceKey, settings: ServiceSettings, serial: u64) -> Result<Arc<Self>> {
+    fn new(
+        config: &Config,
+        key: ServiceKey,
+        settings: ServiceSettings,
+        serial: u64,
+    ) -> Result<Arc<Self>> {
         let draft = Draft::empty(settings.hashed())?;
-        let set = draft.carried(Change::Bound).finish()?;
+        let set = draft.bound(config)?.finish()?;
         Arc::pin_init(
             try_pin_init!(Self {
                 key,
@@ -174,12 +184,12 @@ impl Service {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn edit(&self, _command: &Command<'_>, settings: ServiceSettings) -> Result {
+    pub(crate) fn edit(&self, command: &Command<'_>, settings: ServiceSettings) -> Result {
         let mut draft = self.draft()?;
         let before = draft.settings.scheduler;
         draft.settings = settings.hashed();
         if settings.scheduler != before {
-            draft = draft.carried(Change::Bound);
+            draft = draft.bound(&command.netns.config)?;
         }
         self.publish(draft)
     }
@@ -225,9 +235,11 @@ impl Service {
             dest.stats.reset();
         }
         dest.join(self.serial, serial);
-        draft.list = draft.list.with(dest)?;
+        let list = draft.list.with(dest)?;
+        let before = replace(&mut draft.list, list);
+        let draft = draft.carried(Change::Added, &before)?;
         let mut ledger = self.ledger.lock();
-        self.publish(draft.carried(Change::Added))?;
+        self.publish(draft)?;
         ledger.left = ledger.left.minus(&dest.stats.counted());
         Ok(())
     }
@@ -244,9 +256,15 @@ impl Service {
         settings: &DestSettings,
     ) -> Result {
         let draft = self.draft()?;
-        let (_, dest) = draft.list.position(key).ok_or(ENOENT)?;
+        let list = draft.list.clone();
+        let (_, dest) = list.position(key).ok_or(ENOENT)?;
+        let (weight, last_weight) = (dest.weight(), dest.last_weight());
         dest.edit(settings);
-        self.publish(draft.carried(Change::Edited))
+        let change = Change::Edited {
+            weight: dest.weight() != weight,
+            last_weight: dest.last_weight() != last_weight,
+        };
+        self.publish(draft.carried(change, &list)?)
     }
 
     /// Removes a server: to the trash; its connections stay.
@@ -256,11 +274,13 @@ impl Service {
     /// `ENOENT` if there is none with this key, `ENOMEM`.
     pub(crate) fn remove_dest(&self, command: &Command<'_>, key: &DestKey) -> Result {
         let mut draft = self.draft()?;
-        let (index, dest) = draft.list.position(key).ok_or(ENOENT)?;
+        let (position, dest) = draft.list.position(key).ok_or(ENOENT)?;
         let dest = dest.clone();
-        draft.list = draft.list.without(index)?;
+        let list = draft.list.without(position)?;
+        let before = replace(&mut draft.list, list);
+        let draft = draft.carried(Change::Removed, &before)?;
         let mut ledger = self.ledger.lock();
-        self.publish(draft.carried(Change::Removed(index)))?;
+        self.publish(draft)?;
         dest.leave();
         ledger.left = ledger.left.plus(&dest.stats.counted());
         drop(ledger);
@@ -298,7 +318,9 @@ impl Service {
 
     fn publish(&self, draft: Draft) -> Result {
         let set = draft.finish()?;
-        drop(self.published.replace(Some(set)));
+        set.watch(&*self.list()?);
+        drop(self.published.replace(Some(set.clone())));
+        set.unwatch();
         Ok(())
     }
 }

@@ -5,7 +5,17 @@
 //! connections that its weight allows.
 
 use super::least::{self, MARK};
-use super::{wlc, Server, Servers, Summary};
+use super::{fold, hash32, wlc, Server, Servers, Summary};
+use crate::addr::{Addr, Family};
+
+const BITS: u32 = 10;
+/// How many buckets the addresses of a service are kept in.
+pub const BUCKETS: usize = 1 << BITS;
+
+/// Returns the bucket that an address belongs to.
+pub fn bucket(family: Family, addr: Addr) -> usize {
+    hash32(fold(family, addr), BITS)
+}
 
 /// Picks the server for an address that has none.
 pub(super) fn pick(servers: &impl Servers) -> Option<usize> {

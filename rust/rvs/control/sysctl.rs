@@ -128,6 +128,16 @@ impl Directory for Netns {
                 Ok(())
             },
         )),
+        File {
+            name: c"lblc_expiration",
+            writers: Writers::Machine,
+            content: Content::Seconds(|netns| &netns.config.memory.lblc.0),
+        },
+        File {
+            name: c"lblcr_expiration",
+            writers: Writers::Machine,
+            content: Content::Seconds(|netns| &netns.config.memory.lblcr.0),
+        },
     ];
 
     fn of(net: &Net) -> Result<Arc<Self>> {

@@ -220,7 +220,7 @@ impl Services {
         if !settings.has_valid_netmask(key.family) {
             return Err(EINVAL);
         }
-        let service = Service::new(key, settings, self.next_serial())?;
+        let service = Service::new(&command.netns.config, key, settings, self.next_serial())?;
         let listed = Listed {
             service: service.clone(),
             _module: module,

@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The servers of one service as they are published, and as schedulers see them.
 
+use super::groups::{Entry, List, Position};
+use super::locality::Locality;
+use crate::config::Config;
 use crate::dest::Dest;
-use crate::grow;
 use ipvs::flow::Flow;
-use ipvs::sched::{self, Change, Servers, State};
-use ipvs::service::{DestKey, ServiceSettings};
+use ipvs::sched::{self, Change, Options, Servers, State, Summary, Walk};
+use ipvs::service::ServiceSettings;
 use kernel::prelude::*;
 use linux::rcu::{Arc, Borrow, Reader};
+use linux::random;
 use linux::sync::{AtomicU64, Full, Relaxed};
 
 /// What is published about a service, all of a piece.
 pub(super) struct Set {
     /// What can be changed about the service.
     pub(super) settings: ServiceSettings,
-    cells: [Cell; sched::CELLS],
+    cells: Arc<Cells>,
+    table: Option<Arc<Table>>,
+    locality: Option<Arc<Locality>>,
     /// The servers.
     pub(super) list: Arc<List>,
 }
@@ -24,7 +29,9 @@ pub(super) struct Set {
 pub(super) struct Draft {
     /// What can be changed about the service.
     pub(super) settings: ServiceSettings,
-    state: State,
+    cells: Arc<Cells>,
+    table: Option<Arc<Table>>,
+    locality: Option<Arc<Locality>>,
     /// The servers.
     pub(super) list: Arc<List>,
 }
@@ -38,19 +45,52 @@ impl Draft {
     pub(super) fn empty(settings: ServiceSettings) -> Result<Self> {
         Ok(Self {
             settings,
-            state: State::default(),
+            cells: Cells::new(State::default())?,
+            table: None,
+            locality: None,
             list: List::empty()?,
         })
     }
 
-    /// Returns the draft with the scheduler's state carried over a change of the servers.
-    pub(super) fn carried(mut self, change: Change) -> Self {
-        let view = View {
-            dests: &self.list.0,
-            cells: &[],
+    /// Returns the draft with its scheduler new to it.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(super) fn bound(mut self, config: &Config) -> Result<Self> {
+        let scheduler = self.settings.scheduler;
+        self.list = self.list.forgotten()?;
+        self.locality = match scheduler.remembers() {
+            true => Some(Locality::new(scheduler, &config.memory)?),
+            false => None,
         };
-        self.state = self.settings.scheduler.carry(self.state, change, &view);
-        self
+        self.table = None;
+        let list = self.list.clone();
+        self.carried(Change::Bound, &list)
+    }
+
+    /// Returns the draft with what its scheduler keeps carried over a change from the servers
+    /// `before`.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(super) fn carried(mut self, change: Change, before: &List) -> Result<Self> {
+        let scheduler = self.settings.scheduler;
+        let view = View::of(&self.list);
+        let state = self.cells.state();
+        let moved = |number| self.list.moved(before, Position::of(number)).map(Position::number);
+        let after = scheduler.carry(state, change, &view, moved);
+        if after != state {
+            // Those who pick at this moment advance what is about to go: their step is lost.
+            self.cells = Cells::new(after)?;
+        }
+        if scheduler.table_len() != 0 && scheduler.refills(change) {
+            if let Some(table) = Table::of(scheduler, &self.list)? {
+                self.table = Some(table);
+            }
+        }
+        Ok(self)
     }
 
     /// Makes it a set that can be published.
@@ -61,7 +101,9 @@ impl Draft {
     pub(super) fn finish(self) -> Result<Arc<Set>> {
         let set = Set {
             settings: self.settings,
-            cells: self.state.map(|value| Cell(AtomicU64::new(value))),
+            cells: self.cells,
+            table: self.table,
+            locality: self.locality,
             list: self.list,
         };
         Arc::new(set, GFP_KERNEL)
@@ -71,13 +113,11 @@ impl Draft {
 impl Set {
     /// Copies what is published now.
     pub(super) fn draft(&self) -> Draft {
-        let mut state = State::default();
-        for (value, cell) in state.iter_mut().zip(&self.cells) {
-            *value = sched::Cell::load(cell);
-        }
         Draft {
             settings: self.settings,
-            state,
+            cells: self.cells.clone(),
+            table: self.table.clone(),
+            locality: self.locality.clone(),
             list: self.list.clone(),
         }
     }
@@ -85,73 +125,84 @@ impl Set {
     /// Picks the server for a new connection.
     #[inline]
     pub(super) fn pick<'g>(&'g self, rcu: Reader<'g>, flow: &Flow) -> Option<Borrow<'g, Dest>> {
-        let view = View {
-            dests: &self.list.0,
-            cells: &self.cells,
+        let options = Options::of(self.settings.flags);
+        let scheduler = self.settings.scheduler;
+        let view = self.view();
+        let pick = || {
+            let number = scheduler.pick(&view, flow, options)?;
+            view.list.dest(Position::of(number))
         };
-        let index = self.settings.scheduler.pick(&view, flow)?;
-        Some(self.list.0.get(index)?.borrow(rcu))
+        match &self.locality {
+            Some(locality) => locality.pick(rcu, &view, flow, pick),
+            None => Some(pick()?.borrow(rcu)),
+        }
+    }
+
+    fn view(&self) -> View<'_> {
+        let (list, places) = match &self.table {
+            Some(table) => (&*table.list, &*table.places),
+            None => (&*self.list, &[][..]),
+        };
+        View {
+            list,
+            cells: &self.cells.0,
+            places,
+        }
+    }
+
+    /// Has changes counted as the scheduler needs it, before the set replaces one with `before`.
+    pub(super) fn watch(&self, before: &List) {
+        let counts = self.settings.scheduler.counts();
+        self.list.prepare(before, counts);
+    }
+
+    /// Ends counting what the scheduler needs no more, once the set is published.
+    pub(super) fn unwatch(&self) {
+        if !self.settings.scheduler.counts() {
+            self.list.unwatch();
+        }
     }
 }
 
-/// The servers of a service in the order of their addition.
-pub(super) struct List(KVVec<Arc<Dest>>);
+/// A scheduler's table, with the servers that its numbers name.
+struct Table {
+    list: Arc<List>,
+    places: KVVec<u32>,
+}
 
-impl List {
-    fn empty() -> Result<Arc<Self>> {
-        Arc::new(Self(KVVec::new()), GFP_KERNEL)
-    }
-
-    fn of<'a>(len: usize, dests: impl Iterator<Item = &'a Arc<Dest>>) -> Result<Arc<Self>> {
-        let mut list = KVVec::with_capacity(len, GFP_KERNEL)?;
-        for dest in dests {
-            list.push_within_capacity(dest.clone())
-                .map_err(|_full| ENOMEM)?;
+impl Table {
+    /// Has a table filled; `None` if the scheduler keeps the one it has.
+    fn of(scheduler: sched::Scheduler, list: &Arc<List>) -> Result<Option<Arc<Self>>> {
+        let mut places = KVVec::from_elem(sched::NOBODY, scheduler.table_len(), GFP_KERNEL)?;
+        let mut walks = KVVec::from_elem(Walk::default(), list.len(), GFP_KERNEL)?;
+        if !scheduler.fill(&View::of(list), &mut walks, &mut places) {
+            return Ok(None);
         }
-        Arc::new(Self(list), GFP_KERNEL)
+        let list = list.clone();
+        Arc::new(Self { list, places }, GFP_KERNEL).map(Some)
+    }
+}
+
+/// What a scheduler remembers from decision to decision.
+struct Cells([Cell; sched::CELLS]);
+
+impl Cells {
+    fn new(state: State) -> Result<Arc<Self>> {
+        let cells = state.map(|value| Cell(AtomicU64::new(value)));
+        Arc::new(Self(cells), GFP_KERNEL)
     }
 
-    /// Returns the list with one more server.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(super) fn with(&self, dest: &Arc<Dest>) -> Result<Arc<Self>> {
-        let dests = Iterator::chain(self.0.iter(), [dest]);
-        Self::of(self.0.len().saturating_add(1), dests)
-    }
-
-    /// Returns the list without the server at `index`.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(super) fn without(&self, index: usize) -> Result<Arc<Self>> {
-        let before = self.0.iter().take(index);
-        let after = self.0.iter().skip(index.saturating_add(1));
-        Self::of(self.0.len(), Iterator::chain(before, after))
-    }
-
-    /// Finds a server by its key.
-    pub(super) fn position(&self, key: &DestKey) -> Option<(usize, &Arc<Dest>)> {
-        let mut dests = (0..self.0.len()).zip(&self.0);
-        dests.find(|(_, dest)| dest.key() == key)
-    }
-
-    /// Returns the newest server below a serial.
-    pub(super) fn below(&self, serial: u64) -> Option<&Arc<Dest>> {
-        let end = grow::prefix(&self.0, |dest| dest.serial() < serial);
-        self.0.get(end.checked_sub(1)?)
-    }
-
-    /// Lists the servers, the oldest first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Dest>> {
-        self.0.iter()
+    fn state(&self) -> State {
+        let mut state = State::default();
+        for (value, cell) in state.iter_mut().zip(&self.0) {
+            *value = sched::Cell::load(cell);
+        }
+        state
     }
 }
 
 /// A value that CPUs advance without a lock.
-struct Cell(AtomicU64);
+pub(super) struct Cell(AtomicU64);
 
 impl sched::Cell for Cell {
     #[inline]
@@ -166,50 +217,60 @@ impl sched::Cell for Cell {
 }
 
 /// What a scheduler sees.
-struct View<'a> {
-    dests: &'a [Arc<Dest>],
+pub(super) struct View<'a> {
+    list: &'a List,
     cells: &'a [Cell],
+    places: &'a [u32],
 }
 
-impl View<'_> {
-    #[inline]
-    fn of<R: Default>(&self, index: usize, what: impl Fn(&Dest) -> R) -> R {
-        self.dests
-            .get(index)
-            .map_or_else(R::default, |dest| what(dest))
+impl<'a> View<'a> {
+    /// Servers without a state and a table.
+    fn of(list: &'a List) -> Self {
+        Self {
+            list,
+            cells: &[],
+            places: &[],
+        }
     }
 }
 
 impl Servers for View<'_> {
     type Cell = Cell;
+    type Server = Entry;
 
     #[inline]
-    fn len(&self) -> usize {
-        self.dests.len()
+    fn groups(&self) -> usize {
+        self.list.groups().len()
     }
 
     #[inline]
-    fn weight(&self, index: usize) -> u32 {
-        self.of(index, Dest::weight)
+    fn group(&self, group: usize) -> &[Entry] {
+        let group = self.list.groups().get(group);
+        group.map_or(&[], |group| group.members())
     }
 
     #[inline]
-    fn active(&self, index: usize) -> u32 {
-        self.of(index, Dest::active)
-    }
-
-    #[inline]
-    fn total(&self, index: usize) -> u32 {
-        self.of(index, Dest::total)
-    }
-
-    #[inline]
-    fn usable(&self, index: usize) -> bool {
-        self.of(index, |dest| !dest.is_overloaded())
+    fn summary(&self, group: usize, sum_up: impl Fn(&[Entry]) -> Summary) -> Summary {
+        match self.list.groups() {
+            // Nobody watches over a single group: it is looked through each time.
+            [only] if group == 0 => sum_up(only.members()),
+            groups => groups
+                .get(group)
+                .map_or([0; 2], |group| group.remembered(sum_up)),
+        }
     }
 
     #[inline]
     fn cell(&self, number: usize) -> Option<&Cell> {
         self.cells.get(number)
+    }
+
+    #[inline]
+    fn table(&self) -> &[u32] {
+        self.places
+    }
+
+    fn random(&self, last: u64) -> u64 {
+        random::up_to(last)
     }
 }

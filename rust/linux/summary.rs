@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What was summed up about things that change, remembered until one of them does.
+//!
+//! Who changes one of the things adds to their [`Changes`] afterwards. Who wants the sum compares
+//! that number with the one for which it was computed, and computes it again if they differ: no
+//! lock, and whoever changes something computes nothing. A sum is right for some moment between the
+//! beginning of the last change that is counted and the call; a change that is not counted yet has
+//! not returned yet either.
+
+use crate::sync::{Acquire, AtomicU64, Full, Relaxed, Release};
+
+/// How often things changed that are summed up together.
+///
+/// Changes come in two kinds: some always count, some only while somebody watches.
+pub struct Changes(AtomicU64);
+
+/// Somebody watches.
+const WATCHED: u64 = 1;
+/// Nothing is remembered any more.
+const RETIRED: u64 = 2;
+/// One change.
+const ONE: u64 = 4;
+
+impl Default for Changes {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Changes {
+    /// Nothing changed yet, and nobody watches.
+    pub fn new() -> Self {
+        Self(AtomicU64::new(ONE))
+    }
+
+    /// Counts a change. What was changed before is seen by whoever sees the count.
+    #[inline]
+    pub fn count(&self) {
+        self.0.fetch_add(ONE, Full);
+    }
+
+    /// Counts a change if somebody watches.
+    ///
+    /// The change itself must be fully ordered before this call: then either it is counted, or
+    /// whoever starts to watch afterwards sees it.
+    #[inline]
+    pub fn count_if_watched(&self) {
+        if self.0.load(Relaxed) & WATCHED != 0 {
+            self.count();
+        }
+    }
+
+    /// Has all changes counted from here on. One caller at a time.
+    pub fn watch(&self) {
+        if self.0.load(Relaxed) & WATCHED == 0 {
+            self.0.fetch_add(WATCHED, Full);
+        }
+    }
+
+    /// Has only those changes counted that always are. One caller at a time.
+    pub fn unwatch(&self) {
+        if self.0.load(Relaxed) & WATCHED != 0 {
+            self.0.fetch_sub(WATCHED, Full);
+        }
+    }
+
+    /// Has everything computed anew from here on, since changes will be counted elsewhere.
+    pub fn retire(&self) {
+        if self.0.load(Relaxed) & RETIRED == 0 {
+            self.0.fetch_add(RETIRED, Full);
+        }
+    }
+}
+
+/// Two words that were computed of things, and for which of their changes.
+pub struct Remembered {
+    /// What the count of changes was; [`NEVER`] or [`BUSY`], which no count is.
+    version: AtomicU64,
+    words: [AtomicU64; 2],
+}
+
+/// Nothing is remembered.
+const NEVER: u64 = 0;
+/// Somebody writes.
+const BUSY: u64 = 1;
+
+impl Default for Remembered {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Remembered {
+    /// Nothing.
+    pub fn new() -> Self {
+        Self {
+            version: AtomicU64::new(NEVER),
+            words: [AtomicU64::new(0), AtomicU64::new(0)],
+        }
+    }
+
+    /// Returns what `compute` returned when none of the things had changed since, or does now.
+    #[inline]
+    pub fn get(&self, changes: &Changes, compute: impl FnOnce() -> [u64; 2]) -> [u64; 2] {
+        // Pairs with `count`: what is computed sees what was changed.
+        let now = changes.0.load(Acquire);
+        // Pairs with the last store of `keep`.
+        let version = self.version.load(Acquire);
+        if version == now {
+            let [first, second] = &self.words;
+            // Pair with the stores of `keep`: who sees a word of it sees that somebody writes.
+            let words = [first.load(Acquire), second.load(Acquire)];
+            if self.version.load(Relaxed) == now && now & RETIRED == 0 {
+                return words;
+            }
+        }
+        let words = compute();
+        self.keep(version, now, words);
+        words
+    }
+
+    /// Remembers words unless somebody else does.
+    fn keep(&self, before: u64, now: u64, words: [u64; 2]) {
+        // A newer version is never replaced by an older one: `before` was read before `compute`.
+        if before == BUSY || self.version.cmpxchg(before, BUSY, Full).is_err() {
+            return;
+        }
+        for (word, value) in self.words.iter().zip(words) {
+            word.store(value, Release);
+        }
+        self.version.store(now, Release);
+    }
+}

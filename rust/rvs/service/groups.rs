@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The servers of a service in groups, so that a change touches one group and not all.
+//!
+//! A list is never changed but copied, with all groups that stay as they are shared. Every copy of
+//! a group counts changes in the same place, which its servers know, so that none is lost while one
+//! list replaces another.
+
+use crate::dest::Dest;
+use crate::grow;
+use ipvs::sched::{Permutation, Server, Summary, GROUP};
+use ipvs::service::DestKey;
+use kernel::prelude::*;
+use linux::rcu::Arc;
+use linux::summary::{Changes, Remembered};
+
+/// A server in a list.
+pub(super) struct Entry(Arc<Dest>);
+
+impl Entry {
+    /// Keeps a server.
+    pub(super) fn new(dest: &Arc<Dest>) -> Self {
+        Self(dest.clone())
+    }
+
+    /// Returns the server.
+    #[inline]
+    pub(super) fn dest(&self) -> &Arc<Dest> {
+        &self.0
+    }
+}
+
+impl Server for Entry {
+    #[inline]
+    fn weight(&self) -> u32 {
+        self.0.weight()
+    }
+
+    fn last_weight(&self) -> u32 {
+        self.0.last_weight()
+    }
+
+    #[inline]
+    fn active(&self) -> u32 {
+        self.0.active()
+    }
+
+    #[inline]
+    fn total(&self) -> u32 {
+        self.0.total()
+    }
+
+    #[inline]
+    fn usable(&self) -> bool {
+        !self.0.is_overloaded()
+    }
+
+    #[inline]
+    fn available(&self) -> bool {
+        self.0.is_available()
+    }
+
+    fn permutation(&self) -> Permutation {
+        self.0.permutation()
+    }
+}
+
+/// Where a server is in a list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Position {
+    group: usize,
+    slot: usize,
+}
+
+impl Position {
+    /// Returns the position of a server by the number that schedulers use.
+    pub(super) fn of(number: usize) -> Self {
+        Self {
+            group: number / GROUP,
+            slot: number % GROUP,
+        }
+    }
+
+    /// Returns the number that schedulers use.
+    pub(super) fn number(self) -> usize {
+        self.group.wrapping_mul(GROUP).wrapping_add(self.slot)
+    }
+}
+
+/// Up to [`GROUP`] servers that were added one after the other.
+pub(super) struct Group {
+    members: KVec<Entry>,
+    /// Shared by all copies of the group.
+    changes: Arc<Changes>,
+    /// What this list's scheduler summed up of these members.
+    remembered: Remembered,
+}
+
+impl Group {
+    fn of<'a>(
+        changes: &Arc<Changes>,
+        dests: impl Iterator<Item = &'a Arc<Dest>>,
+    ) -> Result<Arc<Self>> {
+        let mut members = KVec::with_capacity(GROUP, GFP_KERNEL)?;
+        for dest in dests {
+            members
+                .push_within_capacity(Entry::new(dest))
+                .map_err(|_full| ENOMEM)?;
+        }
+        let group = Self {
+            members,
+            changes: changes.clone(),
+            remembered: Remembered::new(),
+        };
+        Arc::new(group, GFP_KERNEL)
+    }
+
+    /// Returns the servers, the oldest first.
+    #[inline]
+    pub(super) fn members(&self) -> &[Entry] {
+        &self.members
+    }
+
+    /// Returns what `sum_up` says of the servers, or said when none of them had changed.
+    #[inline]
+    pub(super) fn remembered(&self, sum_up: impl Fn(&[Entry]) -> Summary) -> Summary {
+        self.remembered
+            .get(&self.changes, || sum_up(&self.members))
+    }
+
+    fn dests(&self) -> impl Iterator<Item = &Arc<Dest>> {
+        self.members.iter().map(Entry::dest)
+    }
+}
+
+/// The servers of a service in the order of their addition.
+pub(super) struct List {
+    groups: KVVec<Arc<Group>>,
+    len: usize,
+}
+
+impl List {
+    /// Returns a list without servers.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(super) fn empty() -> Result<Arc<Self>> {
+        Self::of(0, 0, core::iter::empty())
+    }
+
+    fn of(
+        room: usize,
+        len: usize,
+        groups: impl Iterator<Item = Result<Arc<Group>>>,
+    ) -> Result<Arc<Self>> {
+        let mut list = KVVec::with_capacity(room, GFP_KERNEL)?;
+        for group in groups {
+            list.push_within_capacity(group?).map_err(|_full| ENOMEM)?;
+        }
+        Arc::new(Self { groups: list, len }, GFP_KERNEL)
+    }
+
+    /// Returns the groups, the oldest first.
+    #[inline]
+    pub(super) fn groups(&self) -> &[Arc<Group>] {
+        &self.groups
+    }
+
+    /// Returns the server at a position.
+    #[inline]
+    pub(super) fn dest(&self, position: Position) -> Option<&Arc<Dest>> {
+        let group = self.groups.get(position.group)?;
+        group.members.get(position.slot).map(Entry::dest)
+    }
+
+    /// Returns how many servers there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Returns the list with one more server.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(super) fn with(&self, dest: &Arc<Dest>) -> Result<Arc<Self>> {
+        let room = self.groups.len().saturating_add(1);
+        let open = self.groups.last().filter(|last| last.members.len() < GROUP);
+        let last = match open {
+            Some(last) => Group::of(&last.changes, Iterator::chain(last.dests(), [dest]))?,
+            None => Group::of(&Arc::new(Changes::new(), GFP_KERNEL)?, [dest].into_iter())?,
+        };
+        let kept = self.groups.len().saturating_sub(usize::from(open.is_some()));
+        let kept = self.groups.iter().take(kept).map(|group| Ok(group.clone()));
+        Self::of(room, self.len.saturating_add(1), Iterator::chain(kept, [Ok(last)]))
+    }
+
+    /// Returns the list without the server at a position.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(super) fn without(&self, position: Position) -> Result<Arc<Self>> {
+        let Some(old) = self.groups.get(position.group) else {
+            return Err(ENOENT);
+        };
+        let others = (0..).zip(old.dests());
+        let rest = others.filter_map(|(slot, dest)| (slot != position.slot).then_some(dest));
+        // A small group joins the next older one when both are small.
+        let neighbour = position.group.checked_sub(1);
+        let older = neighbour
+            .and_then(|index| self.groups.get(index))
+            .filter(|older| older.members.len().saturating_add(old.members.len()) <= GROUP / 2);
+        let group = match older {
+            Some(older) => Group::of(&older.changes, Iterator::chain(older.dests(), rest))?,
+            None => Group::of(&old.changes, rest)?,
+        };
+        let first = match older {
+            Some(_) => neighbour.unwrap_or(position.group),
+            None => position.group,
+        };
+        let before = self.groups.iter().take(first);
+        let after = self.groups.iter().skip(position.group.saturating_add(1));
+        let changed = (!group.members.is_empty()).then_some(&group);
+        let groups = Iterator::chain(Iterator::chain(before, changed), after);
+        Self::of(
+            self.groups.len(),
+            self.len.saturating_sub(1),
+            groups.map(|group| Ok(group.clone())),
+        )
+    }
+
+    /// Returns the list with nothing remembered of it, for another scheduler.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(super) fn forgotten(&self) -> Result<Arc<Self>> {
+        let groups = self.groups.iter();
+        let groups = groups.map(|group| Group::of(&group.changes, group.dests()));
+        Self::of(self.groups.len(), self.len, groups)
+    }
+
+    /// Has its servers tell this list's groups of changes, all of them if a scheduler `counts`.
+    ///
+    /// # Locking
+    ///
+    /// Under `control`, right before the list is published in place of `before`.
+    pub(super) fn prepare(&self, before: &List, counts: bool) {
+        for group in &self.groups {
+            if counts && self.groups.len() > 1 {
+                group.changes.watch();
+            }
+            if !before.groups.iter().any(|old| old.ptr_eq(group)) {
+                group.dests().for_each(|dest| dest.tell(&group.changes));
+            }
+        }
+    }
+
+    /// Ends counting what no scheduler needs.
+    pub(super) fn unwatch(&self) {
+        self.groups.iter().for_each(|group| group.changes.unwatch());
+    }
+
+    /// Returns where a server of the list `before` is in this one; if it is gone, where the next
+    /// newer one is; `None` if there is none.
+    pub(super) fn moved(&self, before: &List, position: Position) -> Option<Position> {
+        let old = before.groups.get(position.group)?;
+        let serial = old.members.get(position.slot)?.dest().serial();
+        let group = grow::prefix(&self.groups, |group| last_serial(group) < serial);
+        let members = self.groups.get(group)?.members();
+        let slot = grow::prefix(members, |entry| entry.dest().serial() < serial);
+        Some(Position { group, slot })
+    }
+
+    /// Finds a server by its key.
+    pub(super) fn position(&self, key: &DestKey) -> Option<(Position, &Arc<Dest>)> {
+        let groups = (0..).zip(&self.groups);
+        let mut all = groups.flat_map(|(group, members)| {
+            let slots = (0..).zip(members.dests());
+            slots.map(move |(slot, dest)| (Position { group, slot }, dest))
+        });
+        all.find(|(_, dest)| dest.key() == key)
+    }
+
+    /// Returns the newest server below a serial.
+    pub(super) fn below(&self, serial: u64) -> Option<&Arc<Dest>> {
+        let first = |group: &Arc<Group>| group.members.first().map_or(0, |entry| entry.0.serial());
+        let group = grow::prefix(&self.groups, |group| first(group) < serial);
+        let members = self.groups.get(group.checked_sub(1)?)?.members();
+        let end = grow::prefix(members, |entry| entry.dest().serial() < serial);
+        members.get(end.checked_sub(1)?).map(Entry::dest)
+    }
+
+    /// Lists the servers, the oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Dest>> {
+        self.groups.iter().flat_map(|group| group.dests())
+    }
+}
+
+fn last_serial(group: &Arc<Group>) -> u64 {
+    group.members.last().map_or(0, |entry| entry.dest().serial())
+}

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Who served an address before: what lblc and lblcr remember.
+//!
+//! Looking an address up takes no lock; remembering takes one. An address that was not asked for in
+//! a long time is forgotten, sooner if there are many.
+
+use super::groups::Entry;
+use super::servers::View;
+use crate::config::Memory;
+use crate::dest::Dest;
+use ipvs::addr::{Addr, Family};
+use ipvs::flow::Flow;
+use ipvs::sched::{lblc, lblcr, Scheduler};
+use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Relaxed};
+use linux::clock::{Jiffies, Ticks};
+use linux::lock::{new_spinlock_bh, SpinLockBh};
+use linux::rcu::{self, Arc, Borrow, Reader, Slot};
+use linux::work::{Delayed, Task};
+
+/// From so many addresses on, idle ones are forgotten sooner.
+const MANY: u32 = 16 * 1024;
+/// The most addresses that one service remembers.
+const MOST: u32 = MANY / 2 * 3;
+/// The time between two looks at all addresses, in seconds.
+const ROUND: u32 = 60;
+/// In so many rounds there is one that forgets everything that is too old.
+const FULL: u32 = 30;
+/// How long an address must be idle to be forgotten when there are many, in seconds.
+const IDLE: u32 = 6 * 60;
+
+/// What one service's scheduler remembers.
+pub(super) struct Locality(Pin<KBox<Delayed<Addresses>>>);
+
+impl Locality {
+    /// Remembers nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(super) fn new(scheduler: Scheduler, memory: &Arc<Memory>) -> Result<Arc<Self>> {
+        let mut buckets = KVVec::with_capacity(lblc::BUCKETS, GFP_KERNEL)?;
+        for _ in 0..lblc::BUCKETS {
+            buckets
+                .push_within_capacity(Slot::empty())
+                .map_err(|_full| ENOMEM)?;
+        }
+        let addresses = Addresses {
+            replicates: scheduler == Scheduler::Lblcr,
+            memory: memory.clone(),
+            buckets,
+            state: KBox::pin_init(new_spinlock_bh!(State::new(), "rvs_locality"), GFP_KERNEL)?,
+        };
+        let rounds = KBox::pin_init(Delayed::new(addresses), GFP_KERNEL)?;
+        rounds.schedule_once(Ticks::from_seconds(ROUND));
+        Arc::new(Self(rounds), GFP_KERNEL)
+    }
+
+    /// Picks the server that served the address before, or else remembers what `fresh` picks.
+    pub(super) fn pick<'g>(
+        &'g self,
+        rcu: Reader<'g>,
+        view: &View<'_>,
+        flow: &Flow,
+        fresh: impl FnOnce() -> Option<&'g Arc<Dest>>,
+    ) -> Option<Borrow<'g, Dest>> {
+        let addresses: &'g Addresses = &self.0;
+        let (family, addr) = (flow.family, flow.dest.addr);
+        let found = addresses.find(rcu, family, addr);
+        let known = found.and_then(|place| addresses.known(rcu, view, place.get()));
+        if known.is_some() {
+            return known;
+        }
+        let dest = fresh()?;
+        match found {
+            Some(place) => addresses.also(rcu, place.get(), dest),
+            None => addresses.remember(rcu, family, addr, dest),
+        }
+        Some(dest.borrow(rcu))
+    }
+}
+
+/// The addresses that somebody asked for.
+struct Addresses {
+    /// An address may be served by several.
+    replicates: bool,
+    memory: Arc<Memory>,
+    buckets: KVVec<Slot<Place>>,
+    /// Held while anything but the time of use changes.
+    state: Pin<KBox<SpinLockBh<State>>>,
+}
+
+struct State {
+    count: u32,
+    /// The bucket that was looked at last.
+    rover: usize,
+    round: u32,
+}
+
+impl State {
+    const fn new() -> Self {
+        Self {
+            count: 0,
+            rover: 0,
+            round: 0,
+        }
+    }
+}
+
+/// An address and who serves it.
+struct Place {
+    addr: Addr,
+    /// When somebody asked last, in jiffies.
+    used: Atomic<u32>,
+    /// When the servers became others last, in jiffies.
+    modified: Atomic<u32>,
+    servers: Slot<Servers>,
+    next: Slot<Place>,
+}
+
+/// Who serves an address, the one that came last first.
+struct Servers(KVec<Entry>);
+
+impl Servers {
+    /// Makes a list of one, with others after it.
+    fn of<'a>(
+        first: Option<&'a Arc<Dest>>,
+        len: usize,
+        others: impl Iterator<Item = &'a Entry>,
+    ) -> Result<Arc<Self>> {
+        let mut list = KVec::with_capacity(len.saturating_add(1), GFP_ATOMIC)?;
+        for dest in Iterator::chain(first.into_iter(), others.map(Entry::dest)) {
+            list.push_within_capacity(Entry::new(dest))
+                .map_err(|_full| ENOMEM)?;
+        }
+        Arc::new(Self(list), GFP_ATOMIC)
+    }
+}
+
+impl Addresses {
+    fn find<'g>(
+        &self,
+        rcu: Reader<'g>,
+        family: Family,
+        addr: Addr,
+    ) -> Option<Borrow<'g, Place>> {
+        let mut next = self.buckets.get(lblc::bucket(family, addr))?.read(rcu);
+        while let Some(place) = next {
+            if place.get().addr == addr {
+                return Some(place);
+            }
+            next = place.get().next.read(rcu);
+        }
+        None
+    }
+
+    /// Returns who serves an address, unless somebody else is to serve it from now on.
+    fn known<'g>(
+        &self,
+        rcu: Reader<'g>,
+        view: &View<'_>,
+        place: &'g Place,
+    ) -> Option<Borrow<'g, Dest>> {
+        let now = Jiffies::now();
+        place.used.store(now.0, Relaxed);
+        let servers: &'g [Entry] = &place.servers.read(rcu)?.get().0;
+        let (best, keeps) = if self.replicates {
+            let best = servers.get(lblcr::least(servers)?);
+            self.shrink(rcu, place, now);
+            (best, best.is_some_and(|best| lblcr::keeps(view, best)))
+        } else {
+            let only = servers.first();
+            (only, only.is_some_and(|only| lblc::keeps(view, only)))
+        };
+        best.filter(|_| keeps).map(|best| best.dest().borrow(rcu))
+    }
+
+    /// Takes one server off an address whose servers have been the same for long.
+    fn shrink(&self, rcu: Reader<'_>, place: &Place, now: Jiffies) {
+        let is_old = || now.since(Jiffies(place.modified.load(Relaxed))) > self.expiration();
+        let several = |servers: &Servers| servers.0.len() > 1;
+        if !place.servers.read(rcu).is_some_and(|servers| several(servers.get())) || !is_old() {
+            return;
+        }
+        let _state = self.state.lock();
+        let Some(servers) = place.servers.read(rcu).filter(|servers| several(servers.get())) else {
+            return;
+        };
+        let list = &servers.get().0;
+        let Some(most) = lblcr::most(list) else {
+            return;
+        };
+        let others = (0..).zip(list).filter(|(index, _)| *index != most);
+        let rest = Servers::of(None, list.len(), others.map(|(_, entry)| entry));
+        if let Ok(rest) = rest {
+            place.change(rest, now);
+        }
+    }
+
+    /// Lets a server serve an address that is known.
+    fn also(&self, rcu: Reader<'_>, place: &Place, dest: &Arc<Dest>) {
+        let _state = self.state.lock();
+        let before = place.servers.read(rcu).filter(|_| self.replicates);
+        let list = before.as_ref().map_or(&[][..], |servers| &servers.get().0);
+        if list.iter().any(|entry| entry.dest().ptr_eq(dest)) {
+            return;
+        }
+        if let Ok(servers) = Servers::of(Some(dest), list.len(), list.iter()) {
+            place.change(servers, Jiffies::now());
+        }
+    }
+
+    /// Lets a server serve an address that is not known, if there is room and memory for it.
+    fn remember(&self, rcu: Reader<'_>, family: Family, addr: Addr, dest: &Arc<Dest>) {
+        let mut state = self.state.lock();
+        if let Some(place) = self.find(rcu, family, addr) {
+            drop(state);
+            return self.also(rcu, place.get(), dest);
+        }
+        let bucket = self.buckets.get(lblc::bucket(family, addr));
+        let (Some(bucket), true) = (bucket, state.count < MOST) else {
+            return;
+        };
+        let now = Jiffies::now().0;
+        let Ok(servers) = Servers::of(Some(dest), 0, core::iter::empty()) else {
+            return;
+        };
+        let place = Place {
+            addr,
+            used: Atomic::new(now),
+            modified: Atomic::new(now),
+            servers: Slot::new(servers),
+            next: Slot::empty(),
+        };
+        let Ok(place) = Arc::new(place, GFP_ATOMIC) else {
+            return;
+        };
+        let first = bucket.read(rcu).and_then(Borrow::upgrade);
+        drop(place.next.replace(first));
+        drop(bucket.replace(Some(place)));
+        state.count = state.count.saturating_add(1);
+    }
+
+    /// How long an address is remembered, and how long its servers stay the same.
+    fn expiration(&self) -> Ticks {
+        let setting = match self.replicates {
+            true => &self.memory.lblcr,
+            false => &self.memory.lblc,
+        };
+        Ticks(u32::try_from(setting.get()).unwrap_or(0))
+    }
+
+    /// Forgets what is idle for `age`, until `goal` addresses are forgotten.
+    fn forget(&self, age: Ticks, goal: u32) {
+        let now = Jiffies::now();
+        let mut left = goal;
+        for _ in 0..self.buckets.len() {
+            let mut state = self.state.lock();
+            state.rover = state.rover.wrapping_add(1) % lblc::BUCKETS;
+            let Some(bucket) = self.buckets.get(state.rover) else {
+                continue;
+            };
+            let gone = rcu::read(|rcu| sweep(bucket, rcu, |place| {
+                now.since(Jiffies(place.used.load(Relaxed))) >= age
+            }));
+            state.count = state.count.saturating_sub(gone);
+            left = left.saturating_sub(gone);
+            if left == 0 {
+                break;
+            }
+        }
+    }
+}
+
+/// Takes out of a bucket what is over; returns how many. The lock is held.
+fn sweep(bucket: &Slot<Place>, rcu: Reader<'_>, is_over: impl Fn(&Place) -> bool) -> u32 {
+    let mut gone = 0_u32;
+    let mut link = bucket;
+    while let Some(place) = link.read(rcu) {
+        let place = place.get();
+        if is_over(place) {
+            // Who stands on it still finds the way on.
+            let next = place.next.read(rcu).and_then(Borrow::upgrade);
+            drop(link.replace(next));
+            gone = gone.saturating_add(1);
+        } else {
+            link = &place.next;
+        }
+    }
+    gone
+}
+
+impl Place {
+    fn change(&self, servers: Arc<Servers>, now: Jiffies) {
+        drop(self.servers.replace(Some(servers)));
+        self.modified.store(now.0, Relaxed);
+    }
+}
+
+impl Task for Addresses {
+    fn run(&self) -> Option<Ticks> {
+        let mut state = self.state.lock();
+        state.round = state.round.wrapping_add(1) % FULL;
+        let (round, count) = (state.round, state.count);
+        drop(state);
+        if round == 0 {
+            self.forget(self.expiration(), u32::MAX);
+        } else if let Some(over @ 1..) = count.checked_sub(MANY) {
+            let goal = over.saturating_mul(4) / 3;
+            self.forget(Ticks::from_seconds(IDLE), goal.min(MANY / 2));
+        }
+        Some(Ticks::from_seconds(ROUND))
+    }
+}
+
+impl Drop for Addresses {
+    /// One by one: a chain that went by itself would take a grace period for each link.
+    fn drop(&mut self) {
+        for bucket in &self.buckets {
+            let mut next = bucket.replace(None);
+            while let Some(place) = next {
+                next = place.next.replace(None);
+            }
+        }
+    }
+}
