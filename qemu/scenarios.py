@@ -41,7 +41,8 @@ def load(module):
     if module == "rvs":
         configuration.write_text(pathlib.Path("/share/modprobe-rvs.conf").read_text())
     kmsg(f"loaded {module}")
-    done = shell(f"modprobe {module}")
+    # Two of its schedulers bring settings of their own.
+    done = shell("modprobe -a ip_vs ip_vs_lblc ip_vs_lblcr" if module == "ip_vs" else f"modprobe {module}")
     if done.returncode:
         raise SystemExit(f"# cannot load {module}: {done.stdout.strip()}")
 

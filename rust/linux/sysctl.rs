@@ -55,6 +55,8 @@ pub enum Writers {
     Owner,
     /// The same, but nobody if that is not the initial user namespace.
     Machine,
+    /// The same, and the file is not there for anybody else.
+    MachineAlone,
 }
 
 /// What a file holds and what may be written to it. What is refused is refused with `EINVAL`.
@@ -361,7 +363,9 @@ unsafe impl Send for Registered {}
 impl Registered {
     fn new<S: Directory>(net: &Net) -> Result<Self> {
         let mut table = KVec::with_capacity(S::FILES.len(), GFP_KERNEL)?;
-        for file in S::FILES {
+        let ours = net.is_owned_by_init_user();
+        let shown = |file: &&File<S>| ours || file.writers != Writers::MachineAlone;
+        for file in S::FILES.iter().filter(shown) {
             let entry = bindings::ctl_table {
                 procname: file.name.to_bytes_with_nul().as_ptr().cast(),
                 mode: mode(file.writers, net),

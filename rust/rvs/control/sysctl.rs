@@ -130,12 +130,12 @@ impl Directory for Netns {
         )),
         File {
             name: c"lblc_expiration",
-            writers: Writers::Machine,
+            writers: Writers::MachineAlone,
             content: Content::Seconds(|netns| &netns.config.memory.lblc.0),
         },
         File {
             name: c"lblcr_expiration",
-            writers: Writers::Machine,
+            writers: Writers::MachineAlone,
             content: Content::Seconds(|netns| &netns.config.memory.lblcr.0),
         },
     ];

@@ -19,6 +19,8 @@ mod work;
 mod clock;
 #[path = "../../../../rust/linux/list.rs"]
 mod list;
+#[path = "../../../../rust/linux/summary.rs"]
+mod summary;
 #[path = "../../../../rust/linux/table.rs"]
 mod table;
 #[path = "../../../../rust/linux/walk.rs"]
@@ -27,6 +29,7 @@ mod walk;
 mod wheel;
 
 mod list_tests;
+mod summary_tests;
 mod table_tests;
 mod wheel_tests;
 

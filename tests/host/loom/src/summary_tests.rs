@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What is remembered is never older than the last change that returned.
+
+use crate::summary::{Changes, Remembered};
+use crate::sync::{Acquire, AtomicU64, Full, Relaxed, Release};
+use loom::sync::Arc;
+use loom::thread;
+
+struct Group {
+    value: AtomicU64,
+    changes: Changes,
+    remembered: Remembered,
+    flag: AtomicU64,
+}
+
+impl Group {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            value: AtomicU64::new(0),
+            changes: Changes::new(),
+            remembered: Remembered::new(),
+            flag: AtomicU64::new(0),
+        })
+    }
+
+    /// The value as it is remembered; both words must be of one piece.
+    fn get(&self) -> u64 {
+        let [value, more] = self.remembered.get(&self.changes, || {
+            let value = self.value.load(Relaxed);
+            [value, value + 100]
+        });
+        assert_eq!(more, value + 100, "words of two sums");
+        value
+    }
+
+    fn change(&self) {
+        self.value.fetch_add(1, Relaxed);
+        self.changes.count();
+    }
+}
+
+#[test]
+fn a_change_that_returned_is_seen() {
+    loom::model(|| {
+        let group = Group::new();
+        assert_eq!(group.get(), 0);
+        let changer = group.clone();
+        let changer = thread::spawn(move || {
+            changer.change();
+            changer.flag.store(1, Release);
+        });
+        let returned = group.flag.load(Acquire) == 1;
+        let value = group.get();
+        assert!(value == 1 || !returned, "an old sum after the change returned");
+        changer.join().unwrap();
+        assert_eq!(group.get(), 1);
+    });
+}
+
+#[test]
+fn two_who_ask_never_see_half_a_sum() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(|| {
+        let group = Group::new();
+        let (changer, other) = (group.clone(), group.clone());
+        let changer = thread::spawn(move || changer.change());
+        let other = thread::spawn(move || other.get());
+        assert!(group.get() <= 1);
+        changer.join().unwrap();
+        assert!(other.join().unwrap() <= 1);
+        assert_eq!(group.get(), 1);
+        assert_eq!(group.get(), 1);
+    });
+}
+
+#[test]
+fn no_change_is_lost_when_somebody_begins_to_watch() {
+    loom::model(|| {
+        let group = Group::new();
+        let changer = group.clone();
+        let changer = thread::spawn(move || {
+            changer.value.fetch_add(1, Full);
+            changer.changes.count_if_watched();
+        });
+        group.changes.watch();
+        assert!(group.get() <= 1);
+        changer.join().unwrap();
+        assert_eq!(group.get(), 1, "a change between watching and asking was lost");
+    });
+}
+
+#[test]
+fn nothing_is_remembered_once_retired() {
+    loom::model(|| {
+        let group = Group::new();
+        let changer = group.clone();
+        assert_eq!(group.get(), 0);
+        let changer = thread::spawn(move || {
+            changer.changes.retire();
+            // From here on changes are counted elsewhere.
+            changer.value.fetch_add(1, Full);
+            changer.flag.store(1, Release);
+        });
+        let changed = group.flag.load(Acquire) == 1;
+        let value = group.get();
+        assert!(value == 1 || !changed, "an old sum of a group that is retired");
+        changer.join().unwrap();
+        assert_eq!(group.get(), 1);
+    });
+}
