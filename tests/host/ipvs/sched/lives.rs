@@ -21,6 +21,7 @@ enum Step {
     Remove(Index, Index),
     Weight(Index, u32),
     Overload(Index, bool),
+    OverloadAll(bool),
     Load(Index, u32, u32),
     Pick(Vec<u16>),
     Bind(Scheduler),
@@ -51,6 +52,12 @@ fn count() -> impl Strategy<Value = u32> {
     prop_oneof![16 => 0..6_u32, 1 => 0..600_u32, 1 => select(vec![9_000_000, i32::MAX.unsigned_abs()])]
 }
 
+/// Connections that are not active, about as many as make up for an active one too.
+fn idle() -> impl Strategy<Value = u32> {
+    let like_active = (1..4_u32, 0..4_u32).prop_map(|(active, more)| active * 255 + more);
+    prop_oneof![0..9_u32, like_active]
+}
+
 fn step(weight: BoxedStrategy<u32>) -> impl Strategy<Value = Step> {
     let index = any::<Index>;
     let room = select(vec![1, 2, 2, 3, 4, 7, 32]);
@@ -58,8 +65,9 @@ fn step(weight: BoxedStrategy<u32>) -> impl Strategy<Value = Step> {
         4 => (weight.clone(), room, index()).prop_map(|(weight, room, merge)| Step::Add { weight, room, merge }),
         2 => (index(), index()).prop_map(|(at, merge)| Step::Remove(at, merge)),
         3 => (index(), weight).prop_map(|(at, weight)| Step::Weight(at, weight)),
+        1 => any::<bool>().prop_map(Step::OverloadAll),
         4 => (index(), prop::bool::weighted(0.6)).prop_map(|(at, usable)| Step::Overload(at, usable)),
-        6 => (index(), count(), 0..9_u32).prop_map(|(at, active, more)| Step::Load(at, active, active.saturating_add(more))),
+        6 => (index(), count(), idle()).prop_map(|(at, active, idle)| Step::Load(at, active, active.saturating_add(idle))),
         8 => prop::collection::vec(any::<u16>(), 1..8).prop_map(Step::Pick),
     ]
 }
@@ -157,6 +165,10 @@ impl Life {
                 name(at)
                     .into_iter()
                     .for_each(|name| self.world.overload(name, *usable));
+            }
+            Step::OverloadAll(usable) => {
+                let names = before.iter().map(|server| server.name);
+                names.for_each(|name| self.world.overload(name, *usable));
             }
             Step::Load(at, active, total) => {
                 name(at)
