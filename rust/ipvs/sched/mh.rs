@@ -164,7 +164,9 @@ impl Late {
     }
 
     /// Gives a server the free place that it would have come to first.
-    fn take(&mut self, walk: &mut Walk, table: &mut [u32]) {
+    ///
+    /// It need not go there: nothing on its way is free any more.
+    fn take(&mut self, walk: &Walk, table: &mut [u32]) {
         let inverse = inverse(walk.skip);
         let places = self.places.iter().take(self.len);
         let nearest = (0_usize..).zip(places);
@@ -174,7 +176,6 @@ impl Late {
         else {
             return;
         };
-        walk.at = place;
         if let Some(seat) = table.get_mut(to_index(place)) {
             *seat = walk.number;
         }
