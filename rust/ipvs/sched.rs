@@ -330,7 +330,13 @@ impl Scheduler {
         match self {
             Scheduler::Dh => !matches!(change, Change::Edited { .. }),
             Scheduler::Sh => !matches!(change, Change::Edited { weight: false, .. }),
-            Scheduler::Mh => !matches!(change, Change::Edited { last_weight: false, .. }),
+            Scheduler::Mh => !matches!(
+                change,
+                Change::Edited {
+                    last_weight: false,
+                    ..
+                }
+            ),
             _ => false,
         }
     }
@@ -693,10 +699,17 @@ mod tests {
     fn dh_and_sh_follow_their_tables() {
         let vip = [192, 0, 2, 1];
         assert!(Group::of(Scheduler::Dh, b"A1 B1 C1").picks_of([10, 0, 0, 9], vip, b'A'));
-        let sources = [[10, 0, 0, 1], [10, 0, 0, 2], [192, 0, 2, 1], [198, 51, 100, 7]];
+        let sources = [
+            [10, 0, 0, 1],
+            [10, 0, 0, 2],
+            [192, 0, 2, 1],
+            [198, 51, 100, 7],
+        ];
         let group = Group::of(Scheduler::Sh, b"A1 B2 C3");
         let named = sources.into_iter().zip(*b"BACB");
-        assert!(named.clone().all(|(source, name)| group.picks_of(source, vip, name)));
+        assert!(named
+            .clone()
+            .all(|(source, name)| group.picks_of(source, vip, name)));
     }
 
     #[test]
@@ -832,7 +845,11 @@ mod tests {
             self.len = self.len.saturating_sub(1);
             let len = self.len;
             self.carry(Change::Removed, |number| {
-                let now = if number > index { number.checked_sub(1)? } else { number };
+                let now = if number > index {
+                    number.checked_sub(1)?
+                } else {
+                    number
+                };
                 (now < len).then_some(now)
             });
         }
@@ -880,7 +897,9 @@ mod tests {
 
         /// Picks as often as there are names and tells whether those were picked; `-` is nobody.
         fn picks(&self, names: &[u8]) -> bool {
-            names.iter().all(|name| self.picks_of([0; 4], [0; 4], *name))
+            names
+                .iter()
+                .all(|name| self.picks_of([0; 4], [0; 4], *name))
         }
 
         /// Picks for one client and service address.
@@ -909,7 +928,11 @@ mod tests {
         }
 
         fn group(&self, group: usize) -> &[One] {
-            let servers = if group == 0 { self.servers.get(..self.len) } else { None };
+            let servers = if group == 0 {
+                self.servers.get(..self.len)
+            } else {
+                None
+            };
             servers.unwrap_or_default()
         }
 

@@ -29,5 +29,8 @@ pub(super) fn numbers<S: Servers>(servers: &S) -> impl Iterator<Item = u32> + Cl
 pub(super) fn pick(servers: &impl Servers, flow: &Flow) -> Option<usize> {
     let place = hash32(fold(flow.family, flow.dest.addr), BITS);
     let number = seated(servers.table(), place)?;
-    servers.server(number).is_some_and(eligible).then_some(number)
+    servers
+        .server(number)
+        .is_some_and(eligible)
+        .then_some(number)
 }

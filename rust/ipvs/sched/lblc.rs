@@ -24,7 +24,11 @@ pub(super) fn pick(servers: &impl Servers) -> Option<usize> {
 
 fn sum_up(group: &[impl Server]) -> Summary {
     let [cost, low] = least::sum_up(group, wlc::claim);
-    let mark = if group.iter().any(is_underloaded) { MARK } else { 0 };
+    let mark = if group.iter().any(is_underloaded) {
+        MARK
+    } else {
+        0
+    };
     [cost, low | mark]
 }
 

@@ -37,7 +37,11 @@ fn best<T>(
     beats: impl Fn(&T, &T) -> bool,
 ) -> Option<usize> {
     let mut best: Option<(usize, &T)> = None;
-    for (place, next) in members.iter().enumerate().filter(|(_, server)| fits(server)) {
+    for (place, next) in members
+        .iter()
+        .enumerate()
+        .filter(|(_, server)| fits(server))
+    {
         if best.is_none_or(|(_, best)| beats(next, best)) {
             best = Some((place, next));
         }

@@ -64,7 +64,9 @@ pub struct Walk {
 pub(super) fn fill(servers: &impl Servers, walks: &mut [Walk], table: &mut [u32]) -> bool {
     let (mut divisor, mut greatest, mut count) = (0, 0_u32, 0_usize);
     for number in numbers(servers) {
-        let weight = servers.server(to_index(number)).map_or(0, Server::last_weight);
+        let weight = servers
+            .server(to_index(number))
+            .map_or(0, Server::last_weight);
         divisor = super::greatest_common_divisor(weight, divisor);
         greatest = greatest.max(weight);
         count = count.saturating_add(1);
@@ -133,7 +135,11 @@ impl Walk {
                 None => return,
             }
             let next = self.at.wrapping_add(self.skip);
-            self.at = if next >= PRIME { next.wrapping_sub(PRIME) } else { next };
+            self.at = if next >= PRIME {
+                next.wrapping_sub(PRIME)
+            } else {
+                next
+            };
         }
     }
 

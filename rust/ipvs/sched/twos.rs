@@ -85,7 +85,9 @@ fn within(group: &[impl Server], draw: u64) -> Option<usize> {
 fn beats(servers: &impl Servers, second: usize, first: usize) -> bool {
     let of = |number| {
         let server = servers.server(number);
-        server.map_or((0, 0), |server| (u128::from(server.weight()), u128::from(load(server))))
+        server.map_or((0, 0), |server| {
+            (u128::from(server.weight()), u128::from(load(server)))
+        })
     };
     let ((first_weight, first_load), (weight, load)) = (of(first), of(second));
     weight.wrapping_mul(first_load) > first_weight.wrapping_mul(load)

@@ -7,8 +7,8 @@
 //! next level at which somebody takes part is computed. The answers are the same.
 
 use super::{
-    advance, eligible, first_after, greatest_common_divisor, join, newest_first, split, Cell, Change,
-    Cursor, Server, Servers, State, Summary,
+    advance, eligible, first_after, greatest_common_divisor, join, newest_first, split, Cell,
+    Change, Cursor, Server, Servers, State, Summary,
 };
 
 /// The present place in the sequence.
