@@ -218,8 +218,7 @@ fn timeout(wanted: Option<u32>, present: u32) -> Result<u32, Refusal> {
 
 /// Returns the settings of a service that had the flags `present` before.
 fn settings(request: &ServiceRequest<'_>, present: u32) -> Result<ServiceSettings, Refusal> {
-    let scheduler = Scheduler::from_name(request.scheduler)
-        .ok_or(Refusal::SchedulerUnknown)?;
+    let scheduler = Scheduler::from_name(request.scheduler).ok_or(Refusal::SchedulerUnknown)?;
     if !request.engine.is_empty() {
         return Err(Refusal::of_engine(request.engine));
     }

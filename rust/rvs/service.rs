@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::dest::Dest;
 use crate::netns::Netns;
 use core::mem::replace;
+use groups::List;
 use ipvs::flow::Flow;
 use ipvs::rate::Samples;
 use ipvs::sched::Change;
@@ -23,7 +24,6 @@ use kernel::sync::{new_mutex, Mutex, MutexGuard};
 use linux::net::Net;
 use linux::rcu::{self, Arc, Borrow, Reader, Slot};
 use linux::route;
-use groups::List;
 use servers::{Draft, Set};
 
 pub(crate) use registry::Services;

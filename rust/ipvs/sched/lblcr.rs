@@ -37,11 +37,8 @@ fn best<T>(
     beats: impl Fn(&T, &T) -> bool,
 ) -> Option<usize> {
     let mut best: Option<(usize, &T)> = None;
-    for (place, next) in members
-        .iter()
-        .enumerate()
-        .filter(|(_, server)| fits(server))
-    {
+    let places = (0..members.len()).zip(members);
+    for (place, next) in places.filter(|(_, server)| fits(server)) {
         if best.is_none_or(|(_, best)| beats(next, best)) {
             best = Some((place, next));
         }

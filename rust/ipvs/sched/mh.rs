@@ -161,7 +161,9 @@ impl Late {
     /// Lists the free places of a table, which are no more than fit.
     fn of(table: &[u32]) -> Self {
         let mut late = Late::default();
-        let free = (0..).zip(table).filter(|(_, number)| **number == NOBODY);
+        let free = (0..PRIME)
+            .zip(table)
+            .filter(|(_, number)| **number == NOBODY);
         for (room, (place, _)) in late.places.iter_mut().zip(free) {
             *room = place;
             late.len = late.len.saturating_add(1);
@@ -175,7 +177,7 @@ impl Late {
     fn take(&mut self, walk: &Walk, table: &mut [u32]) {
         let inverse = inverse(walk.skip);
         let places = self.places.iter().take(self.len);
-        let nearest = (0_usize..).zip(places);
+        let nearest = (0..self.len).zip(places);
         let Some((index, place)) = nearest
             .min_by_key(|(_, place)| walk.steps(**place, inverse))
             .map(|(index, place)| (index, *place))

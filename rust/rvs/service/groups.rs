@@ -123,8 +123,7 @@ impl Group {
     /// Returns what `sum_up` says of the servers, or said when none of them had changed.
     #[inline]
     pub(super) fn remembered(&self, sum_up: impl Fn(&[Entry]) -> Summary) -> Summary {
-        self.remembered
-            .get(&self.changes, || sum_up(&self.members))
+        self.remembered.get(&self.changes, || sum_up(&self.members))
     }
 
     fn dests(&self) -> impl Iterator<Item = &Arc<Dest>> {
@@ -190,9 +189,16 @@ impl List {
             Some(last) => Group::of(&last.changes, Iterator::chain(last.dests(), [dest]))?,
             None => Group::of(&Arc::new(Changes::new(), GFP_KERNEL)?, [dest].into_iter())?,
         };
-        let kept = self.groups.len().saturating_sub(usize::from(open.is_some()));
+        let kept = self
+            .groups
+            .len()
+            .saturating_sub(usize::from(open.is_some()));
         let kept = self.groups.iter().take(kept).map(|group| Ok(group.clone()));
-        Self::of(room, self.len.saturating_add(1), Iterator::chain(kept, [Ok(last)]))
+        Self::of(
+            room,
+            self.len.saturating_add(1),
+            Iterator::chain(kept, [Ok(last)]),
+        )
     }
 
     /// Returns the list without the server at a position.
@@ -204,7 +210,7 @@ impl List {
         let Some(old) = self.groups.get(position.group) else {
             return Err(ENOENT);
         };
-        let others = (0..).zip(old.dests());
+        let others = (0..GROUP).zip(old.dests());
         let rest = others.filter_map(|(slot, dest)| (slot != position.slot).then_some(dest));
         // A small group joins the next older one when both are small.
         let neighbour = position.group.checked_sub(1);
@@ -275,9 +281,9 @@ impl List {
 
     /// Finds a server by its key.
     pub(super) fn position(&self, key: &DestKey) -> Option<(Position, &Arc<Dest>)> {
-        let groups = (0..).zip(&self.groups);
+        let groups = (0..self.groups.len()).zip(&self.groups);
         let mut all = groups.flat_map(|(group, members)| {
-            let slots = (0..).zip(members.dests());
+            let slots = (0..GROUP).zip(members.dests());
             slots.map(move |(slot, dest)| (Position { group, slot }, dest))
         });
         all.find(|(_, dest)| dest.key() == key)
@@ -299,5 +305,8 @@ impl List {
 }
 
 fn last_serial(group: &Arc<Group>) -> u64 {
-    group.members.last().map_or(0, |entry| entry.dest().serial())
+    group
+        .members
+        .last()
+        .map_or(0, |entry| entry.dest().serial())
 }

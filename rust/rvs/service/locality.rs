@@ -138,12 +138,7 @@ impl Servers {
 }
 
 impl Addresses {
-    fn find<'g>(
-        &self,
-        rcu: Reader<'g>,
-        family: Family,
-        addr: Addr,
-    ) -> Option<Borrow<'g, Place>> {
+    fn find<'g>(&self, rcu: Reader<'g>, family: Family, addr: Addr) -> Option<Borrow<'g, Place>> {
         let mut next = self.buckets.get(lblc::bucket(family, addr))?.read(rcu);
         while let Some(place) = next {
             if place.get().addr == addr {
@@ -179,18 +174,29 @@ impl Addresses {
     fn shrink(&self, rcu: Reader<'_>, place: &Place, now: Jiffies) {
         let is_old = || now.since(Jiffies(place.modified.load(Relaxed))) > self.expiration();
         let several = |servers: &Servers| servers.0.len() > 1;
-        if !place.servers.read(rcu).is_some_and(|servers| several(servers.get())) || !is_old() {
+        if !place
+            .servers
+            .read(rcu)
+            .is_some_and(|servers| several(servers.get()))
+            || !is_old()
+        {
             return;
         }
         let _state = self.state.lock();
-        let Some(servers) = place.servers.read(rcu).filter(|servers| several(servers.get())) else {
+        let Some(servers) = place
+            .servers
+            .read(rcu)
+            .filter(|servers| several(servers.get()))
+        else {
             return;
         };
         let list = &servers.get().0;
         let Some(most) = lblcr::most(list) else {
             return;
         };
-        let others = (0..).zip(list).filter(|(index, _)| *index != most);
+        let others = (0..list.len())
+            .zip(list)
+            .filter(|(index, _)| *index != most);
         let rest = Servers::of(None, list.len(), others.map(|(_, entry)| entry));
         if let Ok(rest) = rest {
             place.change(rest, now);
@@ -260,9 +266,11 @@ impl Addresses {
             let Some(bucket) = self.buckets.get(state.rover) else {
                 continue;
             };
-            let gone = rcu::read(|rcu| sweep(bucket, rcu, |place| {
-                now.since(Jiffies(place.used.load(Relaxed))) >= age
-            }));
+            let gone = rcu::read(|rcu| {
+                sweep(bucket, rcu, |place| {
+                    now.since(Jiffies(place.used.load(Relaxed))) >= age
+                })
+            });
             state.count = state.count.saturating_sub(gone);
             left = left.saturating_sub(gone);
             if left == 0 {

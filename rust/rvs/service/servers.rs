@@ -9,8 +9,8 @@ use ipvs::flow::Flow;
 use ipvs::sched::{self, Change, Options, Servers, State, Summary, Walk};
 use ipvs::service::ServiceSettings;
 use kernel::prelude::*;
-use linux::rcu::{Arc, Borrow, Reader};
 use linux::random;
+use linux::rcu::{Arc, Borrow, Reader};
 use linux::sync::{AtomicU64, Full, Relaxed};
 
 /// What is published about a service, all of a piece.
@@ -79,7 +79,11 @@ impl Draft {
         let scheduler = self.settings.scheduler;
         let view = View::of(&self.list);
         let state = self.cells.state();
-        let moved = |number| self.list.moved(before, Position::of(number)).map(Position::number);
+        let moved = |number| {
+            self.list
+                .moved(before, Position::of(number))
+                .map(Position::number)
+        };
         let after = scheduler.carry(state, change, &view, moved);
         if after != state {
             // Those who pick at this moment advance what is about to go: their step is lost.

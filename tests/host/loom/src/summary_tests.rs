@@ -51,7 +51,10 @@ fn a_change_that_returned_is_seen() {
         });
         let returned = group.flag.load(Acquire) == 1;
         let value = group.get();
-        assert!(value == 1 || !returned, "an old sum after the change returned");
+        assert!(
+            value == 1 || !returned,
+            "an old sum after the change returned"
+        );
         changer.join().unwrap();
         assert_eq!(group.get(), 1);
     });
@@ -86,7 +89,11 @@ fn no_change_is_lost_when_somebody_begins_to_watch() {
         group.changes.watch();
         assert!(group.get() <= 1);
         changer.join().unwrap();
-        assert_eq!(group.get(), 1, "a change between watching and asking was lost");
+        assert_eq!(
+            group.get(),
+            1,
+            "a change between watching and asking was lost"
+        );
     });
 }
 
@@ -104,7 +111,10 @@ fn nothing_is_remembered_once_retired() {
         });
         let changed = group.flag.load(Acquire) == 1;
         let value = group.get();
-        assert!(value == 1 || !changed, "an old sum of a group that is retired");
+        assert!(
+            value == 1 || !changed,
+            "an old sum of a group that is retired"
+        );
         changer.join().unwrap();
         assert_eq!(group.get(), 1);
     });
