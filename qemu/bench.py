@@ -9,10 +9,23 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE / "benchmark")]
 
+import control  # noqa: E402
+import growth  # noqa: E402
 import packets  # noqa: E402
 import scenarios  # noqa: E402
+import schedulers  # noqa: E402
+import size  # noqa: E402
 
 MODULES = "tun dummy nf_conntrack nf_conntrack_netlink nf_tables nft_ct nf_flow_table_inet nft_flow_offload"
+OPTIONS = pathlib.Path("/etc/modprobe.d/bench.conf")
+RESULTS = {}
+
+# What is measured without a balancer, with each module as it is loaded, and with ip_vs given a table of 2^20 buckets.
+PLAIN = {"packets": lambda quick: packets.plain_rows(), "schedulers": lambda quick: schedulers.plain()}
+NORMAL = {"packets": packets.module_rows, "schedulers": lambda module, quick: schedulers.rows(module)}
+LARGE = {"connections": lambda module, quick: growth.connections(module), "services": lambda module, quick: growth.services(module),
+         "control": lambda module, quick: control.rows(module), "memory": lambda module, quick: size.control_memory(module),
+         "size": lambda module, quick: size.connections(module)}
 
 
 def versions():
@@ -21,26 +34,42 @@ def versions():
             **json.loads(pathlib.Path("/share/versions.json").read_text())}
 
 
+def collect(section, subject, rows):
+    """Adds the rows of a section, saves what there is so far, and says what it took."""
+    start, before = scenarios.real_seconds(), len(RESULTS.setdefault(section, []))
+    RESULTS[section] += rows
+    pathlib.Path("/share/results.json").write_text(json.dumps(RESULTS))
+    print(f"# {section}, {subject}: {len(RESULTS[section]) - before} rows, {scenarios.real_seconds() - start:.0f} s", flush=True)
+
+
+def measure(modules, sections, quick, options=""):
+    """Loads each module in turn and measures some sections."""
+    if not sections:
+        return
+    for module in modules:
+        OPTIONS.write_text(options)
+        scenarios.load(module)
+        for section, rows in sections.items():
+            collect(section, module, rows(module, quick))
+        scenarios.unload(module)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="packet rows only")
+    parser.add_argument("--sections", help="only these, with spaces between them: " + " ".join([*NORMAL, *LARGE]))
     parser.add_argument("--modules", default="ip_vs rvs")
     options = parser.parse_args()
     scenarios.shell(f"modprobe -a {MODULES}")
-    results = {"versions": versions(), "quick": options.quick, "packets": []}
-
-    def collect(rows):
-        start = scenarios.real_seconds()
-        before = len(results["packets"])
-        results["packets"] += rows
-        print(f"# {len(results['packets']) - before} packet rows, {scenarios.real_seconds() - start:.1f} s", flush=True)
-
-    collect(packets.plain_rows())
-    for module in options.modules.split():
-        scenarios.load(module)
-        collect(packets.module_rows(module, options.quick))
-        scenarios.unload(module)
-    pathlib.Path("/share/results.json").write_text(json.dumps(results))
+    wanted = (options.sections or ("packets" if options.quick else " ".join([*NORMAL, *LARGE]))).split()
+    RESULTS.update(versions=versions(), quick=options.quick)
+    for section, rows in PLAIN.items():
+        if section in wanted:
+            collect(section, "plain", rows(options.quick))
+    modules = options.modules.split()
+    measure(modules, {key: rows for key, rows in NORMAL.items() if key in wanted}, options.quick)
+    measure(modules, {key: rows for key, rows in LARGE.items() if key in wanted}, options.quick,
+            "options ip_vs conn_tab_bits=20\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What control costs: ipvsadm as a user runs it, and the kernel's side of the same requests over raw netlink."""
+import statistics
+import time
+
+import genl
+import sender
+import testbed
+import topology
+
+SIZES = (100, 1000, 10000)
+SERVERS = 2
+
+
+def address(number):
+    """Returns the virtual address of a service."""
+    return f"10.64.{number >> 8}.{number & 255}"
+
+
+def commands(count):
+    """Returns what `ipvsadm -R` reads: services and their servers."""
+    lines = []
+    for number in range(count):
+        lines.append(f"-A -t {address(number)}:80 -s wlc")
+        lines += [f"-a -t {address(number)}:80 -r {testbed.server(4, server)}:80 -g -w 1" for server in range(SERVERS)]
+    return "\n".join(lines) + "\n"
+
+
+def whole(bed, words, stdin=None):
+    """Returns the instructions of a command from start to end, user space included, with a start of ip and ipvsadm in it."""
+    begun = time.clock_gettime_ns(sender.CLOCK)
+    testbed.must(words, bed.name, stdin)
+    return time.clock_gettime_ns(sender.CLOCK) - begun
+
+
+def service(number):
+    return genl.service(ADDR=genl.address(address(number)), SCHED_NAME=b"wlc\0")
+
+
+def dest(number):
+    return genl.dest(ADDR=genl.address(testbed.server(4, number)), FWD_METHOD=genl.u32(3))
+
+
+class Clocked:
+    """A netlink socket whose calls are timed, without what Python adds to each."""
+
+    def __init__(self, inner):
+        self.inner, self.spent, self.python = inner, 0, 0
+        self.python = statistics.median(self.timed(abs, 1)[1] for _ in range(33))
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def timed(self, call, argument):
+        begun = time.clock_gettime_ns(sender.CLOCK)
+        result = call(argument)
+        spent = time.clock_gettime_ns(sender.CLOCK) - begun - self.python
+        self.spent += spent
+        return result, spent
+
+    def send(self, data):
+        return self.timed(self.inner.send, data)[0]
+
+    def recv(self, size):
+        return self.timed(self.inner.recv, size)[0]
+
+
+def client(bed):
+    """Returns a netlink client of a director whose calls are counted."""
+    with topology.inside(bed.name):
+        made = genl.Client()
+    made.socket = Clocked(made.socket)
+    return made
+
+
+def request(made, command, *payload, dump=False):
+    """Makes a request that has to succeed; returns the instructions of its system calls and the answer."""
+    made.socket.spent = 0
+    answer = made.dump(command, b"".join(payload)) if dump else made.request(command, b"".join(payload))
+    if answer.error:
+        raise RuntimeError(f"{genl.command_name(command)}: {genl.error_name(answer.error)} {answer.extack}")
+    return made.socket.spent, answer
+
+
+def kernel_side(bed, count):
+    """Returns the kernel's part: everything added one by one, everything listed, one server added to what is there."""
+    made = client(bed)
+    added = 0
+    for number in range(count):
+        added += request(made, genl.NEW_SERVICE, service(number))[0]
+        added += sum(request(made, genl.NEW_DEST, service(number), dest(server))[0] for server in range(SERVERS))
+    listed, answer = request(made, genl.GET_SERVICE, dump=True)
+    if len(answer.messages) != count:
+        raise RuntimeError(f"{len(answer.messages)} of {count} services were listed")
+    for number in range(count):
+        listed += request(made, genl.GET_DEST, service(number), dump=True)[0]
+    one = statistics.median(request(made, genl.NEW_DEST, service(count // 2), dest(100 + server))[0] for server in range(9))
+    flushed = request(made, genl.FLUSH)[0]
+    made.close()
+    return {"kernel restore": added, "kernel list": listed, "kernel one server": one, "kernel flush": flushed}
+
+
+def rows(module):
+    """Yields the rows of each size."""
+    for count in SIZES:
+        bed = testbed.Testbed()
+        try:
+            figures = kernel_side(bed, count)
+            lines = commands(count)
+            figures["ipvsadm -R"] = whole(bed, ["ipvsadm", "-R"], lines)
+            figures["ipvsadm -Ln"] = whole(bed, ["ipvsadm", "-Ln"])
+            figures["ipvsadm -Ln --stats"] = whole(bed, ["ipvsadm", "-Ln", "--stats"])
+            yield {"subject": module, "services": count, **figures}
+        except RuntimeError as error:
+            yield {"subject": module, "services": count, "failed": str(error)}
+        finally:
+            bed.close()

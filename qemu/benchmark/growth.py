@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0
+"""How the cost of a packet grows with the number of connections and of services."""
+import fill
+import frames
+import packets
+import sender
+import testbed
+
+CONNECTIONS = (1, 10, 100, 1000, 10000, 100000, 1000000)
+SERVICES = (1, 10, 100, 1000, 10000)
+BATCHES = 9
+
+
+def harness(bed):
+    """Returns what the sender itself costs: a frame of a fill, and a measured frame."""
+    filler = fill.Filler(bed, frames.FOREIGN)
+    filled = filler.fill(0, 200 * sender.BATCH) / (200 * sender.BATCH)
+    measured = sender.summary(bed.sender.measure(filler.spread(1000, BATCHES)))["median"]
+    return filled, measured
+
+
+def connections(module):
+    """Yields, for more and more connections, what one packet of an established and of a new one costs."""
+    bed = testbed.Testbed()
+    try:
+        filled, measured = harness(bed)
+        bed.serve(4, "UDP", "DR")
+        filler, before = fill.Filler(bed), 0
+        for count in CONNECTIONS:
+            spent = filler.fill(before, count) / (count - before)
+            figures = sender.summary(bed.sender.measure(filler.spread(count, BATCHES)))
+            yield {"subject": module, "connections": count, "established": round(figures["median"] - measured, 1),
+                   "new": round(spent - filled, 1)}
+            before = count
+    finally:
+        bed.close()
+
+
+def services(module):
+    """Yields, for more and more services, what one packet of an established and of a new connection costs."""
+    for count in SERVICES:
+        bed = testbed.Testbed()
+        try:
+            bed.serve(4, "UDP", "DR", count)
+            sent = packets.Packets(4, "UDP", testbed.VIP[4])
+            foreign = packets.Packets(4, "UDP", testbed.VIP[4], frames.FOREIGN)
+            bed.sender.send(*sent.opening(both=False))
+            less = packets.measure(bed, foreign, "established")["median"]
+            yield {"subject": module, "services": count,
+                   **{kind: round(packets.measure(bed, sent, kind)["median"] - less, 1) for kind in ("established", "new")}}
+        finally:
+            bed.close()

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What connections, services and servers take in memory, and what 100,000 connections cost to list and to end."""
+import os
+import pathlib
+import time
+
+import control
+import fill
+import sender
+import testbed
+import topology
+
+CONNECTIONS = 100000
+SERVICES = 10000
+TRACE = pathlib.Path("/sys/kernel/tracing")
+
+
+def memory():
+    """Returns the bytes in use that are nobody's cache."""
+    for _ in range(2):
+        os.sync()
+        pathlib.Path("/proc/sys/vm/drop_caches").write_text("3")
+        time.sleep(1)
+    found = {line.split(":")[0]: int(line.split()[1]) for line in open("/proc/meminfo")}
+    return 1024 * (found["MemTotal"] - found["MemFree"] - found["Cached"] - found["Buffers"])
+
+
+def held(subject, what, count, before):
+    return {"subject": subject, "what": what, "count": count, "bytes": round((memory() - before) / count)}
+
+
+def control_memory(module):
+    """Yields what a service and a server take."""
+    bed = testbed.Testbed()
+    try:
+        bed.restore(["-A -t 10.63.0.1:80 -s wlc"])
+        before = memory()
+        bed.restore([f"-A -t {control.address(number)}:80 -s wlc" for number in range(SERVICES)])
+        yield held(module, "service", SERVICES, before)
+        before = memory()
+        bed.restore([f"-a -t {control.address(number)}:80 -r 10.2.0.11:80 -g -w 1" for number in range(SERVICES)])
+        yield held(module, "server", SERVICES, before)
+    finally:
+        bed.close()
+
+
+def connections(module):
+    """Yields what a connection takes, what its line costs, and the longest stretches with softirqs off when many end."""
+    for method in ("DR", "NAT"):
+        bed = testbed.Testbed()
+        try:
+            bed.serve(4, "UDP", method)
+            filler = fill.Filler(bed)
+            filler.fill(0, 1000)
+            before = memory()
+            filler.fill(1000, 1000 + CONNECTIONS)
+            yield held(module, f"connection, {method}", CONNECTIONS, before)
+            if method == "DR":
+                yield {"subject": module, "what": "line of ip_vs_conn", **listing(bed)}
+                yield {"subject": module, "what": "expiry", **stretch(lambda: time.sleep(330))}
+                left = lines(bed)
+                if left > 10:
+                    raise RuntimeError(f"{left} connections are left")
+                filler.fill(0, CONNECTIONS)
+                yield {"subject": module, "what": "service deleted", **stretch(lambda: delete(bed))}
+        finally:
+            bed.close()
+
+
+def delete(bed):
+    """Deletes the service and waits until its connections are gone, as far as they go."""
+    bed.control(f"-D -u {testbed.VIP[4]}:80")
+    time.sleep(330)
+
+
+def listing(bed):
+    """Returns what one line of /proc/net/ip_vs_conn costs."""
+    with topology.inside(bed.name):
+        file = os.open("/proc/thread-self/net/ip_vs_conn", os.O_RDONLY)
+    count, begun = 0, time.clock_gettime_ns(sender.CLOCK)
+    while True:
+        data = os.read(file, 1 << 16)
+        if not data:
+            break
+        count += data.count(b"\n")
+    spent = time.clock_gettime_ns(sender.CLOCK) - begun
+    os.close(file)
+    return {"count": count, "instructions": round(spent / count)}
+
+
+def lines(bed):
+    with topology.inside(bed.name), open("/proc/thread-self/net/ip_vs_conn") as file:
+        return sum(1 for _ in file)
+
+
+EVENTS = ("irq/softirq_raise", "irq/softirq_entry", "irq/softirq_exit")
+
+
+def stretch(action):
+    """Runs an action; returns the longest run of softirqs and the longest wait of the timer softirq, in instructions.
+
+    A timer softirq is raised by each timer tick and runs at once unless softirqs are off: its wait tells, up to a tick,
+    how long they were.
+    """
+    if not (TRACE / "trace").exists():
+        testbed.must(["mount", "-t", "tracefs", "tracefs", str(TRACE)])
+    (TRACE / "trace_clock").write_text("mono_raw")
+    (TRACE / "buffer_size_kb").write_text("65536")
+    (TRACE / "trace").write_text("")
+    for event in EVENTS:
+        (TRACE / "events" / event / "enable").write_text("1")
+    try:
+        action()
+    finally:
+        for event in EVENTS:
+            (TRACE / "events" / event / "enable").write_text("0")
+    with open(TRACE / "trace") as file:
+        return longest(file)
+
+
+def longest(trace):
+    """Returns the longest run and the longest wait of a trace, in nanoseconds, which are instructions."""
+    entered, raised, run, wait = None, {}, 0, 0
+    for line in trace:
+        words = line.split()
+        if line.startswith("#") or len(words) < 6:
+            continue
+        event = next((number for number, word in enumerate(words) if word.startswith("softirq_")), None)
+        if event is None:
+            continue
+        now, kind, vector = round(float(words[event - 1].rstrip(":")) * 1e6) * 1000, words[event], words[event + 1]
+        if kind == "softirq_raise:":
+            raised.setdefault(vector, now)
+        elif kind == "softirq_entry:":
+            entered = now
+            if vector == "vec=1" and vector in raised:
+                wait = max(wait, now - raised[vector])
+            raised.pop(vector, None)
+        elif entered is not None:
+            run, entered = max(run, now - entered), None
+    return {"run": run, "wait": wait}
