@@ -4,5 +4,6 @@
 mod conn;
 mod dest;
 mod netns;
+mod schedulers;
 mod service;
 mod stats;

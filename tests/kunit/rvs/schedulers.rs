@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Schedulers over the groups in which a service keeps its servers.
+
+#[kernel::prelude::kunit_tests(rvs_schedulers)]
+mod tests {
+    use crate::dest::{Activity, Dest};
+    use crate::netns::Netns;
+    use crate::service::{Command, Service};
+    use ipvs::addr::{Addr, Endpoint, Family, Port, Protocol};
+    use ipvs::flow::Flow;
+    use ipvs::sched::Scheduler;
+    use ipvs::service::{DestKey, DestSettings, ServiceKey, ServiceSettings, TunnelSettings};
+    use ipvs::xmit::Method;
+    use kernel::prelude::*;
+    use linux::net::Net;
+    use linux::rcu::{self, Arc};
+
+    /// Enough for several groups that are not full.
+    const SERVERS: u8 = 100;
+
+    #[test]
+    fn least_connections_are_found_among_many_groups() -> Result {
+        let netns = Netns::get(Net::init())?;
+        let command = Command::begin(Net::init(), &netns);
+        let service = filled(&netns, &command, Scheduler::Lc)?;
+        let mut random = Random(1);
+        for round in 0..600_u32 {
+            let expected = fewest(&service).ok_or(ENOENT)?;
+            let dest = picked(&service, 1).ok_or(ENOENT)?;
+            assert!(dest.ptr_eq(&expected));
+            dest.bind();
+            if round % 3 == 0 {
+                dest.activate();
+            }
+            if let Some(busy) = some(&service, &mut random).filter(|dest| dest.total() > 0) {
+                let was = if busy.active() > 0 {
+                    Activity::Active
+                } else {
+                    Activity::Inactive
+                };
+                busy.unbind(was);
+            }
+            // Groups shrink, join and go.
+            if round % 8 == 0 && round < 8 * 80 {
+                let leaves = some(&service, &mut random).ok_or(ENOENT)?;
+                service.remove_dest(&command, leaves.key())?;
+                empty(&leaves);
+            }
+        }
+        close(&netns, &command, &service);
+        Ok(())
+    }
+
+    #[test]
+    fn weight_and_thresholds_are_seen_at_once() -> Result {
+        let netns = Netns::get(Net::init())?;
+        let command = Command::begin(Net::init(), &netns);
+        let service = filled(&netns, &command, Scheduler::Fo)?;
+        let last = || picked(&service, 1).map(|dest| *dest.key());
+        assert_eq!(last(), Some(server(SERVERS)));
+        let heavy = |weight, upper| DestSettings {
+            weight,
+            upper,
+            ..SERVER
+        };
+        service.edit_dest(&command, &server(5), &heavy(9, 1))?;
+        assert_eq!(last(), Some(server(5)));
+        let dest = service.dest(&server(5)).ok_or(ENOENT)?;
+        dest.bind();
+        assert_eq!(last(), Some(server(SERVERS)));
+        dest.unbind(Activity::Inactive);
+        assert_eq!(last(), Some(server(5)));
+        service.edit_dest(&command, &server(5), &heavy(0, 1))?;
+        assert_eq!(last(), Some(server(SERVERS)));
+        close(&netns, &command, &service);
+        Ok(())
+    }
+
+    #[test]
+    fn scheduler_is_exchanged_over_the_same_servers() -> Result {
+        let netns = Netns::get(Net::init())?;
+        let command = Command::begin(Net::init(), &netns);
+        let service = filled(&netns, &command, Scheduler::Rr)?;
+        for scheduler in Scheduler::ALL {
+            service.edit(
+                &command,
+                ServiceSettings {
+                    scheduler,
+                    ..SETTINGS
+                },
+            )?;
+            let dest = picked(&service, 7);
+            assert_eq!(dest.is_some(), scheduler != Scheduler::None);
+            // What was summed up for one scheduler is not taken for the next one's.
+            if let Some(dest) = dest {
+                dest.bind();
+                drop(picked(&service, 8));
+                empty(&dest);
+            }
+        }
+        close(&netns, &command, &service);
+        Ok(())
+    }
+
+    #[test]
+    fn lblc_remembers_until_its_server_has_too_much_to_do() -> Result {
+        let netns = Netns::get(Net::init())?;
+        let command = Command::begin(Net::init(), &netns);
+        let service = filled(&netns, &command, Scheduler::Lblc)?;
+        let first = picked(&service, 1).ok_or(ENOENT)?;
+        first.bind();
+        let second = picked(&service, 2).ok_or(ENOENT)?;
+        assert!(!second.ptr_eq(&first));
+        assert!(picked(&service, 1).is_some_and(|dest| dest.ptr_eq(&first)));
+        first.activate();
+        assert!(picked(&service, 1).is_some_and(|dest| dest.ptr_eq(&first)));
+        first.bind();
+        first.activate();
+        // Two active connections for a weight of one, while others have none.
+        let other = picked(&service, 1).ok_or(ENOENT)?;
+        assert!(!other.ptr_eq(&first));
+        first.unbind(Activity::Active);
+        first.unbind(Activity::Active);
+        assert!(picked(&service, 1).is_some_and(|dest| dest.ptr_eq(&other)));
+        service.remove_dest(&command, other.key())?;
+        assert!(picked(&service, 1).is_some_and(|dest| !dest.ptr_eq(&other)));
+        close(&netns, &command, &service);
+        Ok(())
+    }
+
+    #[test]
+    fn lblcr_adds_a_server_and_returns_to_the_least_loaded() -> Result {
+        let netns = Netns::get(Net::init())?;
+        let command = Command::begin(Net::init(), &netns);
+        let service = filled(&netns, &command, Scheduler::Lblcr)?;
+        let first = picked(&service, 1).ok_or(ENOENT)?;
+        for _ in 0..2 {
+            first.bind();
+            first.activate();
+        }
+        let second = picked(&service, 1).ok_or(ENOENT)?;
+        assert!(!second.ptr_eq(&first));
+        second.bind();
+        assert!(picked(&service, 1).is_some_and(|dest| dest.ptr_eq(&second)));
+        first.unbind(Activity::Active);
+        first.unbind(Activity::Active);
+        assert!(picked(&service, 1).is_some_and(|dest| dest.ptr_eq(&first)));
+        second.unbind(Activity::Inactive);
+        close(&netns, &command, &service);
+        Ok(())
+    }
+
+    #[test]
+    fn maglev_keeps_its_clients_when_a_server_drains() -> Result {
+        let netns = Netns::get(Net::init())?;
+        let command = Command::begin(Net::init(), &netns);
+        let service = filled(&netns, &command, Scheduler::Mh)?;
+        let before = picked(&service, 1).ok_or(ENOENT)?;
+        let other = service.dest_below(before.serial()).ok_or(ENOENT)?;
+        service.edit_dest(
+            &command,
+            other.key(),
+            &DestSettings {
+                weight: 0,
+                ..SERVER
+            },
+        )?;
+        assert!(picked(&service, 1).is_some_and(|dest| dest.ptr_eq(&before)));
+        service.edit_dest(
+            &command,
+            before.key(),
+            &DestSettings {
+                weight: 0,
+                ..SERVER
+            },
+        )?;
+        assert!(picked(&service, 1).is_none());
+        service.remove_dest(&command, before.key())?;
+        assert!(picked(&service, 1).is_some_and(|dest| !dest.ptr_eq(&before)));
+        close(&netns, &command, &service);
+        Ok(())
+    }
+
+    /// The newest server with the least load.
+    fn fewest(service: &Service) -> Option<Arc<Dest>> {
+        let load = |dest: &Dest| dest.active().wrapping_mul(256).wrapping_add(dest.total());
+        let mut best: Option<Arc<Dest>> = None;
+        let mut next = service.dest_below(u64::MAX);
+        while let Some(dest) = next {
+            next = service.dest_below(dest.serial());
+            if best.as_ref().is_none_or(|best| load(&dest) < load(best)) {
+                best = Some(dest);
+            }
+        }
+        best
+    }
+
+    /// Numbers without a pattern (Knuth's linear congruence).
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, end: u64) -> u64 {
+            self.0 = self
+                .0
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (self.0 >> 33).checked_rem(end).unwrap_or(0)
+        }
+    }
+
+    /// Any server of a service.
+    fn some(service: &Service, random: &mut Random) -> Option<Arc<Dest>> {
+        let newest = service.dest_below(u64::MAX)?.serial();
+        let serial = newest.saturating_sub(random.below(u64::from(SERVERS)));
+        service
+            .dest_below(serial)
+            .or_else(|| service.dest_below(u64::MAX))
+    }
+
+    fn empty(dest: &Dest) {
+        while dest.total() > 0 {
+            let was = if dest.active() > 0 {
+                Activity::Active
+            } else {
+                Activity::Inactive
+            };
+            dest.unbind(was);
+        }
+    }
+
+    fn filled(netns: &Netns, command: &Command<'_>, scheduler: Scheduler) -> Result<Arc<Service>> {
+        let settings = ServiceSettings {
+            scheduler,
+            ..SETTINGS
+        };
+        netns.services.add(command, KEY, settings)?;
+        let service = netns.services.get(&KEY).ok_or(ENOENT)?;
+        for last in 1..=SERVERS {
+            service.add_dest(command, server(last), &SERVER)?;
+        }
+        Ok(service)
+    }
+
+    fn close(netns: &Netns, command: &Command<'_>, service: &Service) {
+        while let Some(dest) = service.dest_below(u64::MAX) {
+            empty(&dest);
+            if service.remove_dest(command, dest.key()).is_err() {
+                break;
+            }
+        }
+        netns.services.flush(command);
+        netns.services.clear_trash();
+    }
+
+    fn picked(service: &Service, last: u8) -> Option<Arc<Dest>> {
+        let end = Endpoint {
+            addr: Addr::from_v4([192, 0, 2, last]),
+            port: Port::from_host(80),
+        };
+        let flow = Flow {
+            family: Family::V4,
+            protocol: Protocol::TCP,
+            source: end,
+            dest: end,
+        };
+        rcu::read(|rcu| service.pick(rcu, &flow)?.upgrade())
+    }
+
+    const KEY: ServiceKey = ServiceKey::of_mark(Family::V4, 77);
+
+    const SETTINGS: ServiceSettings = ServiceSettings {
+        scheduler: Scheduler::None,
+        flags: 0,
+        timeout_seconds: 0,
+        netmask: u32::MAX,
+    };
+
+    const SERVER: DestSettings = DestSettings {
+        method: Method::Direct,
+        weight: 1,
+        upper: 0,
+        lower: 0,
+        tunnel: TunnelSettings {
+            kind: 0,
+            port: Port::ANY,
+            flags: 0,
+        },
+    };
+
+    fn server(last: u8) -> DestKey {
+        DestKey {
+            family: Family::V4,
+            addr: Addr::from_v4([127, 0, 1, last]),
+            port: Port::from_host(80),
+        }
+    }
+}
