@@ -7,7 +7,7 @@ use super::tables::{hash32, hsiphash, PLACES};
 use ipvs::addr::{Addr, Endpoint, Family, Port};
 use ipvs::flow::Flow;
 use ipvs::hash::{self, Seed};
-use ipvs::sched::{Options, Permutation, Scheduler};
+use ipvs::sched::{lblc, Options, Permutation, Scheduler};
 
 const PLAIN: Options = Options {
     fallback: false,
@@ -91,7 +91,7 @@ const HASHES: [(&str, usize, usize, Option<usize>); 9] = [
 ];
 
 #[test]
-fn a1_dh_and_sh_use_the_places_of_the_specification() {
+fn a1_dh_sh_and_lblc_use_the_places_of_the_specification() {
     // As many servers as places: who is picked tells the place.
     let place =
         |world: &World, flow| 256 - usize::try_from(world.pick_for(&flow).unwrap()).unwrap();
@@ -101,6 +101,7 @@ fn a1_dh_and_sh_use_the_places_of_the_specification() {
         let (family, addr) = addr(text);
         let folded = super::tables::fold(family, addr);
         assert_eq!((hash32(folded, 8), hash32(folded, 10)), (eight, ten));
+        assert_eq!(lblc::bucket(family, addr), ten);
         assert_eq!(place(&dh, to(text)), eight);
         sh.options = PLAIN;
         assert_eq!(place(&sh, from(text)), eight);
