@@ -18,6 +18,8 @@ def cell(row, key):
     """Returns a figure of a row, or why there is none."""
     if key in row:
         return number(row[key])
+    if row and not {"refused", "none", "failed"} & set(row):
+        return ""
     return "not served yet" if "refused" in row else "no server" if "none" in row else "failed"
 
 

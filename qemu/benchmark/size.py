@@ -16,9 +16,11 @@ TRACE = pathlib.Path("/sys/kernel/tracing")
 
 
 def memory():
-    """Returns the bytes in use that are nobody's cache."""
+    """Returns the bytes in use that are nobody's cache; half-used slabs of what is gone are given back before."""
     for _ in range(2):
         os.sync()
+        for shrink in pathlib.Path("/sys/kernel/slab").glob("*/shrink"):
+            shrink.write_text("1")
         pathlib.Path("/proc/sys/vm/drop_caches").write_text("3")
         time.sleep(1)
     found = {line.split(":")[0]: int(line.split()[1]) for line in open("/proc/meminfo")}

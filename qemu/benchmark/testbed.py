@@ -5,6 +5,7 @@
                                                           --> dummy `out2` 10.2.0.0/16, fd02::/64 (servers)
 """
 import subprocess
+import time
 
 import frames
 import sender
@@ -72,6 +73,8 @@ class Testbed:
     def close(self):
         self.sender.close()
         topology.remove([self.name])
+        # What is freed in the background must not fall into the next rows; waiting costs nothing in virtual time.
+        time.sleep(5)
 
     def serve(self, family, protocol, method, services=1, scheduler="rr", servers=1):
         """Makes the service of the rows, among others."""
