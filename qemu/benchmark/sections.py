@@ -12,5 +12,5 @@ SECTIONS = [
     Section("schedulers", "Schedulers", other_tables.schedulers),
     Section("connections", "Growth", other_tables.growth),
     Section("control", "Control plane", other_tables.control),
-    Section("size", "Memory, listings, stretches without softirqs", other_tables.size),
+    Section("size", "Listings, stretches without softirqs", other_tables.size),
 ]
