@@ -329,6 +329,8 @@ impl Dest {
     ///
     /// Under `control`; before it is published in the list.
     pub(crate) fn join(&self, owner: u64, serial: u64) {
+        // As in C, who comes back from the trash without weight has forgotten the one it had.
+        self.last_weight.store(self.weight(), Relaxed);
         self.owner.store(owner, Relaxed);
         self.serial.store(serial, Relaxed);
         self.available.store(true, Relaxed);
