@@ -24,6 +24,7 @@ impl Claim {
 }
 
 /// Costs are below 2^41 and weights below 2^32: 64 bits may not do.
+#[inline]
 fn product(cost: u64, weight: u32) -> u128 {
     u128::from(cost).wrapping_mul(u128::from(weight))
 }

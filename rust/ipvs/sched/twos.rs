@@ -46,8 +46,14 @@ fn share(server: &impl Server) -> u64 {
 /// The last that takes connections, if somebody stopped to do so meanwhile.
 fn drawn(servers: &impl Servers, draw: u64) -> Option<usize> {
     let (mut rest, mut last) = (draw, None);
-    for group in (0..servers.groups()).rev() {
-        let weight = weight(servers, group);
+    let groups = servers.groups();
+    for group in (0..groups).rev() {
+        // Of a single one it is known that the draw falls into it.
+        let weight = if groups == 1 {
+            u64::MAX
+        } else {
+            weight(servers, group)
+        };
         if weight == 0 {
             continue;
         }
