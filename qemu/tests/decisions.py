@@ -20,6 +20,7 @@ from cases import case
 DECISIONS, SEEDS, FEWER_SEEDS = 2000, range(1, 11), range(1, 4)
 SIZES = (3, 70, 5, 40, 9, 33, 17, 66, 12, 4)
 # Every time-out is away from all multiples of this gap: no timer is about to run when a decision is made.
+PORTS_FROM = 1024
 GAP, TIMEOUTS = 13, ((genl.TIMEOUT_TCP, 45), (genl.TIMEOUT_TCP_FIN, 30), (genl.TIMEOUT_UDP, 30))
 NAMES = string.digits + string.ascii_letters + "+*=/<>%&"
 LETTERS = {0: "-", **{11 + number: name for number, name in enumerate(NAMES)}}
@@ -102,7 +103,7 @@ class Life:
     def __init__(self, d, wires, client, row, seed):
         _, scheduler, flags = row
         self.d, self.wires, self.random = d, wires, random.Random(f"{row[0]} {seed}")
-        self.mark, self.left, self.port = scheduler in BY_ADDRESS, DECISIONS, 1024
+        self.mark, self.left, self.port = scheduler in BY_ADDRESS, DECISIONS, PORTS_FROM
         self.size = SIZES[seed % len(SIZES)]
         self.kinds = (wires.udp,) if seed % 5 == 4 and not self.mark else (wires.syn,)
         self.vips = range(1, 1 + self.random.choice((40, 150, 600))) if self.mark else (1,)
