@@ -3,7 +3,12 @@
 
 ARCH ?= $(if $(filter aarch64,$(shell uname -m)),arm64,x86_64)
 MODULE := $(if $(KDIR),$(KDIR),$(if $(filter arm64,$(ARCH)),stock-arm64,stock))
-export ARCH := $(filter arm64,$(ARCH))
+# The kernel's own makefiles take whatever is exported, even nothing, for an architecture.
+ifeq ($(ARCH),arm64)
+export ARCH
+else
+unexport ARCH
+endif
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := module
 
