@@ -60,7 +60,8 @@ impl Changes {
     /// Has only those changes counted that always are. One caller at a time.
     pub fn unwatch(&self) {
         if self.0.load(Relaxed) & WATCHED != 0 {
-            self.0.fetch_sub(WATCHED, Full);
+            // With a change counted: the number never was what it becomes.
+            self.0.fetch_add(ONE.wrapping_sub(WATCHED), Full);
         }
     }
 
@@ -121,8 +122,10 @@ impl Remembered {
 
     /// Remembers words unless somebody else does.
     fn keep(&self, before: u64, now: u64, words: [u64; 2]) {
-        // A newer version is never replaced by an older one: `before` was read before `compute`.
-        if before == BUSY || self.version.cmpxchg(before, BUSY, Full).is_err() {
+        // A newer version is never replaced by an older one: who has begun to read words of the
+        // older would find its number again, and take words of two sums for one.
+        let is_older = before > now;
+        if is_older || before == BUSY || self.version.cmpxchg(before, BUSY, Full).is_err() {
             return;
         }
         for (word, value) in self.words.iter().zip(words) {

@@ -78,6 +78,25 @@ fn two_who_ask_never_see_half_a_sum() {
 }
 
 #[test]
+fn a_late_sum_never_replaces_a_newer_one() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(|| {
+        let group = Group::new();
+        assert_eq!(group.get(), 0);
+        let (changer, late) = (group.clone(), group.clone());
+        let changer = thread::spawn(move || {
+            changer.change();
+            assert_eq!(changer.get(), 1);
+        });
+        let late = thread::spawn(move || late.get());
+        assert!(group.get() <= 1);
+        changer.join().unwrap();
+        assert!(late.join().unwrap() <= 1);
+    });
+}
+
+#[test]
 fn no_change_is_lost_when_somebody_begins_to_watch() {
     loom::model(|| {
         let group = Group::new();
