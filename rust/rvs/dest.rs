@@ -309,11 +309,14 @@ impl Dest {
     #[cold]
     fn decide(&self, crossing: Crossing) {
         let guard = self.crossing.lock();
-        match self.thresholds().decide(crossing, self.total()) {
-            Overload::Set => self.overloaded.store(true, Relaxed),
-            Overload::Clear => self.overloaded.store(false, Relaxed),
-            Overload::Keep => {}
-        }
+        let overloaded = match self.thresholds().decide(crossing, self.total()) {
+            Overload::Set => true,
+            Overload::Clear => false,
+            Overload::Keep => return,
+        };
+        // Fully ordered before `changes` is read. Pairs with the exchange in `tell`: either this is
+        // counted there, or who reads the list that is published afterwards sees it.
+        self.overloaded.xchg(overloaded, Full);
         drop(guard);
         self.tell_change();
     }
