@@ -218,6 +218,16 @@ impl Dest {
         self.tell_change();
     }
 
+    /// Takes an edit back that could not be published.
+    ///
+    /// # Locking
+    ///
+    /// As for [`Dest::edit`].
+    pub(crate) fn restore(&self, settings: &DestSettings, last_weight: u32) {
+        self.edit(settings);
+        self.last_weight.store(last_weight, Relaxed);
+    }
+
     /// Tells that it takes other connections than before.
     fn tell_change(&self) {
         rcu::read(|rcu| {

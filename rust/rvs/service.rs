@@ -258,13 +258,18 @@ impl Service {
         let draft = self.draft()?;
         let list = draft.list.clone();
         let (_, dest) = list.position(key).ok_or(ENOENT)?;
-        let (weight, last_weight) = (dest.weight(), dest.last_weight());
+        let (before, last_weight) = (dest.settings(), dest.last_weight());
         dest.edit(settings);
         let change = Change::Edited {
-            weight: dest.weight() != weight,
+            weight: dest.weight() != before.weight,
             last_weight: dest.last_weight() != last_weight,
         };
-        self.publish(draft.carried(change, &list)?)
+        let result = draft.carried(change, &list);
+        let result = result.and_then(|draft| self.publish(draft));
+        if result.is_err() {
+            dest.restore(&before, last_weight);
+        }
+        result
     }
 
     /// Removes a server: to the trash; its connections stay.
