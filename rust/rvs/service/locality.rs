@@ -160,7 +160,7 @@ impl Addresses {
         place.used.store(now.0, Relaxed);
         let servers: &'g [Entry] = &place.servers.read(rcu)?.get().0;
         let (best, keeps) = if self.replicates {
-            let best = servers.get(lblcr::least(servers)?);
+            let best = lblcr::least(servers).and_then(|index| servers.get(index));
             self.shrink(rcu, place, now);
             (best, best.is_some_and(|best| lblcr::keeps(view, best)))
         } else {
