@@ -212,21 +212,22 @@ impl List {
         };
         let others = (0..GROUP).zip(old.dests());
         let rest = others.filter_map(|(slot, dest)| (slot != position.slot).then_some(dest));
-        // A small group joins the next older one when both are small.
-        let neighbour = position.group.checked_sub(1);
-        let older = neighbour
-            .and_then(|index| self.groups.get(index))
-            .filter(|older| older.members.len().saturating_add(old.members.len()) <= GROUP / 2);
-        let group = match older {
-            Some(older) => Group::of(&older.changes, Iterator::chain(older.dests(), rest))?,
-            None => Group::of(&old.changes, rest)?,
+        // A small group joins its neighbours if both are small; three such fit into one.
+        let small = |index: usize| {
+            let group = self.groups.get(index)?;
+            let len = group.members.len().saturating_add(old.members.len());
+            (len <= GROUP / 2).then_some(group)
         };
-        let first = match older {
-            Some(_) => neighbour.unwrap_or(position.group),
-            None => position.group,
-        };
+        let next = position.group.saturating_add(1);
+        let (older, newer) = (position.group.checked_sub(1).and_then(small), small(next));
+        let group = Group::of(
+            &older.unwrap_or(old).changes,
+            Iterator::chain(dests_of(older), Iterator::chain(rest, dests_of(newer))),
+        )?;
+        let first = position.group.saturating_sub(usize::from(older.is_some()));
         let before = self.groups.iter().take(first);
-        let after = self.groups.iter().skip(position.group.saturating_add(1));
+        let end = next.saturating_add(usize::from(newer.is_some()));
+        let after = self.groups.iter().skip(end);
         let changed = (!group.members.is_empty()).then_some(&group);
         let groups = Iterator::chain(Iterator::chain(before, changed), after);
         Self::of(
@@ -302,6 +303,10 @@ impl List {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Dest>> {
         self.groups.iter().flat_map(|group| group.dests())
     }
+}
+
+fn dests_of(group: Option<&Arc<Group>>) -> impl Iterator<Item = &Arc<Dest>> {
+    group.into_iter().flat_map(|group| group.dests())
 }
 
 fn last_serial(group: &Arc<Group>) -> u64 {
