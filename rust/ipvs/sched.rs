@@ -432,7 +432,9 @@ fn first_after<S: Servers>(
         Cursor::At(number) => {
             let number = to_index(number);
             let (group, end) = (number / GROUP, number % GROUP);
-            let rest = servers.group(group).get(..end).unwrap_or_default();
+            let members = servers.group(group);
+            // A cursor that was moved while the list changed may be beyond the group: all are left.
+            let rest = members.get(..end).unwrap_or(members);
             if let Some(slot) = newest(rest, &fits) {
                 return Some(number_of(group, slot));
             }
