@@ -68,6 +68,8 @@ pub enum Refusal {
     ServiceExists,
     /// Nobody knows this scheduler.
     SchedulerUnknown,
+    /// The service has more servers than the new scheduler can have.
+    ServersTooMany,
     /// Nobody knows this persistence engine.
     EngineUnknown,
     /// C knows this persistence engine.
@@ -130,6 +132,7 @@ impl Refusal {
             | Refusal::DestMalformed
             | Refusal::DestIncomplete
             | Refusal::DestSettingsIncomplete
+            | Refusal::ServersTooMany
             | Refusal::DestFamily
             | Refusal::DestAddress
             | Refusal::Timeout
@@ -169,6 +172,7 @@ impl Refusal {
             Refusal::ServiceUnknown => c"There is no such service.",
             Refusal::ServiceExists => c"The service exists already.",
             Refusal::SchedulerUnknown => c"There is no such scheduler.",
+            Refusal::ServersTooMany => c"The service has more servers than the scheduler takes.",
             Refusal::EngineUnknown => c"There is no such persistence engine.",
             Refusal::EngineNotYet => c"Persistence engines are not supported yet.",
             Refusal::PersistenceNotYet => c"Persistence is not supported yet.",
@@ -200,7 +204,7 @@ impl Refusal {
     }
 
     /// Every refusal, for those who check all of them.
-    pub const ALL: [Refusal; 34] = [
+    pub const ALL: [Refusal; 35] = [
         Refusal::Malformed,
         Refusal::ServiceMissing,
         Refusal::ServiceMalformed,
@@ -212,6 +216,7 @@ impl Refusal {
         Refusal::ServiceUnknown,
         Refusal::ServiceExists,
         Refusal::SchedulerUnknown,
+        Refusal::ServersTooMany,
         Refusal::EngineUnknown,
         Refusal::EngineNotYet,
         Refusal::PersistenceNotYet,
@@ -291,6 +296,7 @@ mod tests {
         assert_eq!(Refusal::DestExists.errno().number(), 17);
         assert_eq!(Refusal::Namespace.errno().number(), 19);
         assert_eq!(Refusal::ServiceMissing.errno().number(), 22);
+        assert_eq!(Refusal::ServersTooMany.errno().number(), 22);
         assert_eq!(Refusal::DestAddress.errno().number(), 22);
         assert_eq!(Refusal::Timeout.errno().number(), 22);
         assert_eq!(Refusal::Malformed.errno().number(), 34);

@@ -99,7 +99,10 @@ impl<'a> Session<'a> {
     pub(crate) fn edit_service(&self, request: &ServiceRequest<'_>) -> Result<(), Failure> {
         let service = self.service(&request.key)?;
         let settings = settings(request, service.settings_now()?.flags)?;
-        Ok(service.edit(&self.command, settings)?)
+        match service.edit(&self.command, settings) {
+            Err(EINVAL) => Err(Refusal::ServersTooMany.into()),
+            result => Ok(result?),
+        }
     }
 
     /// Removes a service.

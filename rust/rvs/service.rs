@@ -183,7 +183,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// `EINVAL` if a new scheduler cannot have so many servers, `ENOMEM`.
     pub(crate) fn edit(&self, command: &Command<'_>, settings: ServiceSettings) -> Result {
         let mut draft = self.draft()?;
         let before = draft.settings.scheduler;

@@ -56,7 +56,7 @@ impl Draft {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// `EINVAL` if the scheduler's table has too few places for the servers, `ENOMEM`.
     pub(super) fn bound(mut self, config: &Config) -> Result<Self> {
         let scheduler = self.settings.scheduler;
         self.list = self.list.forgotten()?;
@@ -74,7 +74,7 @@ impl Draft {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// `ENOMEM`; for a new scheduler as in [`Draft::bound`].
     pub(super) fn carried(mut self, change: Change, before: &List) -> Result<Self> {
         let scheduler = self.settings.scheduler;
         let view = View::of(&self.list);
@@ -90,8 +90,11 @@ impl Draft {
             self.cells = Cells::new(after)?;
         }
         if scheduler.table_len() != 0 && scheduler.refills(change) {
-            if let Some(table) = Table::of(scheduler, &self.list)? {
-                self.table = Some(table);
+            match Table::of(scheduler, &self.list)? {
+                Some(table) => self.table = Some(table),
+                // There is none to keep.
+                None if change == Change::Bound => return Err(EINVAL),
+                None => {}
             }
         }
         Ok(self)
