@@ -4,7 +4,7 @@
 use super::Packets;
 use kernel::prelude::*;
 use kernel::sync::{new_mutex, Mutex};
-use linux::net::{Handle, Net};
+use linux::net::Handle;
 use linux::netfilter::{Family, Registration};
 use linux::rcu::Arc;
 
@@ -48,7 +48,7 @@ impl Hooks {
     /// # Locking
     ///
     /// Process context.
-    pub(crate) fn turn_on(&self, _net: &Net, family: Family) -> Result {
+    pub(crate) fn turn_on(&self, family: Family) -> Result {
         let mut on = self.on.lock();
         let place = on.of(family);
         if place.is_none() {
@@ -64,7 +64,7 @@ impl Hooks {
     /// # Locking
     ///
     /// Process context.
-    pub(crate) fn turn_off(&self, _net: &Net, family: Family) {
+    pub(crate) fn turn_off(&self, family: Family) {
         drop(self.on.lock().of(family).take());
     }
 }

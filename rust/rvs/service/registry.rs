@@ -227,10 +227,10 @@ impl Services {
         };
         command.netns.conns.open()?;
         let hooks = &command.netns.hooks;
-        hooks.turn_on(command.net, hook_family(key.family))?;
+        hooks.turn_on(hook_family(key.family))?;
         let result = self.enter(command, listed);
         if result.is_err() && self.counts(key.family).all() == 0 {
-            hooks.turn_off(command.net, hook_family(key.family));
+            hooks.turn_off(hook_family(key.family));
         }
         result
     }
@@ -272,10 +272,7 @@ impl Services {
         let family = service.key().family;
         self.counts(family).leave(service.key());
         if self.counts(family).all() == 0 {
-            command
-                .netns
-                .hooks
-                .turn_off(command.net, hook_family(family));
+            command.netns.hooks.turn_off(hook_family(family));
         }
         service.abandon(self);
         command.sweep();
@@ -295,7 +292,7 @@ impl Services {
             counts.clear();
         }
         for family in [netfilter::Family::V4, netfilter::Family::V6] {
-            command.netns.hooks.turn_off(command.net, family);
+            command.netns.hooks.turn_off(family);
         }
         let all = replace(&mut *self.order.lock(), KVVec::new());
         for listed in &all {
