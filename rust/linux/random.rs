@@ -10,7 +10,6 @@ pub fn seed() -> [u64; 2] {
     [word(), word()]
 }
 
-/// Returns 64 random bits.
 /// Returns a number from 0 to `last` that nobody can predict.
 ///
 /// Each has the same chance, but for one part in 2^64 divided by the range.
@@ -20,6 +19,7 @@ pub fn up_to(last: u64) -> u64 {
     u64::try_from(product >> 64).unwrap_or(last)
 }
 
+/// Returns 64 random bits.
 fn word() -> u64 {
     // SAFETY: May be called anywhere.
     unsafe { bindings::get_random_u64() }
