@@ -83,6 +83,7 @@ impl Addr {
     }
 
     /// Returns whether the address stays inside its host: 127.0.0.0/8 or ::1.
+    #[inline]
     pub const fn is_loopback(self, family: Family) -> bool {
         match family {
             Family::V4 => matches!(self.v4(), [127, ..]),

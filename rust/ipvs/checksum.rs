@@ -38,9 +38,15 @@ impl Sum {
     }
 
     /// Adds bytes; an odd one at the end counts as if a zero followed.
+    #[inline]
     pub fn bytes(self, bytes: &[u8]) -> Sum {
         let mut sum = self;
         let mut rest = bytes;
+        // Two words at a time: the carry of the one goes into the other, and round.
+        while let Some((words, tail)) = rest.split_first_chunk::<4>() {
+            sum = sum.plus(Sum(u32::from_ne_bytes(*words)));
+            rest = tail;
+        }
         while let Some((word, tail)) = rest.split_first_chunk::<2>() {
             sum = sum.word(*word);
             rest = tail;
@@ -64,10 +70,10 @@ impl Sum {
     /// Returns the folded sum.
     #[inline]
     pub const fn fold(self) -> u16 {
-        let once = (self.0 & 0xffff).wrapping_add(self.0 >> 16);
-        let twice = (once & 0xffff).wrapping_add(once >> 16);
-        // Two folds leave nothing above 16 bits: 0xffff + 0xffff = 0x1fffe, 0xfffe + 1 = 0xffff.
-        twice as u16
+        // Each half is added to the other; the upper one gets the carry of the lower.
+        let both = self.0.wrapping_add(self.0.rotate_left(16));
+        // What is left has 16 bits.
+        (both >> 16) as u16
     }
 
     /// Returns the checksum field for this sum.
@@ -108,7 +114,7 @@ pub fn pseudo_header(
 #[inline]
 pub const fn replaced(field: [u8; 2], old: Sum, new: Sum) -> [u8; 2] {
     Sum(!u16::from_ne_bytes(field) as u32)
-        .plus(Sum(!old.fold() as u32))
+        .plus(Sum(!old.0))
         .plus(new)
         .checksum()
 }
@@ -117,7 +123,7 @@ pub const fn replaced(field: [u8; 2], old: Sum, new: Sum) -> [u8; 2] {
 #[inline]
 pub const fn replaced_partial(field: [u8; 2], old: Sum, new: Sum) -> [u8; 2] {
     Sum(u16::from_ne_bytes(field) as u32)
-        .plus(Sum(!old.fold() as u32))
+        .plus(Sum(!old.0))
         .plus(new)
         .partial()
 }

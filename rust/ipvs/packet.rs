@@ -112,6 +112,7 @@ const IPV6: u16 = 40;
 
 impl Packet {
     /// Returns the flow that the packet belongs to, if its ports are known.
+    #[inline]
     pub fn flow(&self) -> Option<Flow> {
         let (source, dest) = self.ports?;
         Some(Flow {
@@ -142,6 +143,48 @@ impl Packet {
     pub fn transport_length(&self) -> u32 {
         self.length.saturating_sub(u32::from(self.transport_offset))
     }
+}
+
+/// Reads a packet as [`parse`] does, if it is what most packets are: TCP or UDP over IPv4 without
+/// options, whole, with all of its headers in `head`.
+///
+/// `None` says nothing about a packet, but that [`parse`] must be asked.
+#[inline]
+pub fn parse_plain(head: &[u8], length: u32) -> Option<Packet> {
+    let (header, rest) = head.split_first_chunk::<{ IPV4 as usize }>()?;
+    let [first, _, l0, l1, _, _, f0, f1, ttl, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] =
+        *header;
+    let told = u32::from(u16::from_be_bytes([l0, l1]));
+    let flags = u16::from_be_bytes([f0, f1]);
+    // Version 4 and a header of five words; neither more fragments nor an offset.
+    if first != 0x45 || flags & 0x3fff != 0 || told < u32::from(IPV4) || told > length {
+        return None;
+    }
+    let protocol = Protocol(protocol);
+    let [a, b, c, d, _, _, high, low] = rest.first_chunk::<8>()?;
+    let transport = match protocol {
+        Protocol::UDP => Transport::Udp {
+            summed: [*high, *low] != [0, 0],
+        },
+        Protocol::TCP => {
+            let [.., flags, _, _, _, _, _, _] = rest.first_chunk::<20>()?;
+            Transport::Tcp(TcpFlags(*flags))
+        }
+        _ => return None,
+    };
+    Some(Packet {
+        family: Family::V4,
+        protocol,
+        source: Addr::from_v4([s0, s1, s2, s3]),
+        dest: Addr::from_v4([d0, d1, d2, d3]),
+        transport_offset: IPV4,
+        length: told,
+        fragment: Fragment::Whole,
+        ttl,
+        dont_fragment: flags & 0x4000 != 0,
+        ports: Some((Port::from_bytes([*a, *b]), Port::from_bytes([*c, *d]))),
+        transport,
+    })
 }
 
 /// Reads a packet of `length` bytes of which `head` are the first.
@@ -337,6 +380,34 @@ mod tests {
         assert_eq!(packet.transport, Transport::Udp { summed: false });
         assert_eq!((packet.ttl, packet.dont_fragment), (64, true));
         assert_eq!(packet.transport_length(), 8);
+    }
+
+    /// Every header of one byte changed, and every shorter head.
+    #[test]
+    fn plain_packets_are_read_alike() {
+        let mut tcp = [0; 40];
+        tcp[..28].copy_from_slice(&UDP);
+        [tcp[3], tcp[9], tcp[33]] = [40, 6, 0x12];
+        let (mut plain, mut wrong) = (0, 0);
+        for original in [&UDP[..], &tcp[..]] {
+            for place in 0..original.len() {
+                for byte in 0..=u8::MAX {
+                    let mut bytes = [0; 40];
+                    bytes[..original.len()].copy_from_slice(original);
+                    bytes[place] = byte;
+                    for head in [original.len(), place] {
+                        let Some(read) = parse_plain(&bytes[..head], 40) else {
+                            continue;
+                        };
+                        plain += 1;
+                        wrong += i32::from(Ok(read) != parse(&bytes[..head], 40));
+                    }
+                }
+            }
+        }
+        assert_eq!(wrong, 0);
+        assert!(plain > 256 * 40);
+        assert!(parse_plain(&UDP, 28).is_some() && parse_plain(&UDP, 27).is_none());
     }
 
     #[test]

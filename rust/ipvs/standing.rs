@@ -44,11 +44,13 @@ impl Standing {
     }
 
     /// Puts it into 25 bits.
+    #[inline]
     pub fn pack(self) -> u64 {
         (u64::from(self.flags) & FLAGS) << 8 | u64::from(self.state.0)
     }
 
     /// Takes it out of 25 bits.
+    #[inline]
     pub fn unpack(word: u64) -> Self {
         let [state, ..] = word.to_le_bytes();
         Self {
@@ -59,35 +61,46 @@ impl Standing {
     }
 
     /// Returns how packets get to the server.
+    #[inline]
     pub fn method(self) -> Method {
         Method::from_number(self.flags)
     }
 
     /// Tells whether the connection counts as active on its server.
+    #[inline]
     pub fn is_active(self) -> bool {
         self.flags & INACTIVE == 0
     }
 
     /// Tells whether no packet of the server was seen.
+    #[inline]
     pub fn has_no_output(self) -> bool {
         self.flags & NO_OUTPUT != 0
     }
 
     /// Tells whether it is a persistence template.
+    #[inline]
     pub fn is_template(self) -> bool {
         self.flags & TEMPLATE != 0
     }
 
     /// Tells whether connection tracking keeps an entry of it.
+    #[inline]
     pub fn is_tracked(self) -> bool {
         self.flags & NFCT != 0
     }
 
     /// Returns how the connection stands after a packet.
+    #[inline]
     pub fn after(self, protocol: Protocol, seen: &Seen) -> Self {
-        if protocol != Protocol::TCP {
-            return self;
+        match protocol {
+            Protocol::TCP => self.after_tcp(seen),
+            _ => self,
         }
+    }
+
+    #[inline(never)]
+    fn after_tcp(self, seen: &Seen) -> Self {
         let (table, mut flags) = match seen.direction {
             Direction::Out => (tcp::Table::Output, self.flags & !NO_OUTPUT),
             Direction::In if self.has_no_output() => (tcp::Table::InputOnly, self.flags),
@@ -97,7 +110,7 @@ impl Standing {
         let old = tcp::State::from_code(self.state);
         let state = old.next(table, event, seen.guard).code();
         if state != self.state {
-            flags = if proto::is_active(protocol, state) {
+            flags = if proto::is_active(Protocol::TCP, state) {
                 flags & !INACTIVE
             } else {
                 flags | INACTIVE

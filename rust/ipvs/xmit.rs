@@ -77,23 +77,26 @@ pub enum Place {
     Forward,
 }
 
-/// What is known of a packet and of the route to its server.
+/// What is known of a packet when the route to its server ends at this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
+pub struct Staying {
     /// How the packet is to get there.
     pub method: Method,
     /// Where the packet is.
     pub place: Place,
-    /// Whether the route to the server ends at this host.
-    pub is_route_local: bool,
     /// Whether the packet's own route ends at this host.
     pub is_packet_local: bool,
     /// Whether the packet came in from outside.
     pub is_from_outside: bool,
-    /// Whether the packet's source is a loopback address.
-    pub is_source_loopback: bool,
     /// Whether the server's address is a loopback address.
     pub is_server_loopback: bool,
+}
+
+/// What is known of a packet when the route to its server leads elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leaving {
+    /// Whether the packet's source is a loopback address.
+    pub is_source_loopback: bool,
     /// How many more hops the packet may take, this one included.
     pub hops: u8,
     /// Whether the packet, or each segment of it, fits the route.
@@ -119,28 +122,35 @@ pub enum Plan {
     Boundary,
 }
 
-/// Decides what happens with a packet.
-pub fn plan(facts: &Facts) -> Plan {
-    if facts.crosses_boundary() {
-        Plan::Boundary
-    } else if facts.is_route_local {
-        Plan::Deliver
-    } else if facts.hops <= 1 {
-        Plan::TooManyHops
-    } else if !facts.fits && !facts.may_fragment && !facts.is_error {
-        Plan::TooBig
-    } else {
-        Plan::Send
+impl Leaving {
+    /// Decides what happens with the packet. Nothing with a loopback address may leave this host.
+    #[inline]
+    pub fn plan(&self) -> Plan {
+        if self.is_source_loopback {
+            Plan::Boundary
+        } else if self.hops <= 1 {
+            Plan::TooManyHops
+        } else if !self.fits && !self.may_fragment && !self.is_error {
+            Plan::TooBig
+        } else {
+            Plan::Send
+        }
     }
 }
 
-impl Facts {
-    /// Only NAT may turn a packet for elsewhere to this host, and nothing with a loopback address
-    /// may leave it or enter from outside.
-    fn crosses_boundary(&self) -> bool {
-        if !self.is_route_local {
-            return self.is_source_loopback;
+impl Staying {
+    /// Decides what happens with the packet.
+    pub fn plan(&self) -> Plan {
+        if self.crosses_boundary() {
+            Plan::Boundary
+        } else {
+            Plan::Deliver
         }
+    }
+
+    /// Only NAT may turn a packet for elsewhere to this host, and nothing for a loopback address may
+    /// enter it from outside.
+    fn crosses_boundary(&self) -> bool {
         let is_nat = self.method == Method::Nat;
         let is_turned = !is_nat && !self.is_packet_local;
         let is_forwarded = is_nat && self.place == Place::Forward;
@@ -169,6 +179,7 @@ impl Side {
 }
 
 /// Puts an address into an IPv4 header; its checksum is left as it was. `None` if it is too short.
+#[inline]
 pub fn put_addr(header: &mut [u8], side: Side, addr: Addr) -> Option<()> {
     let [.., s0, s1, s2, s3, d0, d1, d2, d3] = header.first_chunk_mut::<20>()?;
     match side {
@@ -179,6 +190,7 @@ pub fn put_addr(header: &mut [u8], side: Side, addr: Addr) -> Option<()> {
 }
 
 /// Puts a port into a transport header; its checksum is left as it was. `None` if it is too short.
+#[inline]
 pub fn put_port(transport: &mut [u8], side: Side, port: Port) -> Option<()> {
     let [s0, s1, d0, d1] = transport.first_chunk_mut::<4>()?;
     match side {
@@ -189,11 +201,17 @@ pub fn put_port(transport: &mut [u8], side: Side, port: Port) -> Option<()> {
 }
 
 /// Makes the checksum of an IPv4 header anew; `header` is all of it. `None` if it is too short.
+#[inline]
 pub fn renew_header_checksum(header: &mut [u8]) -> Option<()> {
-    let [_, _, _, _, _, _, _, _, _, _, high, low] = header.first_chunk_mut::<12>()?;
-    [*high, *low] = [0, 0];
-    let checksum = Sum::ZERO.bytes(header).checksum();
-    let [_, _, _, _, _, _, _, _, _, _, high, low] = header.first_chunk_mut::<12>()?;
+    let (fixed, options) = header.split_first_chunk_mut::<20>()?;
+    let [first @ .., _, _, _, _, _, _, _, _, _, _] = &*fixed;
+    let [_, _, _, _, _, _, _, _, _, _, _, _, last @ ..] = &*fixed;
+    let sum = Sum::ZERO.bytes(first).bytes(last);
+    let checksum = match options.is_empty() {
+        true => sum.checksum(),
+        false => sum.bytes(options).checksum(),
+    };
+    let [_, _, _, _, _, _, _, _, _, _, high, low, ..] = fixed;
     [*high, *low] = checksum;
     Some(())
 }
@@ -210,7 +228,7 @@ mod tests {
         ];
         assert_eq!(renew_header_checksum(&mut header), Some(()));
         assert_eq!(Sum::ZERO.bytes(&header).fold(), 0xffff);
-        assert_eq!(renew_header_checksum(&mut [0; 11]), None);
+        assert_eq!(renew_header_checksum(&mut [0; 19]), None);
     }
 
     #[test]
@@ -222,132 +240,107 @@ mod tests {
 
     #[test]
     fn packets_are_sent_while_hops_are_left() {
-        assert_eq!(plan(&FACTS), Plan::Send);
-        assert_eq!(plan(&Facts { hops: 2, ..FACTS }), Plan::Send);
-        assert_eq!(plan(&Facts { hops: 1, ..FACTS }), Plan::TooManyHops);
-        assert_eq!(plan(&Facts { hops: 0, ..FACTS }), Plan::TooManyHops);
-    }
-
-    #[test]
-    fn hops_do_not_matter_to_a_local_server() {
-        let facts = Facts {
-            hops: 1,
-            fits: false,
-            ..LOCAL
-        };
-        assert_eq!(plan(&facts), Plan::Deliver);
+        assert_eq!(LEAVING.plan(), Plan::Send);
+        let left = |hops| Leaving { hops, ..LEAVING }.plan();
+        assert_eq!(left(2), Plan::Send);
+        assert_eq!(left(1), Plan::TooManyHops);
+        assert_eq!(left(0), Plan::TooManyHops);
     }
 
     #[test]
     fn only_what_may_not_be_cut_is_too_big() {
-        let long = Facts {
+        let long = Leaving {
             fits: false,
-            ..FACTS
+            ..LEAVING
         };
-        assert_eq!(plan(&long), Plan::TooBig);
-        assert_eq!(
-            plan(&Facts {
-                may_fragment: true,
-                ..long
-            }),
-            Plan::Send
-        );
+        assert_eq!(long.plan(), Plan::TooBig);
+        let cut = Leaving {
+            may_fragment: true,
+            ..long
+        };
+        assert_eq!(cut.plan(), Plan::Send);
     }
 
     #[test]
     fn no_error_is_sent_about_an_error() {
-        let facts = Facts {
+        let error = Leaving {
             fits: false,
             is_error: true,
-            ..FACTS
+            ..LEAVING
         };
-        assert_eq!(plan(&facts), Plan::Send);
+        assert_eq!(error.plan(), Plan::Send);
     }
 
     #[test]
     fn loopback_sources_stay_inside() {
-        let facts = Facts {
+        let inside = Leaving {
             is_source_loopback: true,
-            ..FACTS
+            ..LEAVING
         };
-        assert_eq!(plan(&facts), Plan::Boundary);
-        assert_eq!(
-            plan(&Facts {
-                is_source_loopback: true,
-                ..LOCAL
-            }),
-            Plan::Deliver
-        );
+        assert_eq!(inside.plan(), Plan::Boundary);
+        let last = Leaving { hops: 1, ..inside };
+        assert_eq!(last.plan(), Plan::Boundary);
     }
 
     #[test]
     fn only_nat_turns_packets_to_this_host() {
-        let direct = Facts {
-            method: Method::Direct,
+        let nat = Staying {
             is_packet_local: false,
-            ..LOCAL
+            ..STAYING
         };
-        assert_eq!(plan(&direct), Plan::Boundary);
-        assert_eq!(
-            plan(&Facts {
-                is_packet_local: true,
-                ..direct
-            }),
-            Plan::Deliver
-        );
-        assert_eq!(
-            plan(&Facts {
-                method: Method::Nat,
-                ..direct
-            }),
-            Plan::Deliver
-        );
+        assert_eq!(nat.plan(), Plan::Deliver);
+        let direct = Staying {
+            method: Method::Direct,
+            ..nat
+        };
+        assert_eq!(direct.plan(), Plan::Boundary);
+        let local = Staying {
+            is_packet_local: true,
+            ..direct
+        };
+        assert_eq!(local.plan(), Plan::Deliver);
     }
 
     #[test]
     fn bypass_never_ends_here() {
-        let facts = Facts {
+        let bypass = Staying {
             method: Method::Bypass,
-            ..LOCAL
+            ..STAYING
         };
-        assert_eq!(plan(&facts), Plan::Boundary);
+        assert_eq!(bypass.plan(), Plan::Boundary);
     }
 
     #[test]
     fn nobody_outside_reaches_a_server_on_loopback() {
-        let smuggled = Facts {
+        let smuggled = Staying {
             is_server_loopback: true,
-            is_from_outside: true,
-            ..LOCAL
+            ..STAYING
         };
-        assert_eq!(plan(&smuggled), Plan::Boundary);
-        assert_eq!(
-            plan(&Facts {
-                is_from_outside: false,
-                ..smuggled
-            }),
-            Plan::Deliver
-        );
-        let direct = Facts {
+        assert_eq!(smuggled.plan(), Plan::Boundary);
+        let inside = Staying {
+            is_from_outside: false,
+            ..smuggled
+        };
+        assert_eq!(inside.plan(), Plan::Deliver);
+        let direct = Staying {
             method: Method::Direct,
             ..smuggled
         };
-        assert_eq!(plan(&direct), Plan::Deliver);
+        assert_eq!(direct.plan(), Plan::Deliver);
     }
 
     #[test]
     fn forwarded_errors_are_not_turned_to_this_host() {
-        let facts = Facts {
+        let forwarded = Staying {
             place: Place::Forward,
-            is_error: true,
-            ..LOCAL
+            ..STAYING
         };
-        assert_eq!(plan(&facts), Plan::Boundary);
-        let direct = Facts {
+        assert_eq!(forwarded.plan(), Plan::Boundary);
+        let direct = Staying {
             method: Method::Direct,
-            ..facts
+            ..forwarded
         };
-        assert_eq!(plan(&direct), Plan::Deliver);
+        assert_eq!(direct.plan(), Plan::Deliver);
     }
 
     #[test]
@@ -356,22 +349,19 @@ mod tests {
         assert_eq!(Method::Nat.hop(), Hop::Table);
     }
 
-    const FACTS: Facts = Facts {
-        method: Method::Nat,
-        place: Place::Host,
-        is_route_local: false,
-        is_packet_local: true,
-        is_from_outside: true,
+    const LEAVING: Leaving = Leaving {
         is_source_loopback: false,
-        is_server_loopback: false,
         hops: 64,
         fits: true,
         may_fragment: false,
         is_error: false,
     };
 
-    const LOCAL: Facts = Facts {
-        is_route_local: true,
-        ..FACTS
+    const STAYING: Staying = Staying {
+        method: Method::Nat,
+        place: Place::Host,
+        is_packet_local: true,
+        is_from_outside: true,
+        is_server_loopback: false,
     };
 }

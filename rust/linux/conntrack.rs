@@ -48,6 +48,7 @@ struct Entry {
 }
 
 impl Entry {
+    #[inline]
     fn of(skb: &Skb<'_>) -> Option<Self> {
         let mut info = 0;
         // SAFETY: The packet is valid by its type invariant; both pointers are to live values.
@@ -85,11 +86,13 @@ pub fn is_tracked(skb: &Skb<'_>) -> bool {
 }
 
 /// Returns whether the packet belongs to a connection that is in the tracking table.
+#[inline]
 pub fn is_confirmed(skb: &Skb<'_>) -> bool {
     Entry::of(skb).is_some_and(|entry| entry.is_confirmed())
 }
 
 /// Takes the packet out of connection tracking.
+#[inline]
 pub fn untrack(skb: &mut Skb<'_>) {
     if !is_tracked(skb) {
         return;

@@ -266,8 +266,14 @@ impl List {
     /// Returns the bucket of an order at the present size.
     #[inline]
     fn bucket(&self, order: u32) -> u32 {
+        self.low_bits(order.reverse_bits())
+    }
+
+    /// Returns as many low bits of `hash` as there are for a bucket at the present size.
+    #[inline]
+    fn low_bits(&self, hash: u32) -> u32 {
         let bits = self.bits.load(Acquire);
-        order.reverse_bits() & 1u32.wrapping_shl(bits).wrapping_sub(1)
+        hash & 1u32.wrapping_shl(bits).wrapping_sub(1)
     }
 
     /// Returns the marker of a bucket, linked or not.
@@ -305,7 +311,32 @@ impl List {
     /// The caller is inside an RCU section, and stays there while it uses the result.
     #[inline]
     pub(crate) unsafe fn first_at(&self, order: u32) -> Option<NonNull<Node>> {
-        let mut before = self.linked_before(self.bucket(order));
+        // SAFETY: By the caller's promise.
+        unsafe { self.first_from(self.bucket(order), order) }
+    }
+
+    /// Returns the first node of the order of `hash` or behind, and that order.
+    ///
+    /// # Safety
+    ///
+    /// As for [`List::first_at`].
+    #[inline]
+    pub(crate) unsafe fn first_of(&self, hash: u32) -> (Option<NonNull<Node>>, u32) {
+        let order = order_of(hash);
+        // The bit that an order sets is above those of any bucket.
+        let bucket = self.low_bits(hash);
+        // SAFETY: By the caller's promise.
+        (unsafe { self.first_from(bucket, order) }, order)
+    }
+
+    /// Returns the first node of `order` or behind, which is looked for from `bucket` on.
+    ///
+    /// # Safety
+    ///
+    /// As for [`List::first_at`]; the bucket is that of the order, looked for in the same section.
+    #[inline]
+    unsafe fn first_from(&self, bucket: u32, order: u32) -> Option<NonNull<Node>> {
+        let mut before = self.linked_before(bucket);
         loop {
             let next = before.next()?;
             // SAFETY: By the caller's promise.

@@ -136,6 +136,12 @@ const LOCAL_IN: i32 = bindings::nf_ip_hook_priorities_NF_IP_PRI_NAT_SRC - 1;
 const LOCAL_OUT: i32 = bindings::nf_ip_hook_priorities_NF_IP_PRI_NAT_DST + 2;
 const FORWARD: i32 = 100;
 
+/// Returns the function that C knows `H` by.
+#[inline]
+pub(crate) fn function<H: PacketHook>() -> bindings::nf_hookfn {
+    Some(Tables::<H>::trampoline)
+}
+
 struct Tables<H>(PhantomData<H>);
 
 impl<H: PacketHook> Tables<H> {

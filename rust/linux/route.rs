@@ -116,6 +116,7 @@ impl<'g> Route<'g> {
     ///
     /// A reference is handed over; a route without one is lent to the packet, which must be sent
     /// inside the same read section.
+    #[inline(always)]
     pub(crate) fn attach(self, skb: &Skb<'g>) {
         let route = ManuallyDrop::new(self);
         // SAFETY: The packet is valid and ours.

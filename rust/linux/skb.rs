@@ -10,7 +10,7 @@
 //! C header: `include/linux/skbuff.h`
 
 use crate::bindings;
-use crate::netfilter::{Family, Point};
+use crate::netfilter::{self, Family, PacketHook, Point};
 use crate::route::Route;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -74,6 +74,7 @@ impl<'a> Skb<'a> {
     ///
     /// `raw` is the packet a netfilter hook was called for, `state` that hook's state, and the
     /// caller returns to netfilter what this value is traded for.
+    #[inline]
     pub(crate) unsafe fn from_hook(
         raw: NonNull<bindings::sk_buff>,
         state: &'a bindings::nf_hook_state,
@@ -92,6 +93,7 @@ impl<'a> Skb<'a> {
         })
     }
 
+    #[inline]
     pub(crate) fn as_raw(&self) -> *mut bindings::sk_buff {
         self.raw.as_ptr()
     }
@@ -104,6 +106,7 @@ impl<'a> Skb<'a> {
     }
 
     /// Returns the hook point the packet is at.
+    #[inline]
     pub fn point(&self) -> Point {
         self.point
     }
@@ -227,6 +230,7 @@ impl<'a> Skb<'a> {
     }
 
     /// Returns whether the packet, or each segment of it, fits `mtu`.
+    #[inline]
     pub fn fits(&self, mtu: u32) -> bool {
         if self.len() <= mtu {
             return true;
@@ -236,6 +240,7 @@ impl<'a> Skb<'a> {
     }
 
     /// Lets the packet be fragmented on output whatever its header says.
+    #[inline]
     pub fn allow_fragmenting(&mut self) {
         // SAFETY: The packet is valid and ours by the type invariant.
         unsafe { bindings::rvs_helper_skb_set_ignore_df(self.as_raw()) };
@@ -244,6 +249,7 @@ impl<'a> Skb<'a> {
     /// Lets go of the socket that was found for the packet on its way in.
     ///
     /// The socket of a packet that was sent here is kept: it is charged for the packet.
+    #[inline]
     pub fn drop_early_socket(&mut self) {
         if self.has_device() {
             // SAFETY: The packet is valid and ours by the type invariant.
@@ -302,6 +308,7 @@ impl Skb<'_> {
     /// # Errors
     ///
     /// [`NoMemory`], also when the packet is shorter.
+    #[inline]
     pub fn writable(&mut self, len: usize) -> Result<&mut [u8], NoMemory> {
         let Ok(wanted) = u32::try_from(len) else {
             return Err(NoMemory);
@@ -310,12 +317,12 @@ impl Skb<'_> {
             return Err(NoMemory);
         }
         // SAFETY: The packet is valid and ours; every slice of its bytes ended, as they borrow it.
-        if unsafe { bindings::skb_ensure_writable(self.as_raw(), wanted) } != 0 {
+        if unsafe { bindings::rvs_helper_skb_ensure_writable(self.as_raw(), wanted) } != 0 {
             return Err(NoMemory);
         }
         // SAFETY: The packet is valid by the type invariant.
         let data = unsafe { (*self.as_raw()).data };
-        // SAFETY: `skb_ensure_writable` made `len` linear bytes at `data` that no clone shares;
+        // SAFETY: The helper made `len` linear bytes at `data` that no clone shares;
         // they stay in place while `self` is borrowed.
         Ok(unsafe { slice::from_raw_parts_mut(data, len) })
     }
@@ -325,6 +332,7 @@ impl Skb<'_> {
     /// # Errors
     ///
     /// [`NoMemory`].
+    #[inline]
     pub fn make_room(&mut self, route: &Route<'_>) -> Result<(), NoMemory> {
         // SAFETY: The packet is valid and ours, no slice of its bytes is alive.
         match unsafe { bindings::rvs_helper_skb_cow(self.as_raw(), route.link_header()) } {
@@ -354,6 +362,7 @@ impl Skb<'_> {
     }
 
     /// Forgets the hardware's sum of the whole packet, which no longer holds.
+    #[inline]
     pub fn forget_sum(&mut self) {
         if self.summed() == Summed::Complete {
             self.set_summed(bindings::CHECKSUM_NONE);
@@ -392,6 +401,7 @@ impl Skb<'_> {
 /// Ends of a packet's way through a hook.
 impl<'a> Skb<'a> {
     /// Lets the packet go on where it was going.
+    #[inline]
     pub fn accept(self) -> Verdict {
         Verdict::new(bindings::NF_ACCEPT)
     }
@@ -410,10 +420,13 @@ impl<'a> Skb<'a> {
 
     /// Sends the packet along `route`, through the hooks of what leaves this host.
     ///
+    /// It is `H` that sends it: where there are other hooks, `H` sees it again among them.
+    ///
     /// # Locking
     ///
     /// Runs hooks, ours among them: hold no lock.
-    pub fn send(self, route: Route<'a>) -> Verdict {
+    #[inline]
+    pub fn send<H: PacketHook>(self, route: Route<'a>) -> Verdict {
         if self.family() == Family::V6 {
             // Routes of IPv6 are not made yet.
             return self.free();
@@ -426,8 +439,10 @@ impl<'a> Skb<'a> {
             unsafe { bindings::rvs_helper_skb_clear_tstamp(self.as_raw()) };
         }
         route.attach(&self);
-        // SAFETY: The packet is ours, has a route, and is not used after this.
-        unsafe { bindings::rvs_helper_nf_hook_local_out(family, self.net(), self.as_raw()) };
+        let own = netfilter::function::<H>();
+        // SAFETY: The packet is ours, has a route, and is not used after this. A hook runs inside an
+        // RCU section.
+        unsafe { bindings::rvs_helper_nf_hook_local_out(family, self.net(), self.as_raw(), own) };
         Verdict::new(bindings::NF_STOLEN)
     }
 
@@ -481,6 +496,7 @@ impl<'a> Skb<'a> {
     }
 
     /// Returns the family of the hook.
+    #[inline]
     pub fn family(&self) -> Family {
         if u32::from(self.state.pf) == bindings::NFPROTO_IPV6 {
             Family::V6

@@ -251,6 +251,7 @@ impl<R: Record> Entry<R> {
     }
 
     /// Looks after the entry earlier if its deadline has come closer.
+    #[inline(never)]
     pub fn hasten(&self, now: Jiffies) {
         // SAFETY: The entry is valid by its invariants.
         unsafe { self.core().pool.wheel().hasten(self.link(), now) };
@@ -615,9 +616,8 @@ impl<R: Record> Table<R> {
     /// Returns the live entries that a hash leads to, the newest first among those made alike.
     #[inline]
     pub fn candidates<'g>(&'g self, hash: u32, _rcu: Reader<'g>) -> Candidates<'g, R> {
-        let order = list::order_of(hash);
         // SAFETY: The reader proves a section.
-        let node = unsafe { self.core().list.first_at(order) };
+        let (node, order) = unsafe { self.core().list.first_of(hash) };
         // SAFETY: The node came from this table's list inside the section.
         unsafe { Candidates::new(node, order) }
     }

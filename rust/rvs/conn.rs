@@ -23,7 +23,7 @@ use linux::memory;
 use linux::net::Handle;
 use linux::random;
 use linux::rcu::{self, Arc, Borrow, Reader, Slot};
-use linux::table::{self, Cursor, Entry, Refused, Table};
+use linux::table::{self, Cursor, Entry, Refused, Table, Word};
 use linux::work::{Delayed, Task};
 
 /// How long a connection that others depend on waits when its own time is over, in seconds.
@@ -51,13 +51,15 @@ pub(crate) struct Record {
 
 /// The family of the client's side and that of the server's side.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 enum Families {
-    BothV4,
-    BothV6,
+    // The lowest bit is the client's.
+    BothV4 = 0,
+    BothV6 = 3,
     /// A tunnel over IPv6.
-    V4OverV6,
+    V4OverV6 = 2,
     /// A tunnel over IPv4.
-    V6OverV4,
+    V6OverV4 = 1,
 }
 
 impl Families {
@@ -108,7 +110,7 @@ impl Record {
     }
 
     /// Tells which way a packet of `flow` goes, if it belongs to this connection.
-    #[inline]
+    #[inline(always)]
     fn direction(&self, standing: Standing, flow: &Flow) -> Option<Direction> {
         if self.protocol != flow.protocol || self.families.client() != flow.family {
             return None;
@@ -251,6 +253,7 @@ impl<'g> Conn<'g> {
     }
 
     /// Takes note of a packet: state, counts of the server, time-out and time of last use.
+    #[inline(always)]
     pub(crate) fn packet(
         self,
         seen: &Seen,
@@ -262,20 +265,27 @@ impl<'g> Conn<'g> {
             return;
         };
         if old.is_active() != new.is_active() {
-            if let Some(dest) = self.server(rcu) {
-                count(&dest, new);
-            }
+            self.recount(new, rcu);
         }
         self.refresh(new.state, settings, now);
     }
 
     /// Changes how it stands; returns the old and the new. `None` when it is dead.
+    #[inline(always)]
     fn advance(self, seen: &Seen) -> Option<(Standing, Standing)> {
-        let mut word = self.0.word();
-        loop {
-            if word.is_dead() {
-                return None;
-            }
+        let word = self.0.word();
+        let old = Standing::unpack(word.bits());
+        let new = old.after(self.protocol(), seen);
+        if new != old || word.is_dead() {
+            return self.change(word, seen);
+        }
+        Some((old, new))
+    }
+
+    /// Changes how it stands from `word` on, or from what others make of it meanwhile.
+    #[inline(never)]
+    fn change(self, mut word: Word, seen: &Seen) -> Option<(Standing, Standing)> {
+        while !word.is_dead() {
             let old = Standing::unpack(word.bits());
             let new = old.after(self.protocol(), seen);
             if new == old {
@@ -286,9 +296,21 @@ impl<'g> Conn<'g> {
                 Err(found) => word = found,
             }
         }
+        None
+    }
+
+    /// Counts it on its server as what it has become.
+    #[inline(never)]
+    fn recount(self, standing: Standing, rcu: Reader<'g>) {
+        match self.server(rcu) {
+            Some(dest) if standing.is_active() => dest.activate(),
+            Some(dest) => dest.deactivate(),
+            None => {}
+        }
     }
 
     /// Lets it live on for the time-out of its state.
+    #[inline(always)]
     fn refresh(self, state: StateCode, settings: &proto::Timeouts, now: Jiffies) {
         self.touch(now);
         let record: &Record = self.0;
@@ -303,6 +325,7 @@ impl<'g> Conn<'g> {
     }
 
     /// Begins its time-out anew.
+    #[inline]
     pub(crate) fn touch(self, now: Jiffies) {
         let used = &self.0.used;
         // Not written for every packet: the line is shared.
@@ -327,19 +350,16 @@ impl<'g> Conn<'g> {
     }
 }
 
-/// Counts a connection as what it has become.
-fn count(dest: &Dest, standing: Standing) {
-    if standing.is_active() {
-        dest.activate();
-    } else {
-        dest.deactivate();
-    }
-}
+/// The hash of a flow, with the seed of the connections that made it.
+#[derive(Clone, Copy)]
+pub(crate) struct Hash(u32);
 
 /// What a new connection begins with.
 pub(crate) struct New<'a> {
     /// From the client to the virtual service.
     pub(crate) flow: &'a Flow,
+    /// What [`Conns::hash`] says of the flow.
+    pub(crate) hash: Hash,
     /// The server; none for a bypass.
     pub(crate) server: Option<Arc<Dest>>,
     /// How packets get to the server.
@@ -511,13 +531,26 @@ impl Conns {
     /// Finds the connection of a packet, and which way the packet goes.
     ///
     /// A packet that could be either, as when a server is its own client, is an answer.
-    #[inline]
     pub(crate) fn find<'g>(&self, flow: &Flow, rcu: Reader<'g>) -> Option<(Conn<'g>, Direction)> {
+        self.find_hashed(flow, self.hash(flow), rcu)
+    }
+
+    /// Returns what a flow and its answers are found by.
+    #[inline(always)]
+    pub(crate) fn hash(&self, flow: &Flow) -> Hash {
+        Hash(flow.hash(&self.inner.seed))
+    }
+
+    /// As [`Conns::find`], inlined: for the way that most packets take.
+    #[inline(always)]
+    pub(crate) fn find_hashed<'g>(
+        &self,
+        flow: &Flow,
+        hash: Hash,
+        rcu: Reader<'g>,
+    ) -> Option<(Conn<'g>, Direction)> {
         let mut request = None;
-        for entry in self
-            .table(rcu)?
-            .candidates(flow.hash(&self.inner.seed), rcu)
-        {
+        for entry in self.table(rcu)?.candidates(hash.0, rcu) {
             let standing = Standing::unpack(entry.word().bits());
             if standing.is_template() {
                 continue;
@@ -536,6 +569,7 @@ impl Conns {
     /// # Errors
     ///
     /// Why there is none.
+    #[inline(never)]
     pub(crate) fn create<'g>(
         &self,
         new: New<'_>,
@@ -545,12 +579,11 @@ impl Conns {
     ) -> Result<Conn<'g>, Refused> {
         let table = self.table(rcu).ok_or(Refused::Closed)?;
         let nat = matches!(new.method, Method::Nat);
-        let hash = |flow: &Flow| flow.hash(&self.inner.seed);
         let entry = table::New {
             record: new.record(now),
             bits: new.standing().pack(),
-            hash: hash(new.flow),
-            second_hash: nat.then(|| hash(&new.rewritten())),
+            hash: new.hash.0,
+            second_hash: nat.then(|| self.hash(&new.rewritten()).0),
             server: new.server.clone(),
             parent: None,
         };

@@ -10,7 +10,7 @@ mod registration;
 mod related;
 mod schedule;
 
-use crate::conn::Conn;
+use crate::conn::{Conn, Hash};
 use crate::drops::Drop;
 use crate::netns::Netns;
 use crate::{stats, transmit};
@@ -33,6 +33,7 @@ pub(crate) use registration::Hooks;
 pub(crate) struct Packets;
 
 impl PacketHook for Packets {
+    #[inline]
     fn packet<'g>(net: &'g Net, skb: Skb<'g>, rcu: Reader<'g>) -> Verdict {
         if is_passed_over(&skb) {
             return skb.accept();
@@ -46,6 +47,7 @@ impl PacketHook for Packets {
 }
 
 /// Tells whether a packet is none of ours whatever is in it.
+#[inline]
 fn is_passed_over(skb: &Skb<'_>) -> bool {
     skb.is_handled()
         || !skb.has_route()
@@ -80,14 +82,26 @@ pub(crate) struct Path<'g> {
 }
 
 impl<'g> Path<'g> {
+    /// Takes a short way with plain packets: it is compiled for them alone.
+    #[inline]
     fn packet(self, skb: Skb<'g>) -> Verdict {
-        let Some(packet) = read(&skb) else {
+        match packet::parse_plain(skb.head(), skb.len()) {
+            Some(packet) => self.transport(skb, &packet),
+            None => self.any(skb),
+        }
+    }
+
+    #[inline(never)]
+    fn any(self, mut skb: Skb<'g>) -> Verdict {
+        let Some(mut packet) = read(&skb) else {
             return skb.accept();
         };
-        let (skb, packet) = match self.whole(skb, packet) {
-            Ok(whole) => whole,
-            Err(verdict) => return verdict,
-        };
+        if is_piece(&packet) {
+            (skb, packet) = match whole(skb) {
+                Ok(whole) => whole,
+                Err(verdict) => return verdict,
+            };
+        }
         match packet.protocol {
             Protocol::TCP | Protocol::UDP => self.transport(skb, &packet),
             Protocol::ICMP => self.icmp(skb, &packet),
@@ -106,22 +120,8 @@ impl<'g> Path<'g> {
         skb.accept()
     }
 
-    /// Puts fragments together: only the first of them shows the ports.
-    fn whole(self, skb: Skb<'g>, packet: Packet) -> Result<(Skb<'g>, Packet), Verdict> {
-        let is_ours = matches!(
-            packet.protocol,
-            Protocol::TCP | Protocol::UDP | Protocol::ICMP
-        );
-        if packet.fragment == Fragment::Whole || !is_ours {
-            return Ok((skb, packet));
-        }
-        let skb = skb.reassemble()?;
-        match read(&skb) {
-            Some(packet) => Ok((skb, packet)),
-            None => Err(skb.accept()),
-        }
-    }
-
+    /// Looks whose connection a packet with ports belongs to.
+    #[inline(always)]
     fn transport(self, skb: Skb<'g>, packet: &Packet) -> Verdict {
         let Some(flow) = packet.flow() else {
             return match takes_requests(&skb) {
@@ -129,15 +129,18 @@ impl<'g> Path<'g> {
                 false => skb.accept(),
             };
         };
-        match self.netns.conns.find(&flow, self.rcu) {
+        let conns = &self.netns.conns;
+        let hash = conns.hash(&flow);
+        match conns.find_hashed(&flow, hash, self.rcu) {
             Some((conn, Direction::Out)) => self.answer(skb, packet, conn),
             _ if !takes_requests(&skb) => skb.accept(),
-            Some((conn, Direction::In)) => self.request(skb, packet, conn),
-            None => self.schedule(skb, packet, &flow),
+            Some((conn, Direction::In)) => self.request(skb, packet, conn, hash),
+            None => self.schedule(skb, packet, hash),
         }
     }
 
     /// Lets a packet of a server through to the client, as from the virtual service.
+    #[inline(always)]
     fn answer(self, mut skb: Skb<'g>, packet: &Packet, conn: Conn<'g>) -> Verdict {
         if conn.method() == Method::Nat {
             if let Err(reason) = transmit::answer(self, &mut skb, packet, conn) {
@@ -151,15 +154,13 @@ impl<'g> Path<'g> {
     }
 
     /// Takes a packet of a known connection, unless it does not belong to it any more.
-    fn request(self, skb: Skb<'g>, packet: &Packet, conn: Conn<'g>) -> Verdict {
+    #[inline(always)]
+    fn request(self, skb: Skb<'g>, packet: &Packet, conn: Conn<'g>, hash: Hash) -> Verdict {
         match self.fate(&skb, packet, conn) {
             Fate::Keep => self.forward(skb, packet, conn),
             Fate::Renew => {
                 conn.end_quietly();
-                match packet.flow() {
-                    Some(flow) => self.schedule(skb, packet, &flow),
-                    None => self.discard(skb, Drop::Truncated),
-                }
+                self.schedule(skb, packet, hash)
             }
             Fate::EndAndDrop => {
                 conn.end();
@@ -169,6 +170,7 @@ impl<'g> Path<'g> {
         }
     }
 
+    #[inline(always)]
     fn fate(self, skb: &Skb<'g>, packet: &Packet, conn: Conn<'g>) -> Fate {
         let standing = conn.standing();
         let server = match conn.server(self.rcu) {
@@ -190,6 +192,7 @@ impl<'g> Path<'g> {
     }
 
     /// Sends a packet of a client to its server.
+    #[inline]
     fn forward(self, skb: Skb<'g>, packet: &Packet, conn: Conn<'g>) -> Verdict {
         self.count(&skb, conn, Direction::In);
         self.note(packet, conn, Direction::In);
@@ -197,6 +200,7 @@ impl<'g> Path<'g> {
     }
 
     /// Counts a packet of a connection whose server was not removed.
+    #[inline(always)]
     fn count(self, skb: &Skb<'g>, conn: Conn<'g>, direction: Direction) {
         if let Some(dest) = conn.server(self.rcu).filter(|dest| dest.is_available()) {
             stats::packet(&dest.stats, &self.netns.stats, direction, skb.len());
@@ -206,6 +210,7 @@ impl<'g> Path<'g> {
     /// Moves the state machine and gives the connection its time.
     ///
     /// A header that is cut off says nothing but that the connection is used.
+    #[inline(always)]
     fn note(self, packet: &Packet, conn: Conn<'g>, direction: Direction) {
         if packet.transport == Transport::Missing {
             return conn.touch(Jiffies::now());
@@ -236,6 +241,28 @@ impl<'g> Path<'g> {
     }
 }
 
+/// Tells whether a packet is a fragment of what connections are looked for.
+fn is_piece(packet: &Packet) -> bool {
+    let is_ours = || {
+        matches!(
+            packet.protocol,
+            Protocol::TCP | Protocol::UDP | Protocol::ICMP
+        )
+    };
+    packet.fragment != Fragment::Whole && is_ours()
+}
+
+/// Puts fragments together: only the first of them shows the ports.
+#[cold]
+fn whole(skb: Skb<'_>) -> Result<(Skb<'_>, Packet), Verdict> {
+    let skb = skb.reassemble()?;
+    match read(&skb) {
+        Some(packet) => Ok((skb, packet)),
+        None => Err(skb.accept()),
+    }
+}
+
+#[inline]
 fn tcp_flags(packet: &Packet) -> u8 {
     match packet.transport {
         Transport::Tcp(flags) => flags.0,

@@ -110,7 +110,7 @@ impl Stats {
         values
     }
 
-    #[inline]
+    #[inline(always)]
     fn packet(&self, direction: Direction, bytes: u32, epoch: u32) {
         let (packets, volume) = match direction {
             Direction::In => (Counter::InPackets, Counter::InBytes),
@@ -122,11 +122,16 @@ impl Stats {
     }
 
     /// Folds what this CPU counted before `epoch`, once per period.
-    #[inline]
+    #[inline(always)]
     fn fold_before(&self, epoch: u32) {
         if self.words.here(EPOCH) != u64::from(epoch) {
-            self.words.local(|words| fold(words, epoch));
+            self.fold(epoch);
         }
+    }
+
+    #[cold]
+    fn fold(&self, epoch: u32) {
+        self.words.local(|words| fold(words, epoch));
     }
 
     /// Returns a CPU's share, as of the period in which it was folded last.
@@ -148,7 +153,6 @@ impl Stats {
 }
 
 /// Brings one CPU's words up to `epoch`; runs on that CPU, alone.
-#[cold]
 fn fold(words: &[AtomicU64; WORDS], epoch: u32) {
     let before = load(words, EPOCH, |word| word.load(Relaxed));
     let samples = samples(words, before).at(epoch);

@@ -2,8 +2,9 @@
 //! Carries out a transmit plan: route, headroom, output.
 
 use crate::conn::Conn;
+use crate::dest::Dest;
 use crate::drops::Drop;
-use crate::hook::Path;
+use crate::hook::{Packets, Path};
 use ipvs::addr::Endpoint;
 use ipvs::checksum::Sum;
 use ipvs::icmp::{self as quoted_icmp, Quoted};
@@ -13,10 +14,12 @@ use ipvs::xmit::{self, direct, nat, Hop, Method, Place, Plan, Side};
 use linux::conntrack::{self, End, Reply};
 use linux::icmp;
 use linux::netfilter::Point;
+use linux::rcu::Borrow;
 use linux::route::{self, NextHop, Route};
 use linux::skb::{NoMemory, Skb, Summed, Verdict};
 
 /// Sends a packet of a client to its server, by the method of its connection.
+#[inline]
 pub(crate) fn request<'g>(
     path: Path<'g>,
     skb: Skb<'g>,
@@ -55,6 +58,7 @@ pub(crate) fn error_to_server<'g>(
 /// # Errors
 ///
 /// Why it cannot go on.
+#[inline(always)]
 pub(crate) fn answer<'g>(
     path: Path<'g>,
     skb: &mut Skb<'g>,
@@ -92,6 +96,7 @@ pub(crate) fn is_error_good(skb: &Skb<'_>, packet: &Packet) -> bool {
 }
 
 /// Marks a packet as handled and tells connection tracking what became of it.
+#[inline]
 pub(crate) fn release(skb: &mut Skb<'_>, conn: Conn<'_>, direction: Direction) {
     skb.set_handled();
     if !conn.standing().is_tracked() {
@@ -129,27 +134,39 @@ impl<'a, 'g> Job<'a, 'g> {
         }
     }
 
-    /// Collects what decides about the packet.
-    fn facts(&self, skb: &Skb<'_>, route: &Route<'_>) -> xmit::Facts {
-        xmit::Facts {
+    /// Decides about the packet when its route is known.
+    #[inline]
+    fn plan(&self, skb: &Skb<'_>, route: &Route<'_>) -> Plan {
+        if route.is_local() {
+            return self.staying(skb).plan();
+        }
+        let packet = self.packet;
+        let leaving = xmit::Leaving {
+            is_source_loopback: packet.source.is_loopback(packet.family),
+            hops: packet.ttl,
+            fits: skb.fits(route.mtu()),
+            may_fragment: !packet.dont_fragment,
+            is_error: quoted_icmp::is_error_packet(packet),
+        };
+        leaving.plan()
+    }
+
+    #[inline(never)]
+    fn staying(&self, skb: &Skb<'_>) -> xmit::Staying {
+        xmit::Staying {
             method: self.conn.method(),
             place: match skb.point() {
                 Point::Forward => Place::Forward,
                 Point::LocalIn | Point::LocalOut => Place::Host,
             },
-            is_route_local: route.is_local(),
             is_packet_local: skb.has_local_route(),
             is_from_outside: skb.has_input_route(),
-            is_source_loopback: self.packet.source.is_loopback(self.packet.family),
             is_server_loopback: self.conn.dest().addr.is_loopback(self.conn.dest_family()),
-            hops: self.packet.ttl,
-            fits: skb.fits(route.mtu()),
-            may_fragment: !self.packet.dont_fragment,
-            is_error: quoted_icmp::is_error_packet(self.packet),
         }
     }
 
     /// Writes the packet as its method wants it.
+    #[inline(always)]
     fn rewrite(&self, skb: &mut Skb<'_>, hops: Hops) -> Result<(), Drop> {
         let to = self.conn.dest();
         match (self.conn.method(), self.quoted) {
@@ -167,7 +184,7 @@ fn along_route<'g>(path: Path<'g>, mut skb: Skb<'g>, job: &Job<'_, 'g>) -> Verdi
         route::link_failure(&mut skb);
         return path.free(skb, Drop::NoRoute);
     };
-    match xmit::plan(&job.facts(&skb, &route)) {
+    match job.plan(&skb, &route) {
         Plan::Send => send(path, skb, job, route),
         Plan::Deliver => deliver_here(path, skb, job),
         Plan::TooManyHops => {
@@ -189,12 +206,22 @@ fn along_route<'g>(path: Path<'g>, mut skb: Skb<'g>, job: &Job<'_, 'g>) -> Verdi
 }
 
 /// Returns the route to a connection's server: the remembered one, or a new one to remember.
+#[inline]
 fn find_route<'g>(path: Path<'g>, conn: Conn<'g>) -> Option<Route<'g>> {
     let dest = conn.server(path.rcu);
     let known = dest.and_then(|dest| dest.get().route.get(path.rcu));
-    if known.is_some() {
-        return known;
+    match known {
+        None => look_up(path, conn, dest),
+        known => known,
     }
+}
+
+#[cold]
+fn look_up<'g>(
+    path: Path<'g>,
+    conn: Conn<'g>,
+    dest: Option<Borrow<'g, Dest>>,
+) -> Option<Route<'g>> {
     let hop = match conn.method().hop() {
         Hop::Table => NextHop::Table,
         Hop::Server => NextHop::Address,
@@ -206,6 +233,7 @@ fn find_route<'g>(path: Path<'g>, conn: Conn<'g>) -> Option<Route<'g>> {
     Some(route)
 }
 
+#[inline(always)]
 fn send<'g>(path: Path<'g>, mut skb: Skb<'g>, job: &Job<'_, 'g>, route: Route<'g>) -> Verdict {
     let prepared = skb
         .make_room(&route)
@@ -217,10 +245,11 @@ fn send<'g>(path: Path<'g>, mut skb: Skb<'g>, job: &Job<'_, 'g>, route: Route<'g
     skb.allow_fragmenting();
     release(&mut skb, job.conn, Direction::In);
     skb.drop_early_socket();
-    skb.send(route)
+    skb.send::<Packets>(route)
 }
 
 /// Lets a packet go on to a server on this host.
+#[inline(never)]
 fn deliver_here<'g>(path: Path<'g>, mut skb: Skb<'g>, job: &Job<'_, 'g>) -> Verdict {
     if job.conn.method() == Method::Nat {
         if let Err(reason) = job.rewrite(&mut skb, Hops::Keep) {
@@ -256,6 +285,7 @@ enum Hops {
     Keep,
 }
 
+#[inline]
 fn count_hop(skb: &mut Skb<'_>, packet: &Packet, hops: Hops) -> Result<(), Drop> {
     if hops == Hops::Keep {
         return Ok(());
@@ -265,6 +295,7 @@ fn count_hop(skb: &mut Skb<'_>, packet: &Packet, hops: Hops) -> Result<(), Drop>
 }
 
 /// Replaces one end of a packet and makes up for it in its checksums.
+#[inline(always)]
 fn rewrite(
     skb: &mut Skb<'_>,
     packet: &Packet,
@@ -272,7 +303,6 @@ fn rewrite(
     to: Endpoint,
     hops: Hops,
 ) -> Result<(), Drop> {
-    count_hop(skb, packet, hops)?;
     let reach = nat::reach(packet).ok_or(Drop::Malformed)?;
     let field = match skb.summed() {
         Summed::Partial => nat::Field::Partial,
@@ -284,15 +314,25 @@ fn rewrite(
         port: to.port,
     };
     let bytes = skb.writable(reach)?;
-    match nat::rewrite(bytes, packet, field, change).ok_or(Drop::Malformed)? {
-        nat::After::Done => skb.forget_sum(),
-        nat::After::Sum(sum) => {
-            let sum = skb.sum(u32::from(packet.transport_offset), sum.raw());
-            let bytes = skb.writable(reach)?;
-            nat::store_udp_checksum(bytes, packet, Sum::from_raw(sum)).ok_or(Drop::Malformed)?;
-            skb.set_sum_good();
-        }
+    if hops == Hops::Count {
+        direct::decrement_ttl(bytes).ok_or(Drop::Malformed)?;
     }
+    match nat::rewrite(bytes, packet, field, change).ok_or(Drop::Malformed)? {
+        nat::After::Done => {
+            skb.forget_sum();
+            Ok(())
+        }
+        nat::After::Sum(sum) => complete(skb, packet, reach, sum),
+    }
+}
+
+/// Gives a packet of UDP the checksum that it came without; `sum` is that of its pseudo header.
+#[inline(never)]
+fn complete(skb: &mut Skb<'_>, packet: &Packet, reach: usize, sum: Sum) -> Result<(), Drop> {
+    let sum = skb.sum(u32::from(packet.transport_offset), sum.raw());
+    let bytes = skb.writable(reach)?;
+    nat::store_udp_checksum(bytes, packet, Sum::from_raw(sum)).ok_or(Drop::Malformed)?;
+    skb.set_sum_good();
     Ok(())
 }
 

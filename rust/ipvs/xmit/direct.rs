@@ -3,18 +3,17 @@
 
 use crate::checksum::{replaced, Sum};
 
+/// The word of which the TTL is the first half, when that is one.
+const HOP: Sum = Sum::ZERO.word([1, 0]);
+
 /// Takes one from the TTL of an IPv4 header and makes up for it in the checksum.
 ///
 /// `None` if the header is too short or the TTL is used up; nothing changed then.
+#[inline]
 pub fn decrement_ttl(header: &mut [u8]) -> Option<()> {
-    let [_, _, _, _, _, _, _, _, ttl, protocol, high, low] = header.first_chunk_mut::<12>()?;
-    let less = ttl.checked_sub(1)?;
-    let (old, new) = (
-        Sum::ZERO.word([*ttl, *protocol]),
-        Sum::ZERO.word([less, *protocol]),
-    );
-    [*high, *low] = replaced([*high, *low], old, new);
-    *ttl = less;
+    let [_, _, _, _, _, _, _, _, ttl, _, high, low] = header.first_chunk_mut::<12>()?;
+    *ttl = ttl.checked_sub(1)?;
+    [*high, *low] = replaced([*high, *low], HOP, Sum::ZERO);
     Some(())
 }
 

@@ -39,6 +39,7 @@ pub struct Change {
 /// The bytes of a packet that a rewrite needs: the network header and the transport header.
 ///
 /// `None` for a packet that has no whole transport header of TCP or UDP.
+#[inline]
 pub fn reach(packet: &Packet) -> Option<usize> {
     let header = match packet.transport {
         Transport::Tcp(_) => 20,
@@ -52,6 +53,7 @@ pub fn reach(packet: &Packet) -> Option<usize> {
 ///
 /// `bytes` begin with the network header and reach as far as [`reach`]. A transport checksum that
 /// was wrong stays wrong. `None` when the bytes are too few; the packet is spoilt then.
+#[inline(always)]
 pub fn rewrite(bytes: &mut [u8], packet: &Packet, field: Field, change: Change) -> Option<After> {
     let old_port = match (packet.ports?, change.side) {
         ((source, _), Side::Source) => source,
@@ -110,11 +112,13 @@ fn whole_sum(packet: &Packet, change: Change) -> Sum {
     )
 }
 
+#[inline]
 fn addr_sum(addr: Addr) -> Sum {
     Sum::ZERO.addr(Family::V4, addr)
 }
 
 /// Returns the checksum field of a transport header.
+#[inline]
 fn checksum_place(transport: &mut [u8], protocol: Protocol) -> Option<&mut [u8; 2]> {
     let offset = match protocol {
         Protocol::TCP => 16,

@@ -44,9 +44,20 @@ __rvs_helper void rvs_helper_kfree_skb(struct sk_buff *skb)
 	kfree_skb(skb);
 }
 
+/*
+ * own has seen the packet: where it is the only hook, the packet leaves at once.
+ * Called in an RCU read section.
+ */
 __rvs_helper int rvs_helper_nf_hook_local_out(u8 pf, struct net *net,
-					      struct sk_buff *skb)
+					      struct sk_buff *skb,
+					      nf_hookfn *own)
 {
+	const struct nf_hook_entries *hooks;
+
+	hooks = rcu_dereference(net->nf.hooks_ipv4[NF_INET_LOCAL_OUT]);
+	if (pf == NFPROTO_IPV4 && hooks && hooks->num_hook_entries == 1 &&
+	    hooks->hooks[0].hook == own)
+		return dst_output(net, NULL, skb);
 	return NF_HOOK(pf, NF_INET_LOCAL_OUT, net, NULL, skb, NULL,
 		       skb_dst(skb)->dev, dst_output);
 }
@@ -85,6 +96,14 @@ __rvs_helper void rvs_helper_skb_dst_set_noref(struct sk_buff *skb,
 					       struct dst_entry *dst)
 {
 	skb_dst_set_noref(skb, dst);
+}
+
+/* A linear packet of which there is no clone need not be asked about. */
+__rvs_helper int rvs_helper_skb_ensure_writable(struct sk_buff *skb, unsigned int len)
+{
+	if (skb_headlen(skb) >= len && !skb_cloned(skb))
+		return 0;
+	return skb_ensure_writable(skb, len);
 }
 
 __rvs_helper void rvs_helper_skb_forward_csum(struct sk_buff *skb)

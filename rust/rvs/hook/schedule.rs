@@ -2,7 +2,7 @@
 //! Packets of no connection: whether a service wants them, and which server gets them.
 
 use super::{tcp_flags, Path};
-use crate::conn::{Conn, New};
+use crate::conn::{Conn, Hash, New};
 use crate::dest::Dest;
 use crate::drops::Drop;
 use crate::service::Service;
@@ -23,9 +23,21 @@ const FTP: u16 = 21;
 /// The port from which FTP servers open data connections; never that of a client.
 const FTP_DATA: u16 = 20;
 
+/// A packet that may be the first of a connection.
+struct First<'a> {
+    packet: &'a Packet,
+    flow: Flow,
+    hash: Hash,
+}
+
 impl<'g> Path<'g> {
     /// Looks for a service that wants the packet.
-    pub(super) fn schedule(self, skb: Skb<'g>, packet: &Packet, flow: &Flow) -> Verdict {
+    #[inline(never)]
+    pub(super) fn schedule(self, skb: Skb<'g>, packet: &Packet, hash: Hash) -> Verdict {
+        let Some(flow) = packet.flow() else {
+            return self.discard(skb, Drop::Truncated);
+        };
+        let first = First { packet, flow, hash };
         if packet.transport == Transport::Missing {
             return self.discard(skb, Drop::Truncated);
         }
@@ -33,8 +45,8 @@ impl<'g> Path<'g> {
             return skb.accept();
         }
         let services = &self.netns.services;
-        match services.find_packet(self.rcu, self.net, flow, skb.mark()) {
-            Some(service) => self.serve(skb, packet, flow, &service),
+        match services.find_packet(self.rcu, self.net, &first.flow, skb.mark()) {
+            Some(service) => self.serve(skb, &first, &service),
             None => skb.accept(),
         }
     }
@@ -48,7 +60,8 @@ impl<'g> Path<'g> {
         packet.protocol != Protocol::TCP || tcp::may_create(tcp_flags(packet), rule)
     }
 
-    fn serve(self, skb: Skb<'g>, packet: &Packet, flow: &Flow, service: &Service) -> Verdict {
+    fn serve(self, skb: Skb<'g>, first: &First<'_>, service: &Service) -> Verdict {
+        let flow = &first.flow;
         if flow.source.port.host() == FTP_DATA || self.is_local_answer(&skb, flow) {
             return skb.accept();
         }
@@ -59,8 +72,8 @@ impl<'g> Path<'g> {
         let Some(dest) = service.pick(self.rcu, flow) else {
             return self.leave(skb, flow, key);
         };
-        match self.connect(&skb, flow, dest) {
-            Some(conn) => self.forward(skb, packet, conn),
+        match self.connect(&skb, first, dest) {
+            Some(conn) => self.forward(skb, first.packet, conn),
             None => self.discard(skb, Drop::NoConnection),
         }
     }
@@ -72,7 +85,8 @@ impl<'g> Path<'g> {
     }
 
     /// Makes a connection to a server and counts it.
-    fn connect(self, skb: &Skb<'g>, flow: &Flow, dest: Borrow<'g, Dest>) -> Option<Conn<'g>> {
+    fn connect(self, skb: &Skb<'g>, first: &First<'_>, dest: Borrow<'g, Dest>) -> Option<Conn<'g>> {
+        let flow = &first.flow;
         let config = &self.netns.config;
         let key = dest.key();
         let port = match key.port {
@@ -81,6 +95,7 @@ impl<'g> Path<'g> {
         };
         let new = New {
             flow,
+            hash: first.hash,
             server: Some(dest.upgrade()?),
             method: dest.method(),
             dest_family: key.family,

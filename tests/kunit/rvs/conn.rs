@@ -73,7 +73,7 @@ mod tests {
         let (netns, dest) = setting()?;
         let flow = flow(5);
         let refused = rcu::read(|rcu| {
-            let new = new(&flow, Method::Nat, &dest);
+            let new = new(&netns.conns, &flow, Method::Nat, &dest);
             netns.conns.create(new, 0, Jiffies::now(), rcu).err()
         });
         assert_eq!(refused, Some(Refused::Full));
@@ -119,7 +119,7 @@ mod tests {
     }
 }
 
-use crate::conn::{Conn, New};
+use crate::conn::{Conn, Conns, New};
 use crate::dest::Dest;
 use crate::netns::Netns;
 use crate::service::Command;
@@ -186,9 +186,10 @@ fn flow(port: u16) -> Flow {
     }
 }
 
-fn new<'a>(flow: &'a Flow, method: Method, dest: &Arc<Dest>) -> New<'a> {
+fn new<'a>(conns: &Conns, flow: &'a Flow, method: Method, dest: &Arc<Dest>) -> New<'a> {
     New {
         flow,
+        hash: conns.hash(flow),
         server: Some(dest.clone()),
         method,
         dest_family: Family::V4,
@@ -200,7 +201,7 @@ fn new<'a>(flow: &'a Flow, method: Method, dest: &Arc<Dest>) -> New<'a> {
 
 fn create(netns: &Netns, flow: &Flow, method: Method, dest: &Arc<Dest>) -> bool {
     rcu::read(|rcu| {
-        let new = new(flow, method, dest);
+        let new = new(&netns.conns, flow, method, dest);
         netns
             .conns
             .create(new, u64::MAX, Jiffies::now(), rcu)
