@@ -9,6 +9,7 @@ use crate::rcu::{self, Arc, Slot};
 use crate::sync::{self, Locks, Pinned, FIRST_BITS};
 use crate::wheel::{Link, Wheel};
 use crate::work::Task;
+use core::ffi::c_void;
 use core::ptr::NonNull;
 use kernel::prelude::*;
 
@@ -29,10 +30,22 @@ unsafe impl Sync for Cache {}
 
 impl Cache {
     fn new() -> Result<Self> {
-        // SAFETY: Process context; the name is static. The size is the entries'.
-        let cache = unsafe { bindings::rvs_helper_kmem_cache_create(ENTRY_SIZE as u32) };
+        // SAFETY: Process context; the name is static. The size is the entries', and the function
+        // stays as long as the module.
+        let cache =
+            unsafe { bindings::rvs_helper_kmem_cache_create(ENTRY_SIZE as u32, Some(Self::keep)) };
         NonNull::new(cache).map(Self).ok_or(ENOMEM)
     }
+
+    /// Leaves new memory as it is.
+    ///
+    /// The kernel does not clear what has a constructor each time it is allocated. An entry is
+    /// written whole, from one place, before anybody else sees it.
+    ///
+    /// # Safety
+    ///
+    /// None: C's type of a constructor is that of an unsafe function.
+    unsafe extern "C" fn keep(_memory: *mut c_void) {}
 }
 
 impl Drop for Cache {

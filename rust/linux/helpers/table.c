@@ -8,9 +8,18 @@ __rvs_helper void *rvs_helper_kmem_cache_alloc_atomic(struct kmem_cache *cache)
 	return kmem_cache_alloc(cache, GFP_ATOMIC | __GFP_NOWARN);
 }
 
-__rvs_helper struct kmem_cache *rvs_helper_kmem_cache_create(unsigned int size)
+__rvs_helper struct kmem_cache *rvs_helper_kmem_cache_create(unsigned int size,
+							     void (*ctor)(void *))
 {
-	return kmem_cache_create("rvs_conn", size, 64, SLAB_HWCACHE_ALIGN, NULL);
+	struct kmem_cache_args args = {
+		.align = 64,
+		.ctor = ctor,
+		/* Inside the object, which would grow by a line otherwise. */
+		.use_freeptr_offset = true,
+		.freeptr_offset = 0,
+	};
+
+	return kmem_cache_create("rvs_conn", size, &args, SLAB_HWCACHE_ALIGN);
 }
 
 __rvs_helper unsigned int rvs_helper_raw_smp_processor_id(void)
