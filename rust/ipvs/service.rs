@@ -173,6 +173,10 @@ impl DestKey {
     pub fn digest(&self, service: &ServiceKey) -> u32 {
         let kind = u64::from(service.protocol.0).wrapping_shl(16) | u64::from(service.port.host());
         let owner = mix(u64::from(service.mark), kind);
+        let owner = match service.is_mark() {
+            true => owner,
+            false => mix_place(owner, service.family, service.addr, service.port),
+        };
         high_half(mix_place(owner, self.family, self.addr, self.port))
     }
 }
@@ -437,6 +441,16 @@ mod tests {
         assert!(four.owns_like(&six));
         assert!(!four.owns_like(&ServiceKey::of_mark(Family::V4, 6)));
         assert_eq!(SERVER.digest(&four), SERVER.digest(&six));
+    }
+
+    #[test]
+    fn digests_tell_services_apart() {
+        let other = |change: ServiceKey| SERVER.digest(&WEB) != SERVER.digest(&change);
+        let addr = Addr::from_v4([192, 0, 2, 2]);
+        let port = Port::from_host(81);
+        assert!(other(ServiceKey { addr, ..WEB }));
+        assert!(other(ServiceKey { port, ..WEB }));
+        assert!(other(ServiceKey::of_mark(Family::V4, 1)));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! A server that was removed keeps its counters and its connections in the trash, and is taken out
 //! again when the same server is added to the same service.
 
-use crate::grow;
+use crate::bag::Bag;
 use crate::stats::Stats;
 use ipvs::addr::{Endpoint, Port};
 use ipvs::sched::Permutation;
@@ -409,8 +409,6 @@ const STAY: u32 = 120;
 /// A server in the trash.
 struct Trashed {
     dest: Arc<Dest>,
-    /// Tells servers apart without touching them: after a flush there may be thousands.
-    digest: u32,
     /// When it was first found with nothing bound to it.
     idle_since: Option<Jiffies>,
 }
@@ -472,66 +470,42 @@ impl Trash {
     }
 }
 
-/// What lies in the trash, in no order.
-struct Heap(Pin<KBox<Mutex<KVVec<Trashed>>>>);
+/// What lies in the trash: after a flush there may be thousands.
+struct Heap(Pin<KBox<Mutex<Bag<Trashed>>>>);
 
 impl Heap {
     fn new() -> Result<Self> {
-        let list = KBox::pin_init(new_mutex!(KVVec::new()), GFP_KERNEL)?;
-        Ok(Self(list))
+        let bag = KBox::pin_init(new_mutex!(Bag::new()), GFP_KERNEL)?;
+        Ok(Self(bag))
     }
 
     fn put(&self, dest: Arc<Dest>) -> Result {
-        let mut list = self.0.lock();
+        let digest = dest.key().digest(dest.service());
         let trashed = Trashed {
-            digest: dest.key().digest(dest.service()),
             dest,
             idle_since: None,
         };
-        grow::push(&mut list, trashed)
+        self.0.lock().put(digest, trashed)
     }
 
     fn take(&self, key: &DestKey, service: &ServiceKey) -> Option<Arc<Dest>> {
-        let mut list = self.0.lock();
-        let digest = key.digest(service);
-        let mut all = (0..list.len()).zip(&*list);
-        let (index, _) = all.find(|(_, trashed)| {
-            trashed.digest == digest
-                && trashed.dest.key() == key
-                && trashed.dest.service().owns_like(service)
-        })?;
-        Some(take_out(&mut list, index)?.dest)
+        let found = self.0.lock().take(key.digest(service), |trashed| {
+            trashed.dest.key() == key && trashed.dest.service().owns_like(service)
+        });
+        Some(found?.dest)
     }
 
     fn clear(&self) {
-        let list = core::mem::replace(&mut *self.0.lock(), KVVec::new());
-        drop(list);
-    }
-}
-
-/// Takes one out; the last takes its place.
-fn take_out(list: &mut KVVec<Trashed>, index: usize) -> Option<Trashed> {
-    let last = list.len().checked_sub(1)?;
-    let last = list.remove(last).ok()?;
-    match list.get_mut(index) {
-        Some(place) => Some(core::mem::replace(place, last)),
-        None => Some(last),
+        let bag = core::mem::replace(&mut *self.0.lock(), Bag::new());
+        drop(bag);
     }
 }
 
 impl Task for Heap {
     fn run(&self) -> Option<Ticks> {
-        let mut list = self.0.lock();
+        let mut bag = self.0.lock();
         let now = Jiffies::now();
-        // From the end, so that whoever takes a free place was looked at already.
-        for index in (0..list.len()).rev() {
-            let over = list
-                .get_mut(index)
-                .is_some_and(|trashed| trashed.is_over(now));
-            if over {
-                drop(take_out(&mut list, index));
-            }
-        }
-        (!list.is_empty()).then_some(Ticks::from_seconds(ROUND))
+        bag.retain(|trashed| !trashed.is_over(now));
+        (!bag.is_empty()).then_some(Ticks::from_seconds(ROUND))
     }
 }

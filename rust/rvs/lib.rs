@@ -14,6 +14,7 @@
     clippy::unwrap_used
 )]
 
+mod bag;
 mod config;
 mod conn;
 mod control;
