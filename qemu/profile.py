@@ -13,14 +13,18 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE / "benchmark")]
 
 import bench  # noqa: E402
+import control  # noqa: E402
+import fill  # noqa: E402
 import packets  # noqa: E402
 import rows  # noqa: E402
 import scenarios  # noqa: E402
 import sender  # noqa: E402
+import size  # noqa: E402
 import testbed  # noqa: E402
 
 BEGIN, PAUSE, WRITE = 1, 2, 3
 MARK = 0x72767300
+CONNECTIONS, SERVICES = 20000, 4000
 MEASURED = pathlib.Path("/share/measured")
 
 
@@ -77,6 +81,49 @@ def profile(recorder, name, subject):
         bed.close()
 
 
+def listing(bed, around):
+    """Reads the lines of many connections; returns how many."""
+    bed.serve(4, "UDP", "DR")
+    fill.Filler(bed).fill(0, CONNECTIONS)
+    return counted(around, lambda: size.listing(bed, "ip_vs_conn"))["count"]
+
+
+def counted(around, action):
+    around(True)
+    result = action()
+    around(False)
+    return result
+
+
+def control_row(bed, name, around):
+    """Runs one row of the control plane; returns how many commands, servers or lines that were."""
+    if name == "listing":
+        return listing(bed, around)
+    lines = control.commands(SERVICES)
+    # In the second round as in the tables: the servers of the first are in the trash.
+    control.whole(bed, ["ipvsadm", "-R"], lines)
+    control.whole(bed, ["ipvsadm", "-C"])
+    actions = {"restore": lambda: control.whole(bed, ["ipvsadm", "-R"], lines),
+               "services": lambda: size.listing(bed, "ip_vs")["count"],
+               "list": lambda: control.whole(bed, ["ipvsadm", "-Ln"]),
+               "flush": lambda: control.whole(bed, ["ipvsadm", "-C"])}
+    if name != "restore":
+        actions["restore"]()
+    result = counted(around, actions[name])
+    return {"restore": lines.count("\n"), "services": result}.get(name, SERVICES * control.SERVERS)
+
+
+def profile_control(recorder, name, subject):
+    """Runs one row of the control plane with one subject."""
+    if subject == "forward":
+        return
+    bed = testbed.Testbed()
+    try:
+        recorder.save(name, subject, control_row(bed, name, recorder.around))
+    finally:
+        bed.close()
+
+
 def main():
     names = [name.strip() for name in pathlib.Path("/share/rows").read_text().split(";") if name.strip()]
     scenarios.shell(f"modprobe -a {bench.MODULES}")
@@ -85,7 +132,7 @@ def main():
         if subject != "forward":
             scenarios.load(subject)
         for name in names:
-            profile(recorder, name, subject)
+            (profile_control if name in rows.CONTROL else profile)(recorder, name, subject)
         if subject != "forward":
             scenarios.unload(subject)
 

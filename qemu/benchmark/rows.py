@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""The names of the packet rows: what the tables show and what `make profile ROW=…` takes."""
+"""The names of the packet rows, which the tables show and `make profile ROW=…` takes, and what else that takes."""
 import itertools
 import sys
 
 METHODS = ("DR", "NAT", "tunnel")
 SERVER_KINDS = ("reply", "error from server", "reply without re-route")
+# What `make profile` can count besides packets, and what it counts there.
+CONTROL = {"listing": "line of /proc/net/ip_vs_conn", "services": "line of /proc/net/ip_vs", "restore": "command of ipvsadm -R",
+           "list": "server of ipvsadm -Ln", "flush": "server of ipvsadm -C"}
 
 
 def kinds_of(method):
@@ -39,4 +42,6 @@ if __name__ == "__main__":
     names = [title(*row[:3], kind, *row[3:]) for row in configurations() for kind in kinds_of(row[2])]
     print("make profile ROW=\"…\" takes one of these, or several with semicolons between them:\n")
     print("\n".join("  " + name for name in names))
+    print("\nor one of these:\n")
+    print("\n".join(f"  {name}: instructions per {what}" for name, what in CONTROL.items()))
     sys.exit(2)

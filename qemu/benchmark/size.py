@@ -58,7 +58,7 @@ def connections(module):
             filler.fill(1000, 1000 + CONNECTIONS)
             yield held(module, f"connection, {method}", CONNECTIONS, before)
             if method == "DR":
-                yield {"subject": module, "what": "line of ip_vs_conn", **listing(bed)}
+                yield {"subject": module, "what": "line of ip_vs_conn", **listing(bed, "ip_vs_conn")}
                 yield {"subject": module, "what": "expiry", **stretch(lambda: time.sleep(330))}
                 left = lines(bed)
                 if left > 10:
@@ -75,10 +75,10 @@ def delete(bed):
     time.sleep(330)
 
 
-def listing(bed):
-    """Returns what one line of /proc/net/ip_vs_conn costs."""
+def listing(bed, name):
+    """Returns what one line of a file below /proc/net costs."""
     with topology.inside(bed.name):
-        file = os.open("/proc/thread-self/net/ip_vs_conn", os.O_RDONLY)
+        file = os.open(f"/proc/thread-self/net/{name}", os.O_RDONLY)
     count, begun = 0, time.clock_gettime_ns(sender.CLOCK)
     while True:
         data = os.read(file, 1 << 16)

@@ -32,5 +32,6 @@ pub mod sched;
 pub mod service;
 pub mod size;
 pub mod standing;
+pub mod text;
 pub mod wire;
 pub mod xmit;

@@ -4,6 +4,9 @@
 //! A reader may stop anywhere and come back when much has changed. Its place is therefore not a
 //! number of lines but a [`Cursor`]: what was printed last, in an order that survives change.
 //!
+//! C shows one line at a time. Here a listing shows as many as fit into C's buffer, so that it looks
+//! for its place once for each buffer and not for each line.
+//!
 //! C header: `include/linux/seq_file.h`, `include/linux/proc_fs.h`
 
 use crate::bindings;
@@ -29,11 +32,56 @@ pub trait Listing: 'static {
     /// Prints what stands above the list.
     fn header(net: &Net, out: &SeqFile);
 
-    /// Prints the first entries after `after` and returns the place of the last one printed.
+    /// Prints the first entries after `after`, as many as fit, and returns the place of the last.
     ///
-    /// `None` ends the list; nothing may be printed then. The same place may be asked for more
-    /// than once, so printing must change nothing.
-    fn show(net: &Net, after: Cursor, out: &SeqFile) -> Option<Cursor>;
+    /// `None` if none was printed; when none would have fitted, the same place is asked for again.
+    /// Printing must change nothing.
+    fn show(_net: &Net, _after: Cursor, _out: &mut Lines<'_>) -> Option<Cursor> {
+        None
+    }
+}
+
+/// There is no room for another line: stop, and say which was the last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Full;
+
+/// Where the lines of a list go.
+///
+/// # Invariants
+///
+/// The file is one that C is inside `show` of, for `'a`.
+pub struct Lines<'a> {
+    file: *mut bindings::seq_file,
+    /// Whether something was printed.
+    has_any: bool,
+    lent: PhantomData<&'a mut SeqFile>,
+}
+
+impl Lines<'_> {
+    /// Prints a line.
+    ///
+    /// # Errors
+    ///
+    /// When it does not fit; nothing is printed then.
+    #[inline]
+    pub fn put(&mut self, line: &[u8]) -> Result<(), Full> {
+        // SAFETY: By the invariant; nobody else writes to the file inside `show`.
+        let file = unsafe { &*self.file };
+        // C takes a buffer that has no room left for one that was too small.
+        if self.has_any && line.len() >= file.size.saturating_sub(file.count) {
+            return Err(Full);
+        }
+        self.has_any = true;
+        let bytes = line.as_ptr().cast();
+        // SAFETY: By the invariant; the bytes are those of the slice.
+        let status = unsafe { bindings::seq_write(self.file, bytes, line.len()) };
+        // Where the first line does not fit, C has taken note of that now and comes back.
+        if status == 0 {
+            Ok(())
+        } else {
+            Err(Full)
+        }
+    }
 }
 
 /// What the kernel keeps for each open file, zeroed at first.
@@ -141,15 +189,20 @@ impl<L: Listing> Operations<L> {
     unsafe extern "C" fn show(file: *mut bindings::seq_file, what: *mut c_void) -> i32 {
         // SAFETY: C passed the file.
         let net = unsafe { Self::net(file) };
-        // SAFETY: C passed the file and calls nothing else for it meanwhile.
-        let out = unsafe { SeqFile::from_raw(file.cast()) };
         if what == header_token() {
-            L::header(net, out);
+            // SAFETY: C passed the file and calls nothing else for it meanwhile.
+            L::header(net, unsafe { SeqFile::from_raw(file.cast()) });
             return 0;
         }
         // SAFETY: C passed the file.
         let reading = unsafe { Self::reading(file) };
-        let shown = L::show(net, reading.after, out);
+        // INVARIANT: C passed the file.
+        let mut out = Lines {
+            file,
+            has_any: false,
+            lent: PhantomData,
+        };
+        let shown = L::show(net, reading.after, &mut out);
         reading.has_shown = shown.is_some();
         reading.shown = shown.unwrap_or(reading.after);
         0

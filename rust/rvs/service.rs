@@ -139,6 +139,12 @@ impl Service {
         self.list().ok()?.below(serial).cloned()
     }
 
+    /// Returns the same, for the reader's section.
+    pub(crate) fn newest_below<'g>(&self, serial: u64, rcu: Reader<'g>) -> Option<&'g Dest> {
+        let set = self.published.read(rcu)?.get();
+        Some(set.list.below(serial)?.borrow(rcu).get())
+    }
+
     /// Finds a server by its key.
     pub(crate) fn dest(&self, key: &DestKey) -> Option<Arc<Dest>> {
         let list = self.list().ok()?;

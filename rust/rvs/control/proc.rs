@@ -5,7 +5,6 @@ mod conns;
 mod services;
 mod stats;
 mod status;
-mod text;
 
 use crate::drops::Drop;
 use crate::netns::Netns;
@@ -14,7 +13,7 @@ use kernel::seq_file::SeqFile;
 use kernel::seq_print;
 use kernel::str::CStr;
 use linux::net::{Handle, Net};
-use linux::proc::{create, Cursor, Listing};
+use linux::proc::{create, Listing};
 
 /// Makes all files of one namespace.
 ///
@@ -41,10 +40,6 @@ impl Listing for Apps {
     fn header(_net: &Net, out: &SeqFile) {
         seq_print!(out, "prot port    usecnt name\n");
     }
-
-    fn show(_net: &Net, _after: Cursor, _out: &SeqFile) -> Option<Cursor> {
-        None
-    }
 }
 
 /// `rvs_drops`: why packets were thrown away, and how many.
@@ -58,9 +53,5 @@ impl Listing for Drops {
         for reason in Drop::ALL {
             seq_print!(out, "{:<16} {}\n", reason.name(), netns.drops.get(reason));
         }
-    }
-
-    fn show(_net: &Net, _after: Cursor, _out: &SeqFile) -> Option<Cursor> {
-        None
     }
 }

@@ -6,6 +6,7 @@ use super::{Command, Service};
 use crate::dest::Trash;
 use crate::grow;
 use core::mem::replace;
+use core::ops::ControlFlow;
 use ipvs::addr::{Family, Port, Protocol};
 use ipvs::flow::Flow;
 use ipvs::service::{ServiceKey, ServiceSettings};
@@ -199,6 +200,19 @@ impl Services {
         let order = self.order.lock();
         let index = grow::prefix(&order, |listed| listed.service.serial() <= serial);
         Some(order.get(index)?.service.clone())
+    }
+
+    /// Shows the services from `serial` on to `visit` until that breaks off.
+    ///
+    /// # Locking
+    ///
+    /// Process context; sleeps. `visit` must not come back here.
+    pub(crate) fn visit(&self, serial: u64, visit: impl FnMut(&Service) -> ControlFlow<()>) {
+        let order = self.order.lock();
+        let index = grow::prefix(&order, |listed| listed.service.serial() < serial);
+        let mut rest = order.iter().skip(index).map(|listed| &*listed.service);
+        // Whether it broke off is known to `visit`.
+        let _ = rest.try_for_each(visit);
     }
 
     /// Adds a service; hooks go on with the first one of a family.

@@ -9,4 +9,5 @@ mod rate;
 mod sched;
 mod service;
 mod snapshot;
+mod text;
 mod wire;

@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `ip_vs_conn`, `ip_vs_conn_sync`: connections.
 
-use super::text;
 use crate::conn::Conn;
 use crate::netns::Netns;
-use ipvs::addr::{Endpoint, Family};
+use ipvs::text::{self, Line};
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;
 use kernel::str::CStr;
 use linux::clock::Jiffies;
 use linux::net::Net;
-use linux::proc::{Cursor, Listing};
+use linux::proc::{Cursor, Lines, Listing};
 use linux::{rcu, table};
-
-/// So many connections are printed at a time, that is in one read section.
-const BATCH: usize = 32;
 
 /// `ip_vs_conn`.
 pub(super) struct Conns;
@@ -26,7 +22,7 @@ impl Listing for Conns {
         header(out, "Expires PEName PEData");
     }
 
-    fn show(net: &Net, after: Cursor, out: &SeqFile) -> Option<Cursor> {
+    fn show(net: &Net, after: Cursor, out: &mut Lines<'_>) -> Option<Cursor> {
         list(net, after, out, "")
     }
 }
@@ -41,7 +37,7 @@ impl Listing for Origins {
         header(out, "Origin Expires");
     }
 
-    fn show(net: &Net, after: Cursor, out: &SeqFile) -> Option<Cursor> {
+    fn show(net: &Net, after: Cursor, out: &mut Lines<'_>) -> Option<Cursor> {
         list(net, after, out, "LOCAL  ")
     }
 }
@@ -54,36 +50,36 @@ fn header(out: &SeqFile, last: &str) {
     );
 }
 
-/// Shows the next few connections after a place, with `origin` before the time they have left, and
+/// Shows the next connections after a place, with `origin` before the time they have left, and
 /// returns the place of the last.
-fn list(net: &Net, after: Cursor, out: &SeqFile, origin: &str) -> Option<Cursor> {
+fn list(net: &Net, after: Cursor, out: &mut Lines<'_>, origin: &str) -> Option<Cursor> {
     let now = Jiffies::now();
+    let mut line = Line::new();
     rcu::read(|rcu| {
         let netns = Netns::of(net, rcu)?.get();
-        let conns = netns.conns.after(table::Cursor::from_words(after), rcu);
         let mut last = None;
-        for conn in conns.take(BATCH) {
-            print_start(conn, out);
-            let left = conn.time_left(now).seconds();
-            seq_print!(out, " {origin}{left:>7}\n");
-            last = Some(conn.cursor().words());
+        for conn in netns.conns.after(table::Cursor::from_words(after), rcu) {
+            line.clear();
+            line.conn(&shown(conn, origin, now));
+            if out.put(line.bytes()).is_err() {
+                break;
+            }
+            last = Some(conn.cursor());
         }
-        last
+        last.map(table::Cursor::words)
     })
 }
 
-/// Prints what both listings begin with.
-fn print_start(conn: Conn<'_>, out: &SeqFile) {
-    let name = text::protocol(u16::from(conn.protocol().0));
-    seq_print!(out, "{:<3}", name.unwrap_or("ERR!"));
-    print_end(out, conn.family(), conn.client());
-    print_end(out, conn.family(), conn.virtual_end());
-    print_end(out, conn.dest_family(), conn.dest());
-    seq_print!(out, " {:<11}", conn.state_name());
-}
-
-fn print_end(out: &SeqFile, family: Family, end: Endpoint) {
-    seq_print!(out, " ");
-    text::address(out, family, end.addr);
-    seq_print!(out, " {:04X}", end.port.host());
+fn shown<'a>(conn: Conn<'_>, origin: &'a str, now: Jiffies) -> text::Conn<'a> {
+    text::Conn {
+        protocol: conn.protocol(),
+        family: conn.family(),
+        client: conn.client(),
+        virtual_end: conn.virtual_end(),
+        dest_family: conn.dest_family(),
+        dest: conn.dest(),
+        state: conn.state_name(),
+        origin,
+        seconds_left: conn.time_left(now).seconds(),
+    }
 }

@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `ip_vs`: services and their servers.
 
-use super::text;
 use crate::dest::Dest;
 use crate::netns::Netns;
 use crate::service::Service;
-use ipvs::service::{ServiceKey, ServiceSettings};
+use core::ops::ControlFlow;
+use ipvs::text::{self, Line};
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;
 use kernel::str::CStr;
 use linux::clock::HZ;
 use linux::net::Net;
-use linux::proc::{Cursor, Listing};
-
-/// So many servers are printed at a time.
-const BATCH: usize = 32;
+use linux::proc::{Cursor, Full, Lines, Listing};
+use linux::rcu::{self, Reader};
 
 /// `ip_vs`. The cursor is the serial of the service and that of its server printed last, the
 /// newest first; above all servers stands the service itself.
@@ -34,81 +32,75 @@ impl Listing for Services {
         );
     }
 
-    fn show(net: &Net, [service, server]: Cursor, out: &SeqFile) -> Option<Cursor> {
+    fn show(net: &Net, after: Cursor, out: &mut Lines<'_>) -> Option<Cursor> {
         let netns = Netns::get(net).ok()?;
-        let same = netns.services.after(service.wrapping_sub(1));
-        let same = same.filter(|found| found.serial() == service);
-        if let Some(last) = same.and_then(|found| servers(&found, server, out)) {
-            return Some([service, last]);
-        }
-        let next = netns.services.after(service)?;
-        print_service(&next, out)?;
-        Some([next.serial(), u64::MAX])
+        let mut printer = Printer {
+            out,
+            line: Line::new(),
+            after,
+        };
+        let [serial, _] = after;
+        netns.services.visit(serial, |service| {
+            match rcu::read(|rcu| printer.service(service, rcu)) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(Full) => ControlFlow::Break(()),
+            }
+        });
+        (printer.after != after).then_some(printer.after)
     }
 }
 
-/// Prints the next few servers whose serial is below `serial` and returns that of the last.
-fn servers(service: &Service, serial: u64, out: &SeqFile) -> Option<u64> {
-    let mut last = None;
-    for _ in 0..BATCH {
-        let Some(dest) = service.dest_below(last.unwrap_or(serial)) else {
-            break;
-        };
-        print_server(&dest, out);
-        last = Some(dest.serial());
+/// Prints services and servers while they fit.
+struct Printer<'a, 'b> {
+    out: &'a mut Lines<'b>,
+    line: Line,
+    /// What was printed last.
+    after: Cursor,
+}
+
+impl Printer<'_, '_> {
+    /// Prints what was not printed yet of a service and its servers.
+    fn service(&mut self, service: &Service, rcu: Reader<'_>) -> Result<(), Full> {
+        let [begun, mut last] = self.after;
+        if service.serial() != begun {
+            let Some(settings) = service.settings(rcu) else {
+                return Ok(());
+            };
+            let timeout = jiffies(settings.timeout_seconds);
+            self.line.service(service.key(), settings, timeout);
+            last = u64::MAX;
+            self.print([service.serial(), last])?;
+        }
+        while let Some(dest) = service.newest_below(last, rcu) {
+            self.line.server(&shown(dest));
+            last = dest.serial();
+            self.print([service.serial(), last])?;
+        }
+        Ok(())
     }
-    last
+
+    /// Prints the line; the place after it is `after`.
+    fn print(&mut self, after: Cursor) -> Result<(), Full> {
+        let result = self.out.put(self.line.bytes());
+        self.line.clear();
+        if result.is_ok() {
+            self.after = after;
+        }
+        result
+    }
 }
 
 /// Returns a time as C keeps it, overflow included.
-fn jiffies(seconds: u32) -> u32 {
-    seconds.wrapping_mul(HZ)
+fn jiffies(seconds: u32) -> i32 {
+    i32::from_ne_bytes(seconds.wrapping_mul(HZ).to_ne_bytes())
 }
 
-fn print_service(service: &Service, out: &SeqFile) -> Option<()> {
-    let settings = service.settings_now().ok()?;
-    print_key(service.key(), &settings, out);
-    if settings.is_persistent() {
-        // C counts the time-out in jiffies, and swaps the bytes of an IPv6 prefix length as well.
-        let timeout = i32::from_ne_bytes(jiffies(settings.timeout_seconds).to_ne_bytes());
-        let netmask = u32::from_be(settings.netmask);
-        seq_print!(out, "persistent {timeout} {netmask:08X}\n");
-    } else {
-        seq_print!(out, "\n");
+fn shown(dest: &Dest) -> text::Server<'_> {
+    text::Server {
+        key: dest.key(),
+        method: dest.method(),
+        weight: dest.weight(),
+        active: dest.active(),
+        inactive: dest.inactive(),
     }
-    Some(())
-}
-
-/// Prints what identifies a service, and who schedules for it.
-fn print_key(key: &ServiceKey, settings: &ServiceSettings, out: &SeqFile) {
-    let scheduler = settings.scheduler.name();
-    let ops = if settings.is_one_packet() { "ops " } else { "" };
-    if key.is_mark() {
-        seq_print!(out, "FWM  {:08X} {scheduler} {ops}", key.mark);
-        return;
-    }
-    match text::protocol(key.protocol.0) {
-        Some(name) => seq_print!(out, "{}  ", name),
-        None => seq_print!(out, "IP_{}  ", key.protocol.0),
-    }
-    text::bracketed(out, key.family, key.addr);
-    match key.family {
-        ipvs::addr::Family::V4 => seq_print!(out, ":{:04X} {scheduler} {ops} ", key.port.host()),
-        ipvs::addr::Family::V6 => seq_print!(out, ":{:04X} {scheduler} ", key.port.host()),
-    }
-}
-
-fn print_server(dest: &Dest, out: &SeqFile) {
-    let key = dest.key();
-    seq_print!(out, "  -> ");
-    text::bracketed(out, key.family, key.addr);
-    seq_print!(
-        out,
-        ":{:04X}      {:<7} {:<6} {:<10} {:<10}\n",
-        key.port.host(),
-        text::method(dest.method()),
-        dest.weight(),
-        dest.active(),
-        dest.inactive()
-    );
 }

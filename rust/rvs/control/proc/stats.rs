@@ -8,7 +8,7 @@ use kernel::seq_print;
 use kernel::str::CStr;
 use linux::net::Net;
 use linux::percpu::cpus;
-use linux::proc::{Cursor, Listing};
+use linux::proc::Listing;
 
 /// `ip_vs_stats`.
 pub(super) struct Totals;
@@ -33,10 +33,6 @@ impl Listing for Totals {
             "\n Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n"
         );
         row(out, rates(&samples));
-    }
-
-    fn show(_net: &Net, _after: Cursor, _out: &SeqFile) -> Option<Cursor> {
-        None
     }
 }
 
@@ -68,10 +64,6 @@ impl Listing for PerCpu {
             "\n     Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n    "
         );
         row(out, rates(&samples));
-    }
-
-    fn show(_net: &Net, _after: Cursor, _out: &SeqFile) -> Option<Cursor> {
-        None
     }
 }
 

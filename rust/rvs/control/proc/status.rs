@@ -9,7 +9,7 @@ use kernel::seq_file::SeqFile;
 use kernel::seq_print;
 use kernel::str::CStr;
 use linux::net::Net;
-use linux::proc::{Cursor, Listing};
+use linux::proc::Listing;
 use linux::{rcu, table};
 
 /// `ip_vs_status`.
@@ -46,10 +46,6 @@ impl Listing for Status {
         // Statistics need no thread.
         seq_print!(out, "Stats thread slots:\t0 (max 0)\n");
         seq_print!(out, "Stats chain max len:\t0\nStats thread ests:\t0\n");
-    }
-
-    fn show(_net: &Net, _after: Cursor, _out: &SeqFile) -> Option<Cursor> {
-        None
     }
 }
 
