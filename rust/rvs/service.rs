@@ -237,8 +237,9 @@ impl Service {
 
     /// Publishes a list with one more server.
     fn join(&self, mut draft: Draft, dest: &Arc<Dest>, serial: u64) -> Result {
+        let counted = dest.stats.counted();
         if dest.owner() != self.serial {
-            dest.stats.reset();
+            dest.stats.reset_to(counted);
         }
         dest.join(self.serial, serial);
         let list = draft.list.with(dest)?;
@@ -246,7 +247,7 @@ impl Service {
         let draft = draft.carried(Change::Added, &before)?;
         let mut ledger = self.ledger.lock();
         self.publish(draft)?;
-        ledger.left = ledger.left.minus(&dest.stats.counted());
+        ledger.left = ledger.left.minus(&counted);
         Ok(())
     }
 
@@ -323,13 +324,13 @@ impl Service {
         rcu::read(|rcu| Some(self.published.read(rcu)?.draft())).ok_or(ESRCH)
     }
 
-    fn list(&self) -> Result<Arc<List>> {
+    fn list(&self) -> Result<List> {
         rcu::read(|rcu| Some(self.published.read(rcu)?.list.clone())).ok_or(ESRCH)
     }
 
     fn publish(&self, draft: Draft) -> Result {
         let set = draft.finish()?;
-        set.watch(&*self.list()?);
+        set.watch(&self.list()?);
         drop(self.published.replace(Some(set.clone())));
         set.unwatch();
         Ok(())

@@ -97,7 +97,15 @@ impl Stats {
     ///
     /// Process context.
     pub(crate) fn reset(&self) {
-        let counted = self.counted();
+        self.reset_to(self.counted());
+    }
+
+    /// Lets users see zero of what was counted up to a moment.
+    ///
+    /// # Locking
+    ///
+    /// Process context.
+    pub(crate) fn reset_to(&self, counted: Samples) {
         *self.zero.lock() = counted;
     }
 

@@ -98,9 +98,10 @@ pub(super) struct Group {
 impl Group {
     fn of<'a>(
         changes: &Arc<Changes>,
+        room: usize,
         dests: impl Iterator<Item = &'a Arc<Dest>>,
     ) -> Result<Arc<Self>> {
-        let mut members = KVec::with_capacity(GROUP, GFP_KERNEL)?;
+        let mut members = KVec::with_capacity(room, GFP_KERNEL)?;
         for dest in dests {
             members
                 .push_within_capacity(Entry::new(dest))
@@ -132,43 +133,59 @@ impl Group {
 }
 
 /// The servers of a service in the order of their addition.
+///
+/// Copies share what they have; most services have one group at most, which needs no vector.
+#[derive(Clone)]
 pub(super) struct List {
-    groups: KVVec<Arc<Group>>,
+    groups: Groups,
     len: usize,
 }
 
+#[derive(Clone)]
+enum Groups {
+    Few(Option<Arc<Group>>),
+    Many(Arc<KVVec<Arc<Group>>>),
+}
+
 impl List {
-    /// Returns a list without servers.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(super) fn empty() -> Result<Arc<Self>> {
-        Self::of(0, 0, core::iter::empty())
-    }
+    /// A list without servers.
+    pub(super) const EMPTY: Self = Self {
+        groups: Groups::Few(None),
+        len: 0,
+    };
 
     fn of(
         room: usize,
         len: usize,
-        groups: impl Iterator<Item = Result<Arc<Group>>>,
-    ) -> Result<Arc<Self>> {
+        mut groups: impl Iterator<Item = Result<Arc<Group>>>,
+    ) -> Result<Self> {
+        let first = groups.next().transpose()?;
+        let Some(second) = groups.next().transpose()? else {
+            let groups = Groups::Few(first);
+            return Ok(Self { groups, len });
+        };
         let mut list = KVVec::with_capacity(room, GFP_KERNEL)?;
-        for group in groups {
+        let begin = Iterator::chain(first.into_iter(), [second]).map(Ok);
+        for group in Iterator::chain(begin, groups) {
             list.push_within_capacity(group?).map_err(|_full| ENOMEM)?;
         }
-        Arc::new(Self { groups: list, len }, GFP_KERNEL)
+        let groups = Groups::Many(Arc::new(list, GFP_KERNEL)?);
+        Ok(Self { groups, len })
     }
 
     /// Returns the groups, the oldest first.
     #[inline]
     pub(super) fn groups(&self) -> &[Arc<Group>] {
-        &self.groups
+        match &self.groups {
+            Groups::Few(group) => group.as_slice(),
+            Groups::Many(groups) => groups,
+        }
     }
 
     /// Returns the server at a position.
     #[inline]
     pub(super) fn dest(&self, position: Position) -> Option<&Arc<Dest>> {
-        let group = self.groups.get(position.group)?;
+        let group = self.groups().get(position.group)?;
         group.members.get(position.slot).map(Entry::dest)
     }
 
@@ -182,18 +199,33 @@ impl List {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(super) fn with(&self, dest: &Arc<Dest>) -> Result<Arc<Self>> {
-        let room = self.groups.len().saturating_add(1);
-        let open = self.groups.last().filter(|last| last.members.len() < GROUP);
+    pub(super) fn with(&self, dest: &Arc<Dest>) -> Result<Self> {
+        let room = self.groups().len().saturating_add(1);
+        let open = self
+            .groups()
+            .last()
+            .filter(|last| last.members.len() < GROUP);
         let last = match open {
-            Some(last) => Group::of(&last.changes, Iterator::chain(last.dests(), [dest]))?,
-            None => Group::of(&Arc::new(Changes::new(), GFP_KERNEL)?, [dest].into_iter())?,
+            Some(last) => Group::of(
+                &last.changes,
+                last.members.len().saturating_add(1),
+                Iterator::chain(last.dests(), [dest]),
+            )?,
+            None => Group::of(
+                &Arc::new(Changes::new(), GFP_KERNEL)?,
+                1,
+                [dest].into_iter(),
+            )?,
         };
         let kept = self
-            .groups
+            .groups()
             .len()
             .saturating_sub(usize::from(open.is_some()));
-        let kept = self.groups.iter().take(kept).map(|group| Ok(group.clone()));
+        let kept = self
+            .groups()
+            .iter()
+            .take(kept)
+            .map(|group| Ok(group.clone()));
         Self::of(
             room,
             self.len.saturating_add(1),
@@ -206,32 +238,36 @@ impl List {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(super) fn without(&self, position: Position) -> Result<Arc<Self>> {
-        let Some(old) = self.groups.get(position.group) else {
+    pub(super) fn without(&self, position: Position) -> Result<Self> {
+        let Some(old) = self.groups().get(position.group) else {
             return Err(ENOENT);
         };
         let others = (0..GROUP).zip(old.dests());
         let rest = others.filter_map(|(slot, dest)| (slot != position.slot).then_some(dest));
         // A small group joins its neighbours if both are small; three such fit into one.
         let small = |index: usize| {
-            let group = self.groups.get(index)?;
+            let group = self.groups().get(index)?;
             let len = group.members.len().saturating_add(old.members.len());
             (len <= GROUP / 2).then_some(group)
         };
         let next = position.group.saturating_add(1);
         let (older, newer) = (position.group.checked_sub(1).and_then(small), small(next));
+        let room = |group: Option<&Arc<Group>>| group.map_or(0, |group| group.members.len());
         let group = Group::of(
             &older.unwrap_or(old).changes,
+            room(older)
+                .saturating_add(room(Some(old)))
+                .saturating_add(room(newer)),
             Iterator::chain(dests_of(older), Iterator::chain(rest, dests_of(newer))),
         )?;
         let first = position.group.saturating_sub(usize::from(older.is_some()));
-        let before = self.groups.iter().take(first);
+        let before = self.groups().iter().take(first);
         let end = next.saturating_add(usize::from(newer.is_some()));
-        let after = self.groups.iter().skip(end);
+        let after = self.groups().iter().skip(end);
         let changed = (!group.members.is_empty()).then_some(&group);
         let groups = Iterator::chain(Iterator::chain(before, changed), after);
         Self::of(
-            self.groups.len(),
+            self.groups().len(),
             self.len.saturating_sub(1),
             groups.map(|group| Ok(group.clone())),
         )
@@ -242,10 +278,11 @@ impl List {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(super) fn forgotten(&self) -> Result<Arc<Self>> {
-        let groups = self.groups.iter();
-        let groups = groups.map(|group| Group::of(&group.changes, group.dests()));
-        Self::of(self.groups.len(), self.len, groups)
+    pub(super) fn forgotten(&self) -> Result<Self> {
+        let groups = self.groups().iter();
+        let groups =
+            groups.map(|group| Group::of(&group.changes, group.members.len(), group.dests()));
+        Self::of(self.groups().len(), self.len, groups)
     }
 
     /// Has its servers tell this list's groups of changes, all of them if a scheduler `counts`.
@@ -254,11 +291,11 @@ impl List {
     ///
     /// Under `control`, right before the list is published in place of `before`.
     pub(super) fn prepare(&self, before: &List, counts: bool) {
-        for group in &self.groups {
-            if counts && self.groups.len() > 1 {
+        for group in self.groups() {
+            if counts && self.groups().len() > 1 {
                 group.changes.watch();
             }
-            if !before.groups.iter().any(|old| old.ptr_eq(group)) {
+            if !before.groups().iter().any(|old| old.ptr_eq(group)) {
                 group.dests().for_each(|dest| dest.tell(&group.changes));
             }
         }
@@ -266,23 +303,25 @@ impl List {
 
     /// Ends counting what no scheduler needs.
     pub(super) fn unwatch(&self) {
-        self.groups.iter().for_each(|group| group.changes.unwatch());
+        self.groups()
+            .iter()
+            .for_each(|group| group.changes.unwatch());
     }
 
     /// Returns where a server of the list `before` is in this one; if it is gone, where the next
     /// newer one is; `None` if there is none.
     pub(super) fn moved(&self, before: &List, position: Position) -> Option<Position> {
-        let old = before.groups.get(position.group)?;
+        let old = before.groups().get(position.group)?;
         let serial = old.members.get(position.slot)?.dest().serial();
-        let group = grow::prefix(&self.groups, |group| last_serial(group) < serial);
-        let members = self.groups.get(group)?.members();
+        let group = grow::prefix(self.groups(), |group| last_serial(group) < serial);
+        let members = self.groups().get(group)?.members();
         let slot = grow::prefix(members, |entry| entry.dest().serial() < serial);
         Some(Position { group, slot })
     }
 
     /// Finds a server by its key.
     pub(super) fn position(&self, key: &DestKey) -> Option<(Position, &Arc<Dest>)> {
-        let groups = (0..self.groups.len()).zip(&self.groups);
+        let groups = (0..self.groups().len()).zip(self.groups());
         let mut all = groups.flat_map(|(group, members)| {
             let slots = (0..GROUP).zip(members.dests());
             slots.map(move |(slot, dest)| (Position { group, slot }, dest))
@@ -293,15 +332,15 @@ impl List {
     /// Returns the newest server below a serial.
     pub(super) fn below(&self, serial: u64) -> Option<&Arc<Dest>> {
         let first = |group: &Arc<Group>| group.members.first().map_or(0, |entry| entry.0.serial());
-        let group = grow::prefix(&self.groups, |group| first(group) < serial);
-        let members = self.groups.get(group.checked_sub(1)?)?.members();
+        let group = grow::prefix(self.groups(), |group| first(group) < serial);
+        let members = self.groups().get(group.checked_sub(1)?)?.members();
         let end = grow::prefix(members, |entry| entry.dest().serial() < serial);
         members.get(end.checked_sub(1)?).map(Entry::dest)
     }
 
     /// Lists the servers, the oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Dest>> {
-        self.groups.iter().flat_map(|group| group.dests())
+        self.groups().iter().flat_map(|group| group.dests())
     }
 }
 

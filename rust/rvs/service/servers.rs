@@ -21,7 +21,7 @@ pub(super) struct Set {
     table: Option<Arc<Table>>,
     locality: Option<Arc<Locality>>,
     /// The servers.
-    pub(super) list: Arc<List>,
+    pub(super) list: List,
 }
 
 /// A set as a command found it, to be changed and published.
@@ -33,7 +33,7 @@ pub(super) struct Draft {
     table: Option<Arc<Table>>,
     locality: Option<Arc<Locality>>,
     /// The servers.
-    pub(super) list: Arc<List>,
+    pub(super) list: List,
 }
 
 impl Draft {
@@ -48,7 +48,7 @@ impl Draft {
             cells: Cells::new(State::default())?,
             table: None,
             locality: None,
-            list: List::empty()?,
+            list: List::EMPTY,
         })
     }
 
@@ -147,8 +147,8 @@ impl Set {
 
     fn view(&self) -> View<'_> {
         let (list, places) = match &self.table {
-            Some(table) => (&*table.list, &*table.places),
-            None => (&*self.list, &[][..]),
+            Some(table) => (&table.list, &*table.places),
+            None => (&self.list, &[][..]),
         };
         View {
             list,
@@ -173,13 +173,13 @@ impl Set {
 
 /// A scheduler's table, with the servers that its numbers name.
 struct Table {
-    list: Arc<List>,
+    list: List,
     places: KVVec<u32>,
 }
 
 impl Table {
     /// Has a table filled; `None` if the scheduler keeps the one it has.
-    fn of(scheduler: sched::Scheduler, list: &Arc<List>) -> Result<Option<Arc<Self>>> {
+    fn of(scheduler: sched::Scheduler, list: &List) -> Result<Option<Arc<Self>>> {
         let mut places = KVVec::from_elem(sched::NOBODY, scheduler.table_len(), GFP_KERNEL)?;
         let mut walks = KVVec::from_elem(Walk::default(), list.len(), GFP_KERNEL)?;
         if !scheduler.fill(&View::of(list), &mut walks, &mut places) {
