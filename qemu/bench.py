@@ -23,10 +23,12 @@ RESULTS = {}
 # What is measured without a balancer, with each module as it is loaded, and with ip_vs given a table of 2^20 buckets.
 PLAIN = {"packets": lambda quick: packets.plain_rows(), "schedulers": lambda quick: schedulers.plain()}
 NORMAL = {"packets": packets.module_rows, "schedulers": lambda module, quick: schedulers.rows(module)}
-# Memory first, and a million connections last: what they leave half used would hide what others take.
-LARGE = {"memory": lambda module, quick: size.control_memory(module), "size": lambda module, quick: size.connections(module),
-         "control": lambda module, quick: control.rows(module), "services": lambda module, quick: growth.services(module),
+LARGE = {"size": lambda module, quick: size.connections(module), "control": lambda module, quick: control.rows(module),
+         "services": lambda module, quick: growth.services(module),
          "connections": lambda module, quick: growth.connections(module)}
+# In a guest of its own for each module.
+ALONE = {"memory": lambda module, quick: size.memory_rows(module)}
+LARGE_TABLE = "options ip_vs conn_tab_bits=20\n"
 
 
 def versions():
@@ -58,8 +60,9 @@ def measure(modules, sections, quick, options=""):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="packet rows only")
-    parser.add_argument("--sections", help="only these, with spaces between them: " + " ".join([*NORMAL, *LARGE]))
+    parser.add_argument("--sections", help="only these, with spaces between them: " + " ".join([*NORMAL, *LARGE, *ALONE]))
     parser.add_argument("--modules", default="ip_vs rvs")
+    parser.add_argument("--alone", action="store_true", help="only sections that want a guest for one module")
     options = parser.parse_args()
     scenarios.shell(f"modprobe -a {MODULES}")
     wanted = (options.sections or ("packets" if options.quick else " ".join([*NORMAL, *LARGE]))).split()
@@ -69,8 +72,8 @@ def main():
             collect(section, "plain", rows(options.quick))
     modules = options.modules.split()
     measure(modules, {key: rows for key, rows in NORMAL.items() if key in wanted}, options.quick)
-    measure(modules, {key: rows for key, rows in LARGE.items() if key in wanted}, options.quick,
-            "options ip_vs conn_tab_bits=20\n")
+    table = ALONE if options.alone else LARGE
+    measure(modules, {key: rows for key, rows in table.items() if key in wanted}, options.quick, LARGE_TABLE)
 
 
 if __name__ == "__main__":

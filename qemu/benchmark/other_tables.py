@@ -96,9 +96,9 @@ def control(results):
     yield ["row", "ip_vs", "rvs", "rvs/ip_vs"], made
 
 
-# The rows of memory ("bytes") are measured but not shown: what the first module leaves behind is given back while the second
-# one is measured, so that the figures are wrong; each module needs a boot of its own for them.
-SIZE_NOTE = """ip_vs with `conn_tab_bits=20`. Memory per connection, service and server is not measured reliably yet. A line of `/proc/net/ip_vs_conn` is one of 100,000.
+SIZE_NOTE = """ip_vs with `conn_tab_bits=20`. Memory is what the kernel has less after 10,000 services, a server for each, or 100,000
+connections were added, tables and statistics of one CPU included; each module is measured in a boot of its own. A line of
+`/proc/net/ip_vs_conn` is one of 100,000.
 The stretches are those of 100,000 connections that expire by themselves, and of a service with 100,000 that is deleted (they
 expire afterwards): the longest run of softirqs, during which no other softirq can run, and the longest that the timer's softirq
 had to wait when a tick raised it. In instructions; a nanosecond each in this guest."""
@@ -110,8 +110,8 @@ def size(results):
     made = []
     for what in dict.fromkeys(row["what"] for row in rows):
         found = [pick(rows, subject=subject, what=what) for subject in SUBJECTS]
-        for key, title in (("instructions", "instructions of a {}"), ("run", "{}: longest run of softirqs"),
-                           ("wait", "{}: longest wait of the timer softirq")):
+        for key, title in (("bytes", "bytes of memory: {}"), ("instructions", "instructions of a {}"),
+                           ("run", "{}: longest run of softirqs"), ("wait", "{}: longest wait of the timer softirq")):
             if any(key in row for row in found):
                 made.append([title.format(what), *(cell(row, key) for row in found)])
     yield SIZE_NOTE

@@ -65,8 +65,17 @@ def merge(document, fresh):
     return INTRODUCTION + "\n" + "\n".join(parts)
 
 
+def load(directory):
+    """Returns the results of all guests together."""
+    results = {}
+    for path in sorted(directory.glob("results-*.json")):
+        for key, value in json.loads(path.read_text()).items():
+            results[key] = results.get(key, []) + value if isinstance(value, list) else value
+    return results
+
+
 def main(directory):
-    results = json.loads((pathlib.Path(directory) / "results.json").read_text())
+    results = load(pathlib.Path(directory))
     fresh = dict(render(results))
     for heading, text in fresh.items():
         print(f"\n== {heading}\n\n{text}")

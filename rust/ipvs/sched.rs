@@ -373,6 +373,11 @@ impl Scheduler {
             _ => [0; CELLS],
         }
     }
+
+    /// Returns whether it uses cells of state.
+    pub const fn has_cells(self) -> bool {
+        matches!(self, Scheduler::Rr | Scheduler::Wrr)
+    }
 }
 
 /// Returns the load of a server that least-connection schedulers compare: an active connection

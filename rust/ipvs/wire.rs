@@ -189,11 +189,18 @@ impl<'a> Writer<'a> {
     /// # Errors
     ///
     /// [`Full`].
-    pub fn put(&mut self, kind: u16, payload: &[u8]) -> Result<(), Full> {
-        let len = HEADER.saturating_add(payload.len());
-        let header = header(kind, len)?;
-        let all = header.iter().chain(payload).copied();
-        self.append(all.chain(core::iter::repeat(0)), padded(len))
+    #[inline]
+    pub fn put<const N: usize>(&mut self, kind: u16, payload: &[u8; N]) -> Result<(), Full> {
+        let len = HEADER.saturating_add(N);
+        let end = self.used.saturating_add(padded(len));
+        let place = self.buffer.get_mut(self.used..end).ok_or(Full)?;
+        let (head, rest) = place.split_first_chunk_mut().ok_or(Full)?;
+        let (body, padding) = rest.split_first_chunk_mut().ok_or(Full)?;
+        *head = header(kind, len)?;
+        *body = *payload;
+        padding.fill(0);
+        self.used = end;
+        Ok(())
     }
 
     /// Writes a string and the NUL that ends it.

@@ -89,7 +89,7 @@ impl Service {
         settings: ServiceSettings,
         serial: u64,
     ) -> Result<Arc<Self>> {
-        let draft = Draft::empty(settings.hashed())?;
+        let draft = Draft::empty(settings.hashed());
         let set = draft.bound(config)?.finish()?;
         Arc::pin_init(
             try_pin_init!(Self {

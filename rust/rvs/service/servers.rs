@@ -17,7 +17,8 @@ use linux::sync::{AtomicU64, Full, Relaxed};
 pub(super) struct Set {
     /// What can be changed about the service.
     pub(super) settings: ServiceSettings,
-    cells: Arc<Cells>,
+    /// None if the scheduler has no use for them.
+    cells: Option<Arc<Cells>>,
     table: Option<Arc<Table>>,
     locality: Option<Arc<Locality>>,
     /// The servers.
@@ -29,7 +30,8 @@ pub(super) struct Set {
 pub(super) struct Draft {
     /// What can be changed about the service.
     pub(super) settings: ServiceSettings,
-    cells: Arc<Cells>,
+    /// None if the scheduler has no use for them.
+    cells: Option<Arc<Cells>>,
     table: Option<Arc<Table>>,
     locality: Option<Arc<Locality>>,
     /// The servers.
@@ -38,18 +40,14 @@ pub(super) struct Draft {
 
 impl Draft {
     /// Makes a draft of a service without servers.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(super) fn empty(settings: ServiceSettings) -> Result<Self> {
-        Ok(Self {
+    pub(super) fn empty(settings: ServiceSettings) -> Self {
+        Self {
             settings,
-            cells: Cells::new(State::default())?,
+            cells: None,
             table: None,
             locality: None,
             list: List::EMPTY,
-        })
+        }
     }
 
     /// Returns the draft with its scheduler new to it.
@@ -78,16 +76,21 @@ impl Draft {
     pub(super) fn carried(mut self, change: Change, before: &List) -> Result<Self> {
         let scheduler = self.settings.scheduler;
         let view = View::of(&self.list);
-        let state = self.cells.state();
+        let state = self
+            .cells
+            .as_ref()
+            .map_or(State::default(), |cells| cells.state());
         let moved = |number| {
             self.list
                 .moved(before, Position::of(number))
                 .map(Position::number)
         };
         let after = scheduler.carry(state, change, &view, moved);
-        if after != state {
+        if !scheduler.has_cells() {
+            self.cells = None;
+        } else if after != state || self.cells.is_none() {
             // Those who pick at this moment advance what is about to go: their step is lost.
-            self.cells = Cells::new(after)?;
+            self.cells = Some(Cells::new(after)?);
         }
         if scheduler.table_len() != 0 && scheduler.refills(change) {
             match Table::of(scheduler, &self.list)? {
@@ -152,7 +155,7 @@ impl Set {
         };
         View {
             list,
-            cells: &self.cells.0,
+            cells: self.cells.as_ref().map_or(&[], |cells| &cells.0),
             places,
         }
     }
