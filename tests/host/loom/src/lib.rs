@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The table, its list and the expiry wheel of `rust/linux` under a model of weak memory.
+//! The table, its list, the expiry wheel and the schedulers under a model of weak memory.
 //!
 //! The files are the kernel's own, compiled against stand-ins for what surrounds them: atomics and
 //! locks that loom watches, an RCU that keeps everything to the end of a run, memory from the
@@ -29,6 +29,7 @@ mod walk;
 mod wheel;
 
 mod list_tests;
+mod sched_tests;
 mod summary_tests;
 mod table_tests;
 mod wheel_tests;

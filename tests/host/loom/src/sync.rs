@@ -92,17 +92,24 @@ atomic!(AtomicU32, loom::sync::atomic::AtomicU32, u32);
 atomic!(AtomicU64, loom::sync::atomic::AtomicU64, u64);
 atomic!(AtomicPtr<T>, loom::sync::atomic::AtomicPtr<T>, *mut T);
 
-impl AtomicU64 {
-    pub fn fetch_add(&self, value: u64, order: impl Order) -> u64 {
-        self.1.take();
-        order.around(|order| self.0.fetch_add(value, order))
-    }
+macro_rules! counter {
+    ($name:ident, $value:ty) => {
+        impl $name {
+            pub fn fetch_add(&self, value: $value, order: impl Order) -> $value {
+                self.1.take();
+                order.around(|order| self.0.fetch_add(value, order))
+            }
 
-    pub fn fetch_sub(&self, value: u64, order: impl Order) -> u64 {
-        self.1.take();
-        order.around(|order| self.0.fetch_sub(value, order))
-    }
+            pub fn fetch_sub(&self, value: $value, order: impl Order) -> $value {
+                self.1.take();
+                order.around(|order| self.0.fetch_sub(value, order))
+            }
+        }
+    };
 }
+
+counter!(AtomicU32, u32);
+counter!(AtomicU64, u64);
 
 /// Two stripes, so that both same and different ones are met.
 pub const FIRST_BITS: u32 = 1;
