@@ -34,6 +34,10 @@ lint: ## rustfmt, and clippy with the kernel's lints and ours; warnings are erro
 bench: ## measure rvs beside ip_vs by exact instruction counts, into docs/performance.md [QUICK=1: packets only]
 	@qemu/bench $(if $(QUICK),--quick)
 
+.PHONY: plots
+plots: ## draw what each scheduler does when a server leaves and returns, from real runs, into docs/schedulers
+	@qemu/plots
+
 .PHONY: profile
 profile: ## where the instructions of one row of `make bench` go, by function [ROW="IPv4 TCP NAT reply"]
 	@qemu/profile "$(ROW)"

@@ -139,7 +139,7 @@ def loaded(d, mark, arguments, weights, each):
     """Floods a service; returns what each server that may be chosen got, in the order of `weights`."""
     network = service(d, mark, arguments, weights)
     d.expect(f"{arguments}: all senders end well", flood(network, each) == [0] * CPUS)
-    # Counts for users are summed up from time to time.
+    # Packets may still wait in the queue of a CPU when all are sent.
     d.wait(f"{arguments}: {CPUS * each} connections, not {connections(d, mark)}",
            lambda: sum(connections(d, mark).values()) == CPUS * each + 1, 10)
     found = connections(d, mark)
