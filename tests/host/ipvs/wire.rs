@@ -174,15 +174,36 @@ proptest! {
     }
 
     #[test]
-    fn writer_writes_all_or_nothing(room in 0..64_usize, payload in prop::collection::vec(any::<u8>(), 0..64)) {
-        let mut buffer = vec![0; room];
-        let mut out = Writer::new(&mut buffer);
-        let fits = (payload.len() + 4).next_multiple_of(4) <= room;
-        prop_assert_eq!(out.put(7, &payload).is_ok(), fits);
-        let read: Vec<_> = Attributes::of(out.written()).collect();
-        prop_assert_eq!(read.len(), usize::from(fits));
-        prop_assert!(read.iter().all(|item| item.kind == 7 && item.payload == payload));
+    fn writer_writes_all_or_nothing(room in 0..32_usize, payload in any::<[u8; 16]>()) {
+        check_put::<0>(room, payload)?;
+        check_put::<1>(room, payload)?;
+        check_put::<2>(room, payload)?;
+        check_put::<4>(room, payload)?;
+        check_put::<5>(room, payload)?;
+        check_put::<8>(room, payload)?;
+        check_put::<16>(room, payload)?;
     }
+}
+
+/// Writes `N` bytes where there is room for `room`, and reads them again.
+fn check_put<const N: usize>(room: usize, payload: [u8; 16]) -> Result<(), TestCaseError> {
+    let payload = payload.first_chunk::<N>().expect("at most 16");
+    let mut buffer = vec![0xA5; room];
+    let mut out = Writer::new(&mut buffer);
+    let fits = (N + 4).next_multiple_of(4) <= room;
+    prop_assert_eq!(out.put(7, payload).is_ok(), fits);
+    let written = out.written();
+    prop_assert_eq!(
+        written.len(),
+        if fits { (N + 4).next_multiple_of(4) } else { 0 }
+    );
+    prop_assert!(written.iter().skip(N + 4).all(|byte| *byte == 0));
+    let read: Vec<_> = Attributes::of(written).collect();
+    prop_assert_eq!(read.len(), usize::from(fits));
+    prop_assert!(read
+        .iter()
+        .all(|item| item.kind == 7 && item.payload == payload));
+    Ok(())
 }
 
 #[test]
