@@ -102,7 +102,7 @@ def main():
     topology.wires()
     topology.batch(["route add local 10.64.0.0/24 dev lo"], "director")
     code, output = d.execute("nft -f -", stdin="table ip marks { chain first { type filter hook prerouting priority mangle; "
-                             "ip daddr 10.64.0.0/24 meta mark set 1; } }")
+                             "ip daddr 10.64.0.0/24 meta mark set 1; }; }\n")
     if code:
         raise SystemExit(output)
     wires, connections = Wires(), flow()
