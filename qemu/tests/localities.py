@@ -1,61 +1,78 @@
 # SPDX-License-Identifier: GPL-2.0
-"""lblc and lblcr remember who served an address, forget it in time, and lblcr takes servers away again."""
-import packet
+"""lblc and lblcr remember who served an address, forget it in time, and give help to a server that is too busy."""
 from cases import case
-from decisions import PORTS_FROM, TABLE, Service, director, mark_everything
-
-CLIENT = 5
+from decisions import GAP, TABLE, Service, director, mark
 
 
 class Asker:
-    """Asks for addresses, each time from new ports."""
+    """Asks for addresses of a service, each time from new ports."""
 
-    def __init__(self, d, scheduler, weights):
-        self.d, self.port = d, PORTS_FROM
-        self.wires, client = director(d)
-        mark_everything(d)
-        self.service = Service(d, client, scheduler, 0, packet.UDP, mark=True)
+    def __init__(self, d, scheduler, expiration, weights):
+        self.d, self.port = d, 2000
+        self.wires, self.client = director(d)
+        mark(d, "10.8.0.0/16", 7)
+        self.renew(scheduler, expiration, weights)
+
+    def renew(self, scheduler, expiration, weights):
+        """Makes a service whose servers have ports of their own, so that nothing is left of earlier ones."""
+        self.service = Service(self.d, self.client, scheduler, mark=7, port=self.port)
         for number, weight in enumerate(weights):
-            self.service.set(number, weight, 0, 0)
+            self.service.set(number, weight)
+        self.d.sysctl(f"{scheduler}_expiration", expiration)
 
-    def ask(self, what, kind, vips):
+    def ask(self, kind, vips):
+        """Sends one packet to each address; writes down and returns who got them, of whom there must be some."""
         ports = range(self.port, self.port + len(vips))
         self.port = ports[-1] + 1
-        self.d.say(f"{what}: {self.wires.decide(kind, ports, [CLIENT] * len(vips), vips).translate(TABLE).decode()}")
+        text = self.wires.decide(kind, ports, [1] * len(vips), vips).translate(TABLE).decode()
+        self.d.expect(f"servers: {text}", "-" not in text)
+        return text
 
 
 @case(rows=("lblc", "lblcr"))
 def an_address_is_forgotten_in_time(d, scheduler):
-    asker = Asker(d, scheduler, (1, 2, 3))
-    d.sysctl(f"{scheduler}_expiration", 600)
-    asker.ask("first", asker.wires.udp, range(1, 31))
-    d.quiet(60)
-    for number, weight in enumerate((9, 1, 1)):
-        asker.service.set(number, weight, 0, 0)
-    asker.ask("remembered", asker.wires.udp, range(1, 31))
-    # The 30th look after a minute each forgets what was not asked for in ten minutes.
-    d.quiet(1380)
-    asker.ask("some again", asker.wires.udp, range(1, 16))
-    d.quiet(420)
-    asker.ask("half forgotten", asker.wires.udp, range(1, 31))
-    d.quiet(60)
-    asker.service.remove(0)
-    asker.ask("without one", asker.wires.udp, range(1, 31))
-    asker.service.end()
+    """Every 30 minutes all addresses are looked at: those unused for longer than the setting go, the others stay."""
+    asker, vips = Asker(d, scheduler, 300, (1, 2, 3, 1, 2)), range(1, 41)
+    before = asker.ask(asker.wires.udp, vips)
+    d.quiet(1700)
+    d.expect("what is used stays", asker.ask(asker.wires.udp, vips[:20]) == before[:20])
+    d.quiet(260)
+    after = asker.ask(asker.wires.udp, vips[::-1])[::-1]
+    d.expect("what was used lately is still there", after[:20] == before[:20])
+    d.expect("the rest was forgotten", after[20:] != before[20:])
+    asker.service.remove(4)
+    asker.ask(asker.wires.udp, vips)
+    asker.service.counts()
 
 
 @case(rows=("lblc", "lblcr"))
 def a_busy_server_gets_help(d, scheduler):
-    asker = Asker(d, scheduler, (2, 2, 2, 2))
-    d.sysctl(f"{scheduler}_expiration", 100)
-    for number in range(12):
-        asker.ask(f"busy {number}", asker.wires.syn, (1, 1, 2))
+    asker = Asker(d, scheduler, 100, (2, 2, 2, 2))
+    for _ in range(12):
+        asker.ask(asker.wires.syn, (1, 1, 2))
     asker.service.counts()
     d.quiet(40)
-    asker.ask("still", asker.wires.syn, (1, 2, 1))
+    asker.ask(asker.wires.syn, (1, 2, 1))
     d.quiet(200)
     # Nobody is busy any more, and the servers of an address were the same for long.
-    for number in range(6):
-        asker.ask(f"quiet {number}", asker.wires.udp, (1, 2))
+    for _ in range(3):
+        asker.ask(asker.wires.udp, (1, 2))
         d.quiet(101)
-    asker.service.end()
+    asker.service.counts()
+
+
+@case
+def a_set_of_servers_shrinks(d):
+    """A set that was the same for longer than lblcr's setting loses its most loaded server at the next decision."""
+    weights, seen = (10, 30, 60), []
+    asker = Asker(d, "lblcr", 86400, weights)
+    for _ in range(2):
+        young = asker.ask(asker.wires.syn, [1] * 100)
+        d.quiet(4 * GAP)
+        old = asker.ask(asker.wires.syn, [1] * 60)
+        asker.service.counts()
+        asker.service.end()
+        seen.append((young, old))
+        asker.renew("lblcr", 20, weights)
+    d.expect("the same as long as the set is young", seen[0][0] == seen[1][0])
+    d.expect("other choices once it is old", seen[0][1] != seen[1][1])
