@@ -5,7 +5,7 @@ import re
 
 import packet
 from cases import case
-from packet import SYN
+from packet import ACK, SYN
 
 CLIENT, VIP, SERVER = "10.1.0.2", "10.9.0.1", "10.2.0.11"
 
@@ -29,13 +29,51 @@ def counters_do_not_lag(d):
     d.expect(f"one connection of one packet at once: {line.split()}", line.split()[:2] == ["1", "1"])
 
 
-@case(only=("rvs",))
-def every_drop_has_a_name(d):
+def cut_off(d):
+    d.send("client", packet.ip(CLIENT, VIP, packet.TCP, b"abc"))
+
+
+def nobody_takes_it(d):
+    d.control(f"-e -t {VIP}:80 -r {SERVER}:8080 -m -w 0")
+    d.send("client", packet.tcp(CLIENT, 40001, VIP, 80, SYN))
+
+
+def server_removed(d):
+    d.control(f"-d -t {VIP}:80 -r {SERVER}:8080")
+    d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, ACK, ack=1))
+
+
+def no_way(d):
+    d.control(f"-a -t {VIP}:80 -r 192.0.2.1:8080 -m")
+    d.send("client", packet.tcp(CLIENT, 40001, VIP, 80, SYN))
+
+
+def forwarded_too_often(d):
+    d.send("client", packet.tcp(CLIENT, 40001, VIP, 80, SYN, ttl=1))
+
+
+def longer_than_the_way_out(d):
+    d.run("ip link set eth1 mtu 1400")
+    d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, ACK, ack=1, data=bytes(1400), frag=0x4000))
+
+
+def error_with_a_wrong_checksum(d):
+    d.send("servers", packet.icmp(SERVER, CLIENT, 3, 1, 0, packet.tcp(CLIENT, 40000, SERVER, 8080, SYN, ttl=63), bad=1))
+
+
+@case(only=("rvs",), rows=(("truncated", cut_off), ("no_server", nobody_takes_it), ("server_gone", server_removed),
+                           ("no_route", no_way), ("time_to_live", forwarded_too_often), ("too_big", longer_than_the_way_out),
+                           ("checksum", error_with_a_wrong_checksum)))
+def every_drop_has_a_name(d, row):
+    reason, provoke = row
     opened(d)
     before = drops(d)
-    d.send("client", packet.tcp(CLIENT, 40001, VIP, 80, SYN, ttl=1))
+    provoke(d)
     gone = {name: count - before.get(name, 0) for name, count in drops(d).items() if count != before.get(name, 0)}
-    d.expect(f"one packet and one reason: {gone}", list(gone.values()) == [1])
+    d.expect(f"one packet and its reason: {gone}", gone == {reason: 1})
+    if reason == "no_server":
+        code, log = d.execute("dmesg")
+        d.expect("no line in the log", code == 0 and "no destination available" not in log.rsplit("rvs-guest: case", 1)[-1])
 
 
 @case(only=("rvs",))

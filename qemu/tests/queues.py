@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Packets that a rule of netfilter's stops and hands to a program, on their way to a server and back."""
+import subprocess
+
+import nfqueue
+import packet
+import topology
+from cases import case
+from packet import ACK, SYN
+
+CLIENT, VIP, SERVER = "10.1.0.2", "10.9.0.1", "10.2.0.11"
+# Where a rule may stop what goes to a server, what comes back, and what is sent out either way.
+HOOKS = ("prerouting", "input", "forward", "output", "postrouting")
+
+
+def start(d, method, hook, action):
+    d.wires()
+    d.control(f"-A -t {VIP}:80 -s rr", f"-a -t {VIP}:80 -r {SERVER}:{8080 if method == '-m' else 80} {method}")
+    d.run("nft -f -", stdin=f"table ip q {{ chain c {{ type filter hook {hook} priority 0; meta l4proto tcp {action}; }}; }}\n")
+
+
+def first(d, port=40000):
+    d.send("client", packet.tcp(CLIENT, port, VIP, 80, SYN, seq=1000))
+
+
+def answer(d, port=40000):
+    d.send("servers", packet.tcp(SERVER, 8080, CLIENT, port, SYN | ACK, seq=5000, ack=1001))
+
+
+def program(d):
+    """Starts the program behind queue 7."""
+    with topology.inside("director"):
+        return nfqueue.Queue(7)
+
+
+def decide(d, queue, verdict):
+    """Decides about the next packet and writes down where it was and what comes out."""
+    number, hook = queue.take()
+    d.say(f"stopped at {hook}")
+    queue.decide(number, verdict)
+    d.captured("let go" if verdict else "dropped")
+
+
+@case(rows=tuple((f"{hook} {method}", hook, method) for hook in HOOKS for method in ("-g", "-m")))
+def nobody_listens(d, row):
+    _, hook, method = row
+    start(d, method, hook, "counter queue num 7")
+    first(d)
+    answer(d)
+    d.run("nft list ruleset")
+    d.counts()
+
+
+@case(rows=("-g", "-m"))
+def nobody_listens_and_the_rule_lets_pass(d, method):
+    start(d, method, "output", "counter queue flags bypass to 7")
+    first(d)
+    d.run("nft list ruleset")
+    d.counts()
+
+
+@case(rows=tuple((f"{hook} {method}", hook, method) for hook in HOOKS for method in ("-g", "-m")))
+def a_program_lets_go_and_drops(d, row):
+    _, hook, method = row
+    start(d, method, hook, "queue num 7")
+    queue = program(d)
+    try:
+        for port, verdict in ((40000, nfqueue.ACCEPT), (40001, nfqueue.DROP)):
+            first(d, port)
+            if hook != "forward":
+                decide(d, queue, verdict)
+            if method == "-m":
+                answer(d, port)
+                if hook in ("prerouting", "forward", "postrouting"):
+                    decide(d, queue, verdict)
+        d.counts()
+    finally:
+        queue.close()
+
+
+@case(rows=("-g", "-m"))
+def the_service_goes_while_a_packet_waits(d, method):
+    start(d, method, "output", "queue num 7")
+    queue = program(d)
+    try:
+        first(d)
+        d.ipvsadm("-C")
+        decide(d, queue, nfqueue.ACCEPT)
+        d.counts()
+    finally:
+        queue.close()
+
+
+@case(suite="alone", rows=("-g", "-m"))
+def rvs_goes_while_a_packet_waits(d, method):
+    d.expect("rvs loads", subprocess.run("modprobe rvs".split()).returncode == 0)
+    start(d, method, "output", "queue num 7")
+    queue = program(d)
+    try:
+        first(d)
+        number, _ = queue.take()
+        d.ipvsadm("-C")
+        d.expect("rvs unloads", subprocess.run("modprobe -r rvs".split()).returncode == 0)
+        queue.decide(number, nfqueue.ACCEPT)
+        d.expect("nothing comes out", not d.captured()["servers"])
+    finally:
+        queue.close()
