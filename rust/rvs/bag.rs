@@ -193,7 +193,7 @@ mod tests {
 
     fn filled(count: u32, spread: u32) -> Bag<u32> {
         let mut bag = Bag::new();
-        (0..count).for_each(|value| drop(bag.put(value & spread, value)));
+        assert!((0..count).all(|value| bag.put(value & spread, value).is_ok()));
         bag
     }
 
