@@ -92,7 +92,7 @@ def processor(options):
     """Returns QEMU's arguments for the machine and the way it executes."""
     if options.arch == "arm64":
         return ["qemu-system-aarch64", "-machine", "virt", "-accel", "tcg", "-cpu", "max,pauth-impdef=on"]
-    command = ["qemu-system-x86_64", "-machine", "q35,usb=off"]
+    command = ["qemu-system-x86_64", "-machine", "q35,usb=off,hpet=off"]
     if options.kvm:
         return command + ["-accel", "kvm", "-cpu", "host"]
     return command + ["-accel", "tcg", "-cpu", options.cpu]
