@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A split-ordered list: a hash table that grows and shrinks without moving an entry.
+//! An ordered list with markers: a hash table that grows and shrinks without moving an entry.
 //!
-//! All nodes are in one singly linked list, sorted by the bit-reversed hash. A bucket is a marker
-//! node in that list, in front of the nodes whose hash ends in the bucket's number. Reversing puts
-//! the low bits of the hash first, so the nodes of bucket `b` of 2^n are those of the buckets `b`
-//! and `b + 2^n` of 2^(n+1), one group behind the other: doubling the table only puts a second
-//! marker in the middle. No reader ever has to look twice, and a listing that remembers where it
-//! was finds its way whatever grew meanwhile.
+//! All nodes are in one singly linked list, sorted by their hash. A bucket is a marker node in that
+//! list, in front of the nodes whose hash begins with the bucket's number. The nodes of bucket `b`
+//! of 2^n are those of the buckets `2b` and `2b + 1` of 2^(n+1), one group behind the other:
+//! doubling the table only puts a second marker in the middle. No reader ever has to look twice,
+//! and a listing that remembers where it was finds its way whatever grew meanwhile. (The
+//! split-ordered list of Shalev and Shavit, 2006, which takes the low bits of a hash and has to
+//! reverse them.)
 //!
 //! **Markers** are the directory: an array for the first [`FIRST_BITS`] bits and one more array for
 //! each doubling, which never move. Those of the first array are linked from the start; the others
 //! by the first insertion into their bucket. Until then a bucket is reached through its parent (its
-//! number without the top bit), whose marker is further in front.
+//! marker's order without the lowest bit), whose marker is further in front.
 //!
 //! **Halving** takes the last array away. Everybody looks for a bucket inside an RCU section. So a
 //! grace period after the number of buckets is halved nobody starts from those markers or links
 //! them any more, and they are taken out like entries; a grace period later nobody stands on them.
 //!
 //! **Stripes.** Who inserts or removes a node holds the stripe lock of its order's first
-//! [`FIRST_BITS`] bits, that is of the hash's low bits. The nodes of one stripe are a contiguous
+//! [`FIRST_BITS`] bits. The nodes of one stripe are a contiguous
 //! piece of the list which begins with a marker of the first array, and that is never removed. So
 //! the node in front of any other node of the stripe belongs to the same stripe, and its `next` is
 //! changed under the same lock alone: neither can it be removed meanwhile nor can somebody else
@@ -39,7 +40,7 @@ use kernel::error::Result;
 #[repr(C)]
 pub(crate) struct Node {
     next: AtomicPtr<Node>,
-    /// The reversed hash: odd for entries, even for markers.
+    /// The hash: made odd for entries; even for markers, which have no bits behind their bucket's.
     order: u32,
     tag: AtomicU32,
 }
@@ -63,7 +64,7 @@ impl Node {
         }
     }
 
-    /// Returns the reversed hash.
+    /// Returns the hash, made odd; a marker's is even.
     #[inline]
     pub(crate) fn order(&self) -> u32 {
         self.order
@@ -99,7 +100,7 @@ impl Node {
 /// Returns the order of a hash.
 #[inline]
 pub(crate) fn order_of(hash: u32) -> u32 {
-    hash.reverse_bits() | 1
+    hash | 1
 }
 
 /// Returns which stripe lock guards the nodes of an order.
@@ -136,10 +137,8 @@ impl List {
         };
         list.add_segment(0)?;
         let mut last: Option<NonNull<Node>> = None;
-        for stripe in 0..1u32 << FIRST_BITS {
-            // Reversed, so that the markers are linked in the order of the list.
-            let bucket = (u64::from(stripe.reverse_bits()) >> (32 - FIRST_BITS)) as u32;
-            let marker = list.marker(bucket);
+        for place in 0..1u32 << FIRST_BITS {
+            let marker = list.marker(marker_order(0, place));
             // SAFETY: Nobody else knows the list yet.
             let node = unsafe { marker.as_ref() };
             if let Some(last) = last {
@@ -162,11 +161,11 @@ impl List {
 
     /// Allocates a segment and publishes it.
     fn add_segment(&self, index: u32) -> Result {
-        let (first, len) = segment(index);
+        let len = segment_len(index);
         let make = |place: usize| Node {
             next: AtomicPtr::new(ptr::null_mut()),
             // CAST: The place is below the segment's length, which fits.
-            order: first.wrapping_add(place as u32).reverse_bits(),
+            order: marker_order(index, place as u32),
             tag: AtomicU32::new(UNLINKED),
         };
         let array = sync::array(len, make)?;
@@ -229,10 +228,13 @@ impl List {
         // Who saw the larger number is done with it afterwards.
         rcu::synchronize();
         let index = bits.wrapping_sub(FIRST_BITS).wrapping_add(1);
-        let (first, len) = segment(index);
+        let len = segment_len(index);
         // CAST: The length of a segment is a number of buckets.
-        for bucket in first..first.wrapping_add(len as u32) {
-            self.unlink_marker(bucket, &locked);
+        for place in 0..len as u32 {
+            self.unlink_marker(marker_order(index, place), &locked);
+            if place % 4096 == 0 {
+                sync::pause();
+            }
         }
         let Some(cell) = self.segments.get(index as usize) else {
             return;
@@ -258,22 +260,14 @@ impl List {
             // `shrink` changes the number of buckets.
             locked(node.order, &|| unsafe { self.remove(marker) });
         }
-        if bucket % 4096 == 0 {
-            sync::pause();
-        }
     }
 
-    /// Returns the bucket of an order at the present size.
+    /// Returns the bucket of an order at the present size, as its marker's order.
     #[inline]
     fn bucket(&self, order: u32) -> u32 {
-        self.low_bits(order.reverse_bits())
-    }
-
-    /// Returns as many low bits of `hash` as there are for a bucket at the present size.
-    #[inline]
-    fn low_bits(&self, hash: u32) -> u32 {
+        // Pairs with the stores in `grow` and `shrink`.
         let bits = self.bits.load(Acquire);
-        hash & 1u32.wrapping_shl(bits).wrapping_sub(1)
+        order & !(u32::MAX.wrapping_shr(bits))
     }
 
     /// Returns the marker of a bucket, linked or not.
@@ -300,7 +294,7 @@ impl List {
             if node.tag.load(Acquire) == LINKED {
                 return node;
             }
-            bucket = without_top_bit(bucket);
+            bucket = parent(bucket);
         }
     }
 
@@ -311,32 +305,7 @@ impl List {
     /// The caller is inside an RCU section, and stays there while it uses the result.
     #[inline]
     pub(crate) unsafe fn first_at(&self, order: u32) -> Option<NonNull<Node>> {
-        // SAFETY: By the caller's promise.
-        unsafe { self.first_from(self.bucket(order), order) }
-    }
-
-    /// Returns the first node of the order of `hash` or behind, and that order.
-    ///
-    /// # Safety
-    ///
-    /// As for [`List::first_at`].
-    #[inline]
-    pub(crate) unsafe fn first_of(&self, hash: u32) -> (Option<NonNull<Node>>, u32) {
-        let order = order_of(hash);
-        // The bit that an order sets is above those of any bucket.
-        let bucket = self.low_bits(hash);
-        // SAFETY: By the caller's promise.
-        (unsafe { self.first_from(bucket, order) }, order)
-    }
-
-    /// Returns the first node of `order` or behind, which is looked for from `bucket` on.
-    ///
-    /// # Safety
-    ///
-    /// As for [`List::first_at`]; the bucket is that of the order, looked for in the same section.
-    #[inline]
-    unsafe fn first_from(&self, bucket: u32, order: u32) -> Option<NonNull<Node>> {
-        let mut before = self.linked_before(bucket);
+        let mut before = self.linked_before(self.bucket(order));
         loop {
             let next = before.next()?;
             // SAFETY: By the caller's promise.
@@ -360,7 +329,7 @@ impl List {
         // SAFETY: Valid by the caller's promise.
         let order = unsafe { node.as_ref() }.order;
         let bucket = self.bucket(order);
-        // SAFETY: The bucket's marker has the same low bits, hence the same stripe.
+        // SAFETY: The bucket's marker has the same first bits, hence the same stripe.
         let marker = unsafe { self.link_marker(bucket) };
         // SAFETY: The stripe lock is held.
         let before = unsafe { last_before(marker, order) };
@@ -418,7 +387,7 @@ impl List {
 impl Drop for List {
     fn drop(&mut self) {
         for (index, cell) in (0u32..).zip(&self.segments) {
-            let (_, len) = segment(index);
+            let len = segment_len(index);
             if let Some(array) = NonNull::new(cell.load(Relaxed)) {
                 // SAFETY: By the invariants it came from `array` with this length; the list is
                 // going, so nobody walks it.
@@ -449,31 +418,39 @@ unsafe fn last_before<'a>(start: &'a Node, order: u32) -> &'a Node {
     before
 }
 
-/// Returns a segment's first bucket and its length.
-fn segment(index: u32) -> (u32, usize) {
-    if index == 0 {
-        return (0, 1 << FIRST_BITS);
-    }
-    let first = 1u32.wrapping_shl(FIRST_BITS.wrapping_add(index).wrapping_sub(1));
-    // CAST: `usize` has 32 bits or more.
-    (first, first as usize)
+/// Returns how many markers a segment has.
+fn segment_len(index: u32) -> usize {
+    1usize.wrapping_shl(FIRST_BITS.wrapping_add(index.saturating_sub(1)))
 }
 
-/// Returns the segment of a bucket and its place there.
+/// Returns the order of the marker at a place of a segment.
+///
+/// The markers of a segment stand in the middle between those of all segments before it.
+fn marker_order(index: u32, place: u32) -> u32 {
+    let bits = FIRST_BITS.wrapping_add(index);
+    let number = match index {
+        0 => place,
+        _ => place.wrapping_shl(1) | 1,
+    };
+    number.wrapping_shl(32u32.wrapping_sub(bits))
+}
+
+/// Returns the segment of the marker with an order, and its place there.
 #[inline]
 fn place_of(bucket: u32) -> (usize, usize) {
-    if bucket >> FIRST_BITS == 0 {
-        // CAST: `usize` has 32 bits or more.
-        return (0, bucket as usize);
+    let below = bucket.trailing_zeros();
+    // CAST: `usize` has 32 bits or more.
+    match (32 - FIRST_BITS).checked_sub(below) {
+        Some(index @ 1..) => (
+            index as usize,
+            bucket.wrapping_shr(below.wrapping_add(1)) as usize,
+        ),
+        _ => (0, bucket.wrapping_shr(32 - FIRST_BITS) as usize),
     }
-    let top = 31u32.wrapping_sub(bucket.leading_zeros());
-    let index = top.wrapping_sub(FIRST_BITS).wrapping_add(1);
-    // CAST: As above.
-    (index as usize, (bucket ^ 1u32.wrapping_shl(top)) as usize)
 }
 
-/// Returns the parent of a bucket.
+/// Returns the parent of a bucket, both as the orders of their markers.
 #[inline]
-fn without_top_bit(bucket: u32) -> u32 {
-    bucket & !1u32.wrapping_shl(31u32.wrapping_sub(bucket.leading_zeros() & 31))
+fn parent(bucket: u32) -> u32 {
+    bucket & bucket.wrapping_sub(1)
 }

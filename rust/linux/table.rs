@@ -616,8 +616,9 @@ impl<R: Record> Table<R> {
     /// Returns the live entries that a hash leads to, the newest first among those made alike.
     #[inline]
     pub fn candidates<'g>(&'g self, hash: u32, _rcu: Reader<'g>) -> Candidates<'g, R> {
+        let order = list::order_of(hash);
         // SAFETY: The reader proves a section.
-        let (node, order) = unsafe { self.core().list.first_of(hash) };
+        let node = unsafe { self.core().list.first_at(order) };
         // SAFETY: The node came from this table's list inside the section.
         unsafe { Candidates::new(node, order) }
     }

@@ -9,8 +9,8 @@ use core::ptr::NonNull;
 use loom::thread;
 use std::sync::Arc;
 
-/// Hashes that meet in bucket 2 of 4, whose marker goes, and then in bucket 0 of 2.
-const HASHES: [u32; 2] = [2, 6];
+/// Hashes that meet in bucket 1 of 4, whose marker goes, and then in bucket 0 of 2.
+const HASHES: [u32; 2] = [0x4000_0000, 0x6000_0000];
 
 struct Shared {
     list: List,

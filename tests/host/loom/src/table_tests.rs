@@ -55,14 +55,19 @@ fn table() -> std::sync::Arc<Table<Payload>> {
     std::sync::Arc::new(Table::new((), 0).unwrap())
 }
 
-fn new(name: u32, hash: u32) -> New<Payload> {
+/// Returns a hash that begins with the bits that a small number ends with: 1 is in the second half of the table.
+fn hash(number: u32) -> u32 {
+    number.reverse_bits()
+}
+
+fn new(name: u32, number: u32) -> New<Payload> {
     New {
         record: Payload {
             name: ManuallyDrop::new(UnsafeCell::new(name)),
             burials: AtomicU32::new(0),
         },
         bits: 0,
-        hash,
+        hash: hash(number),
         second_hash: None,
         server: None,
         parent: None,
@@ -87,12 +92,12 @@ fn name(entry: &Entry<Payload>) -> u32 {
     entry.name.with(|name| unsafe { *name })
 }
 
-fn find(table: &Table<Payload>, hash: u32) -> Vec<u32> {
-    rcu::read(|rcu| table.candidates(hash, rcu).map(name).collect())
+fn find(table: &Table<Payload>, number: u32) -> Vec<u32> {
+    rcu::read(|rcu| table.candidates(hash(number), rcu).map(name).collect())
 }
 
-fn kill(table: &Table<Payload>, hash: u32) -> Option<Kill> {
-    rcu::read(|rcu| table.candidates(hash, rcu).next().map(Entry::kill))
+fn kill(table: &Table<Payload>, number: u32) -> Option<Kill> {
+    rcu::read(|rcu| table.candidates(hash(number), rcu).next().map(Entry::kill))
 }
 
 fn listed(table: &Table<Payload>) -> Vec<u32> {
@@ -109,7 +114,7 @@ fn two_insertions_with_one_hash_are_both_found_the_newer_first() {
         thread.join().unwrap();
         let mut serials: Vec<u64> = Vec::new();
         rcu::read(|rcu| {
-            serials.extend(table.candidates(8, rcu).map(Entry::serial));
+            serials.extend(table.candidates(hash(8), rcu).map(Entry::serial));
         });
         assert_eq!(serials, [2, 1]);
     });
@@ -191,8 +196,8 @@ fn reader_never_misses_what_stays() {
 fn reader_finds_while_the_table_grows() {
     model(|| {
         let table = table();
-        for hash in [2, 4] {
-            add(&table, new(hash, hash));
+        for number in [2, 4] {
+            add(&table, new(number, number));
         }
         let other = table.clone();
         let thread = thread::spawn(move || {
@@ -236,7 +241,7 @@ fn both_nodes_go_with_the_entry() {
         let other = table.clone();
         let thread = thread::spawn(move || {
             let entry = New {
-                second_hash: Some(1),
+                second_hash: Some(hash(1)),
                 ..new(1, 0)
             };
             add(&other, entry);
