@@ -61,6 +61,8 @@ def prepare_share(options, share):
         (share / name).parent.mkdir(parents=True, exist_ok=True)
         copy(path, share / name)
     (share / "command").write_text(" ".join(options.command) + "\n")
+    if options.shell:
+        (share / "interactive").touch()
     index_modules(options, share)
 
 
