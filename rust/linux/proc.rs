@@ -54,6 +54,8 @@ pub struct Lines<'a> {
     file: *mut bindings::seq_file,
     /// Whether something was printed.
     has_any: bool,
+    /// Whether something did not fit: nothing behind it is printed either.
+    is_full: bool,
     lent: PhantomData<&'a mut SeqFile>,
 }
 
@@ -62,13 +64,15 @@ impl Lines<'_> {
     ///
     /// # Errors
     ///
-    /// When it does not fit; nothing is printed then.
+    /// When it does not fit, or an earlier line did not; nothing is printed then.
     #[inline]
     pub fn put(&mut self, line: &[u8]) -> Result<(), Full> {
         // SAFETY: By the invariant; nobody else writes to the file inside `show`.
         let file = unsafe { &*self.file };
         // C takes a buffer that has no room left for one that was too small.
-        if self.has_any && line.len() >= file.size.saturating_sub(file.count) {
+        let room = file.size.saturating_sub(file.count);
+        if self.is_full || (self.has_any && line.len() >= room) {
+            self.is_full = true;
             return Err(Full);
         }
         self.has_any = true;
@@ -76,11 +80,11 @@ impl Lines<'_> {
         // SAFETY: By the invariant; the bytes are those of the slice.
         let status = unsafe { bindings::seq_write(self.file, bytes, line.len()) };
         // Where the first line does not fit, C has taken note of that now and comes back.
-        if status == 0 {
-            Ok(())
-        } else {
-            Err(Full)
+        self.is_full = status != 0;
+        if self.is_full {
+            return Err(Full);
         }
+        Ok(())
     }
 }
 
@@ -200,6 +204,7 @@ impl<L: Listing> Operations<L> {
         let mut out = Lines {
             file,
             has_any: false,
+            is_full: false,
             lent: PhantomData,
         };
         let shown = L::show(net, reading.after, &mut out);

@@ -20,7 +20,7 @@ pub type AtomicU64 = Atomic<u64>;
 /// A pointer that several CPUs change.
 pub type AtomicPtr<T> = Atomic<*mut T>;
 
-/// The low bits of a hash that choose a stripe: 1,024 of them, so that CPUs seldom meet.
+/// The first bits of a hash that choose a stripe: 1,024 of them, so that CPUs seldom meet.
 pub(crate) const FIRST_BITS: u32 = 10;
 /// The most bits that a table uses for its buckets: what C's table allows at most.
 pub(crate) const MAX_BITS: u32 = 27;

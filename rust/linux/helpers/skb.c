@@ -45,8 +45,8 @@ __rvs_helper void rvs_helper_kfree_skb(struct sk_buff *skb)
 }
 
 /*
- * own has seen the packet: where it is the only hook, the packet leaves at once.
- * Called in an RCU read section.
+ * own passes over packets that IPVS has handled: where it is the only hook, such a packet leaves at
+ * once. Called in an RCU read section.
  */
 __rvs_helper int rvs_helper_nf_hook_local_out(u8 pf, struct net *net,
 					      struct sk_buff *skb,
@@ -55,7 +55,7 @@ __rvs_helper int rvs_helper_nf_hook_local_out(u8 pf, struct net *net,
 	const struct nf_hook_entries *hooks;
 
 	hooks = rcu_dereference(net->nf.hooks_ipv4[NF_INET_LOCAL_OUT]);
-	if (pf == NFPROTO_IPV4 && hooks && hooks->num_hook_entries == 1 &&
+	if (skb->ipvs_property && pf == NFPROTO_IPV4 && hooks && hooks->num_hook_entries == 1 &&
 	    hooks->hooks[0].hook == own)
 		return dst_output(net, NULL, skb);
 	return NF_HOOK(pf, NF_INET_LOCAL_OUT, net, NULL, skb, NULL,

@@ -94,7 +94,7 @@ fn percent(part: u64, whole: u64) -> u64 {
 
 /// Counts the buckets of a table of connections with `size` of them.
 ///
-/// Entries come in the order of their reversed hashes, so those of a bucket come together.
+/// Entries come in the order of their hashes, so those of a bucket come together.
 fn conn_lengths(netns: &Netns, size: u64) -> Lengths {
     let shift = 32_u32.saturating_sub(size.checked_ilog2().unwrap_or(0));
     let mut runs = Runs::default();
