@@ -14,6 +14,7 @@
 use crate::addr::{Addr, Family, Protocol};
 use crate::flags::service::{SCHED1, SCHED2};
 use crate::flow::Flow;
+use core::ops::Range;
 
 mod dh;
 mod fo;
@@ -415,6 +416,14 @@ impl Cursor {
         half.checked_sub(1).map_or(Cursor::Head, Cursor::At)
     }
 
+    /// The group it is in, of so many; behind them all at the head.
+    fn group(self, groups: usize) -> usize {
+        match self {
+            Cursor::Head => groups,
+            Cursor::At(number) => groups.min(to_index(number) / GROUP),
+        }
+    }
+
     /// A cursor at the server with this number.
     fn at(number: usize) -> Cursor {
         u32::try_from(number).map_or(Cursor::Head, Cursor::At)
@@ -431,30 +440,56 @@ fn first_after<S: Servers>(
     may: impl Fn(usize) -> bool,
     fits: impl Fn(&S::Server) -> bool,
 ) -> Option<usize> {
+    let older = 0..from.group(servers.groups());
+    first_beside(servers, from, &fits).or_else(|| first_among(servers, older, may, fits))
+}
+
+/// As [`first_after`], but goes on with the newest behind the oldest, once around.
+fn first_around<S: Servers>(
+    servers: &S,
+    from: Cursor,
+    may: impl Fn(usize) -> bool,
+    fits: impl Fn(&S::Server) -> bool,
+) -> Option<usize> {
     let groups = servers.groups();
-    let whole = match from {
-        Cursor::Head => groups,
-        Cursor::At(number) => {
-            let number = to_index(number);
-            let (group, end) = (number / GROUP, number % GROUP);
-            let members = servers.group(group);
-            // A cursor that was moved while the list changed may be beyond the group: all are left.
-            let rest = members.get(..end).unwrap_or(members);
-            if let Some(slot) = newest(rest, &fits) {
-                return Some(number_of(group, slot));
-            }
-            group.min(groups)
-        }
+    let own = from.group(groups);
+    first_beside(servers, from, &fits)
+        .or_else(|| first_among(servers, 0..own, &may, &fits))
+        .or_else(|| first_among(servers, own..groups, may, fits))
+}
+
+/// Finds the first server after `from` that fits in the same group.
+fn first_beside<S: Servers>(
+    servers: &S,
+    from: Cursor,
+    fits: impl Fn(&S::Server) -> bool,
+) -> Option<usize> {
+    let Cursor::At(number) = from else {
+        return None;
     };
-    for group in (0..whole).rev() {
-        if groups > 1 && !may(group) {
-            continue;
-        }
-        if let Some(slot) = newest(servers.group(group), &fits) {
-            return Some(number_of(group, slot));
-        }
-    }
-    None
+    let number = to_index(number);
+    let (group, end) = (number / GROUP, number % GROUP);
+    let members = servers.group(group);
+    // A cursor that was moved while the list changed may be beyond the group: all are left.
+    let rest = members.get(..end).unwrap_or(members);
+    Some(number_of(group, newest(rest, &fits)?))
+}
+
+/// Finds the first server of some groups that fits.
+fn first_among<S: Servers>(
+    servers: &S,
+    groups: Range<usize>,
+    may: impl Fn(usize) -> bool,
+    fits: impl Fn(&S::Server) -> bool,
+) -> Option<usize> {
+    let only = servers.groups() == 1;
+    groups
+        .rev()
+        .filter(|group| only || may(*group))
+        .find_map(|group| {
+            let slot = newest(servers.group(group), &fits)?;
+            Some(number_of(group, slot))
+        })
 }
 
 /// The place of the newest of a group that fits.

@@ -4,16 +4,14 @@
 //! Cell 0 is the cursor: the server picked last. A group is summed up as whether somebody in it
 //! takes part.
 
-use super::{advance, eligible, first_after, split, Change, Cursor, Servers, State, CELLS};
+use super::{advance, eligible, first_around, split, Change, Cursor, Servers, State, CELLS};
 
 /// Picks the first eligible server after the cursor, wrapping once; the cursor moves to it.
 pub(super) fn pick<S: Servers>(servers: &S) -> Option<usize> {
     let may = |group| servers.summary(group, somebody) != [0; 2];
     advance(servers.cell(0)?, |present| {
-        let found = first_after(servers, cursor(present), may, eligible)
-            .or_else(|| first_after(servers, Cursor::Head, may, eligible));
-        match found {
-            Some(number) => (cell(Cursor::at(number)), found),
+        match first_around(servers, cursor(present), may, eligible) {
+            Some(number) => (cell(Cursor::at(number)), Some(number)),
             None => (present, None),
         }
     })
