@@ -3,7 +3,7 @@
 
 use crate::addr::Protocol;
 use crate::flags::conn::{FWD_MASK, INACTIVE, NFCT, NO_OUTPUT, TEMPLATE};
-use crate::proto::{self, tcp, Direction, StateCode};
+use crate::proto::{tcp, Direction, StateCode};
 use crate::xmit::Method;
 
 /// The state and the flags of a connection.
@@ -108,12 +108,12 @@ impl Standing {
         };
         let event = tcp::Event::from_flags(seen.tcp_flags);
         let old = tcp::State::from_code(self.state);
-        let state = old.next(table, event, seen.guard).code();
+        let new = old.next(table, event, seen.guard);
+        let state = new.code();
         if state != self.state {
-            flags = if proto::is_active(Protocol::TCP, state) {
-                flags & !INACTIVE
-            } else {
-                flags | INACTIVE
+            flags = match new.is_active() {
+                true => flags & !INACTIVE,
+                false => flags | INACTIVE,
             };
         }
         Self { state, flags }

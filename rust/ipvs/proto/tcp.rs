@@ -113,7 +113,7 @@ impl State {
     }
 }
 
-/// What a packet means to the machine.
+/// What a packet means to the machine, in the order of the tables' columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// Opens.
@@ -124,7 +124,7 @@ pub enum Event {
     Ack,
     /// Resets.
     Rst,
-    /// None of the four flags: a packet no sane peer sends.
+    /// None of the four flags: a packet no sane peer sends. It has no column.
     None,
 }
 
@@ -155,7 +155,7 @@ impl Event {
     }
 }
 
-/// Which part of the table applies to a packet.
+/// Which part of the table applies to a packet, in the order of the parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
     /// From the client; both directions are seen.
@@ -247,25 +247,16 @@ impl State {
     ///
     /// A packet without any of the four flags closes.
     pub fn next(self, table: Table, event: Event, guard: Guard) -> State {
-        let rows = match guard {
-            Guard::Normal => NORMAL.get(usize::from(self.number())),
-            Guard::Secure => SECURE.get(usize::from(self.number())),
+        let states = match guard {
+            Guard::Normal => &NORMAL,
+            Guard::Secure => &SECURE,
         };
-        let Some((_, [input, output, input_only])) = rows else {
-            return State::Close;
-        };
-        let [syn, fin, ack, rst] = match table {
-            Table::Input => *input,
-            Table::Output => *output,
-            Table::InputOnly => *input_only,
-        };
-        match event {
-            Event::Syn => syn,
-            Event::Fin => fin,
-            Event::Ack => ack,
-            Event::Rst => rst,
-            Event::None => State::Close,
-        }
+        // The discriminants are the places in the tables.
+        let (state, table, event) = (self as usize, table as usize, event as usize);
+        let rows = states.get(state).map(|(_, rows)| rows);
+        let row = rows.and_then(|rows| rows.get(table));
+        row.and_then(|row| row.get(event))
+            .map_or(State::Close, |state| *state)
     }
 }
 
