@@ -23,7 +23,7 @@ use linux::memory;
 use linux::net::Handle;
 use linux::random;
 use linux::rcu::{self, Arc, Borrow, Reader, Slot};
-use linux::table::{self, Cursor, Entry, Refused, Table, Word};
+use linux::table::{self, Cursor, Entry, Refused, Table};
 use linux::work::{Delayed, Task};
 
 /// How long a connection that others depend on waits when its own time is over, in seconds.
@@ -273,18 +273,7 @@ impl<'g> Conn<'g> {
     /// Changes how it stands; returns the old and the new. `None` when it is dead.
     #[inline(always)]
     fn advance(self, seen: &Seen) -> Option<(Standing, Standing)> {
-        let word = self.0.word();
-        let old = Standing::unpack(word.bits());
-        let new = old.after(self.protocol(), seen);
-        if new != old || word.is_dead() {
-            return self.change(word, seen);
-        }
-        Some((old, new))
-    }
-
-    /// Changes how it stands from `word` on, or from what others make of it meanwhile.
-    #[inline(never)]
-    fn change(self, mut word: Word, seen: &Seen) -> Option<(Standing, Standing)> {
+        let mut word = self.0.word();
         while !word.is_dead() {
             let old = Standing::unpack(word.bits());
             let new = old.after(self.protocol(), seen);
