@@ -423,6 +423,8 @@ struct Size {
     factor: Atomic<i32>,
     /// The load factor that the size was chosen for.
     chosen_for: Atomic<i32>,
+    /// How many connections the size is good for.
+    most: Atomic<u64>,
     limits: Limits,
 }
 
@@ -432,6 +434,7 @@ impl Size {
             shown: Atomic::new(0),
             factor: Atomic::new(factor),
             chosen_for: Atomic::new(factor),
+            most: Atomic::new(u64::MAX),
             limits: Limits::conns(max_bits, memory::total_bytes()),
         }
     }
@@ -439,9 +442,12 @@ impl Size {
     /// Tells whether `count` connections are too many.
     #[inline]
     fn is_small_for(&self, count: u64) -> bool {
-        let factor = self.chosen_for.load(Relaxed);
-        let threshold = size::threshold(self.shown.load(Relaxed), factor, self.limits);
-        threshold.is_some_and(|threshold| count > threshold)
+        count > self.most.load(Relaxed)
+    }
+
+    /// Begins with the smallest size.
+    fn begin(&self) {
+        self.set(self.limits.min(), self.chosen_for.load(Relaxed));
     }
 
     /// Chooses the size for `count` connections; tells whether it is above the smallest.
@@ -452,9 +458,15 @@ impl Size {
         } else {
             size::refactored(count, factor, self.limits)
         };
+        self.set(shown, factor);
+        shown > self.limits.min()
+    }
+
+    fn set(&self, shown: u64, factor: i32) {
+        let most = size::threshold(shown, factor, self.limits);
         self.shown.store(shown, Relaxed);
         self.chosen_for.store(factor, Relaxed);
-        shown > self.limits.min()
+        self.most.store(most.unwrap_or(u64::MAX), Relaxed);
     }
 }
 
@@ -493,10 +505,7 @@ impl Conns {
         let salt = u32::from(u16::from_le_bytes([low, high]));
         let table = Table::new(self.inner.handle.clone(), salt)?;
         self.inner.table.replace(Some(Arc::new(table, GFP_KERNEL)?));
-        self.inner
-            .size
-            .shown
-            .store(self.inner.size.limits.min(), Relaxed);
+        self.inner.size.begin();
         Ok(())
     }
 
