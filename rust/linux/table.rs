@@ -13,7 +13,7 @@
 //! of the list and off the wheel, lets the user bury it, lets go of its server and its parent, and
 //! hands the memory to the kernel to be freed after the readers. No code of this module runs then.
 //!
-//! **Birth.** An entry is born with one pin, which goes when it is linked and filed, so that nobody
+//! **Birth.** An entry is born with one pin, which goes when it is filed and linked, so that nobody
 //! who finds it early can kill it half made.
 
 use crate::clock::{Jiffies, Ticks};
@@ -113,7 +113,7 @@ pub struct Entry<R: Record> {
     life: AtomicU64,
     server: AtomicPtr<()>,
     record: R,
-    serial: u64,
+    serial: AtomicU64,
     link: Link,
     parent: *mut Entry<R>,
     core: NonNull<Core<R>>,
@@ -188,7 +188,7 @@ impl<R: Record> Entry<R> {
     /// Returns the number of this entry, which is never given again in its table.
     #[inline]
     pub fn serial(&self) -> u64 {
-        self.serial
+        self.serial.load(Relaxed)
     }
 
     /// Returns the place after which a listing goes on.
@@ -196,7 +196,7 @@ impl<R: Record> Entry<R> {
     pub fn cursor(&self) -> Cursor {
         Cursor {
             order: self.first.order(),
-            serial: self.serial,
+            serial: self.serial(),
         }
     }
 
@@ -425,7 +425,7 @@ impl<R: Record> Core<R> {
         self.pool.locked(list::stripe(order) ^ self.salt, work)
     }
 
-    /// Links a new entry and files it, then lets it be killed.
+    /// Files a new entry and links it, then lets it be killed.
     ///
     /// # Safety
     ///
@@ -436,27 +436,26 @@ impl<R: Record> Core<R> {
         let second: NonNull<Node> = unsafe { entry.byte_add(Entry::<R>::SECOND) }.cast();
         // SAFETY: This offset is inside the entry, too.
         let link: NonNull<Link> = unsafe { entry.byte_add(offset_of!(Entry<R>, link)) }.cast();
-        // SAFETY: Nobody else writes it.
-        let order = unsafe { entry.as_ref() }.first.order();
+        // SAFETY: It is valid: its birth pin keeps it to the end.
+        let new = unsafe { entry.as_ref() };
+        let (order, due) = (new.first.order(), new.record.deadline());
+        // SAFETY: Nobody else knows it, and its death takes it off the wheel. Should it be due before
+        // it is linked, the pin keeps it from dying.
+        if unsafe { self.pool.wheel().add(link, due, now) } {
+            self.pool.wake();
+        }
         self.locked(order, || {
             // Under the lock, so that among equal hashes the newer one is in front.
             let serial = self.serial.fetch_add(1, Relaxed);
-            // SAFETY: Nobody else knows the entry yet.
-            unsafe { (*entry.as_ptr()).serial = serial };
+            // Seen by whoever finds the entry in the list.
+            new.serial.store(serial, Relaxed);
             // SAFETY: The lock is held, the entry is new and pinned; it is freed after a grace
             // period. The first node is at its beginning.
             unsafe { self.list.insert(entry.cast()) };
         });
-        // SAFETY: The entry is pinned by its birth, so its second node is alive.
-        let node = unsafe { second.as_ref() };
-        let (order, tag) = (node.order(), node.tag());
-        if tag == list::SECOND {
+        if new.second.tag() == list::SECOND {
             // SAFETY: As above, with the second node's own lock.
-            self.locked(order, || unsafe { self.list.insert(second) });
-        }
-        // SAFETY: It is pinned, hence valid; its death takes it off the wheel.
-        if unsafe { self.pool.wheel().file(link, now) } {
-            self.pool.wake();
+            self.locked(new.second.order(), || unsafe { self.list.insert(second) });
         }
         // SAFETY: The birth pin belongs to this function.
         drop(unsafe { Pin::from_raw(entry) });
@@ -708,7 +707,7 @@ impl<R: Record> Entry<R> {
             life: AtomicU64::new((new.bits & BITS) | PIN),
             server: AtomicPtr::new(server),
             record: new.record,
-            serial: 0,
+            serial: AtomicU64::new(0),
             link: Link::new(Self::OPS, sync::this_cpu()),
             parent,
             core,

@@ -108,18 +108,17 @@ impl Slots {
         })
     }
 
-    /// Puts a link into the slot of its deadline.
+    /// Puts a link into the slot of what is `due` then.
     ///
     /// # Safety
     ///
     /// `link` belongs to this CPU, is in no slot, and stays valid while it is in one.
-    unsafe fn place(&mut self, link: NonNull<Link>, now: Jiffies) {
+    unsafe fn place(&mut self, link: NonNull<Link>, due: Jiffies, now: Jiffies) {
         if self.count == 0 {
             // Nobody drained while nothing was filed.
             self.began = now.second();
         }
-        // SAFETY: Valid by the caller's promise.
-        let second = self.second_of(unsafe { deadline(link) });
+        let second = self.second_of(due);
         let Some(head) = self.heads.get(second as usize % SLOTS) else {
             return;
         };
@@ -166,11 +165,12 @@ impl Slots {
             // SAFETY: A filed link is valid and belongs to this CPU.
             unsafe { self.unlink(link) };
             // SAFETY: As above; who kills it waits for the lock before it frees it.
-            if now.reached(unsafe { deadline(link) }) {
+            let due = unsafe { deadline(link) };
+            if now.reached(due) {
                 return Due::Entry(link);
             }
             // SAFETY: It was just taken out.
-            unsafe { self.place(link, now) };
+            unsafe { self.place(link, due, now) };
         }
         Due::More
     }
@@ -211,32 +211,52 @@ impl Wheel {
         })
     }
 
-    /// Files an entry by its deadline, wherever it is filed now, unless it is dead.
+    /// Files a new entry, which is `due` then.
     ///
     /// Tells whether the worker must be woken, as the next second begins.
     ///
     /// # Safety
     ///
-    /// The link's entry is valid to the end of the call, and as long as it is filed: who frees it
-    /// marks it dead first and then calls [`Wheel::remove`].
+    /// The link is in no slot and its entry not dead, and nobody else knows either. The entry stays
+    /// valid as long as it is filed: who frees it marks it dead first and then calls
+    /// [`Wheel::remove`].
     #[must_use]
-    pub(crate) unsafe fn file(&self, link: NonNull<Link>, now: Jiffies) -> bool {
+    pub(crate) unsafe fn add(&self, link: NonNull<Link>, due: Jiffies, now: Jiffies) -> bool {
         // SAFETY: Valid by the caller's promise.
         let home = unsafe { link.as_ref() }.home;
         let Some(cpu) = self.cpus.get(home as usize) else {
             return false;
         };
+        // SAFETY: It belongs to this CPU; the rest is the caller's promise.
+        unsafe { cpu.lock().place(link, due, now) };
+        self.ticking.load(Relaxed) == 0 && self.ticking.cmpxchg(0, 1, Full).is_ok()
+    }
+
+    /// Files an entry again by its deadline, wherever it is filed now, unless it is dead.
+    ///
+    /// The worker must be running.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Wheel::add`], which was called for the link; the entry is valid to the end of the
+    /// call.
+    unsafe fn file(&self, link: NonNull<Link>, now: Jiffies) {
+        // SAFETY: Valid by the caller's promise.
+        let home = unsafe { link.as_ref() }.home;
+        let Some(cpu) = self.cpus.get(home as usize) else {
+            return;
+        };
         let mut slots = cpu.lock();
         // SAFETY: As above. See the head of this file for why the lock must be held.
         if unsafe { is_dead(link) } {
-            return false;
+            return;
         }
         // SAFETY: It belongs to this CPU.
         unsafe { slots.unlink(link) };
+        // SAFETY: Valid by the caller's promise.
+        let due = unsafe { deadline(link) };
         // SAFETY: It is in no slot now; the rest is the caller's promise.
-        unsafe { slots.place(link, now) };
-        drop(slots);
-        self.ticking.load(Relaxed) == 0 && self.ticking.cmpxchg(0, 1, Full).is_ok()
+        unsafe { slots.place(link, due, now) };
     }
 
     /// Files an entry again if it is now due before its slot comes.
@@ -261,7 +281,8 @@ impl Wheel {
             return;
         }
         // SAFETY: Valid by the caller's promise.
-        let wanted = slots.second_of(unsafe { deadline(link) });
+        let due = unsafe { deadline(link) };
+        let wanted = slots.second_of(due);
         // SAFETY: The lock is held.
         let filed = unsafe { *entry.second.get() };
         let past = slots.second;
@@ -269,7 +290,7 @@ impl Wheel {
             // SAFETY: It belongs to this CPU.
             unsafe { slots.unlink(link) };
             // SAFETY: It is in no slot now, and who frees it takes it out first.
-            unsafe { slots.place(link, now) };
+            unsafe { slots.place(link, due, now) };
         }
     }
 
@@ -316,8 +337,8 @@ impl Wheel {
                 Due::Entry(link) => {
                     // SAFETY: It was filed, and stays valid for this section.
                     if unsafe { expire(link) } {
-                        // SAFETY: As above. The worker runs, so it need not be woken.
-                        let _awake = unsafe { self.file(link, now) };
+                        // SAFETY: As above. This is the worker.
+                        unsafe { self.file(link, now) };
                     }
                     true
                 }
