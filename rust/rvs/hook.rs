@@ -142,14 +142,15 @@ impl<'g> Path<'g> {
     /// Lets a packet of a server through to the client, as from the virtual service.
     #[inline(always)]
     fn answer(self, mut skb: Skb<'g>, packet: &Packet, conn: Conn<'g>) -> Verdict {
-        if conn.method() == Method::Nat {
+        let standing = conn.standing();
+        if standing.method() == Method::Nat {
             if let Err(reason) = transmit::answer(self, &mut skb, packet, conn) {
                 return self.free(skb, reason);
             }
         }
         self.count(&skb, conn, Direction::Out);
         self.note(packet, conn, Direction::Out);
-        transmit::release(&mut skb, conn, Direction::Out);
+        transmit::release(&mut skb, conn, standing, Direction::Out);
         skb.accept()
     }
 

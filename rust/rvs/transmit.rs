@@ -10,6 +10,7 @@ use ipvs::checksum::Sum;
 use ipvs::icmp::{self as quoted_icmp, Quoted};
 use ipvs::packet::Packet;
 use ipvs::proto::Direction;
+use ipvs::standing::Standing;
 use ipvs::xmit::{self, direct, nat, Hop, Method, Place, Plan, Side};
 use linux::conntrack::{self, End, Reply};
 use linux::icmp;
@@ -26,9 +27,10 @@ pub(crate) fn request<'g>(
     packet: &Packet,
     conn: Conn<'g>,
 ) -> Verdict {
-    match conn.method() {
-        Method::Nat | Method::Direct => along_route(path, skb, &Job::request(packet, conn)),
-        Method::Local => deliver(skb, conn),
+    let job = Job::request(packet, conn);
+    match job.standing.method() {
+        Method::Nat | Method::Direct => along_route(path, skb, &job),
+        Method::Local => deliver(skb, &job),
         // Nothing forwards them; commands do not make them.
         Method::Tunnel
         | Method::Bypass
@@ -97,12 +99,12 @@ pub(crate) fn is_error_good(skb: &Skb<'_>, packet: &Packet) -> bool {
 
 /// Marks a packet as handled and tells connection tracking what became of it.
 #[inline]
-pub(crate) fn release(skb: &mut Skb<'_>, conn: Conn<'_>, direction: Direction) {
+pub(crate) fn release(skb: &mut Skb<'_>, conn: Conn<'_>, standing: Standing, way: Direction) {
     skb.set_handled();
-    if !conn.standing().is_tracked() {
+    if !standing.is_tracked() {
         conntrack::untrack(skb);
-    } else if conn.method() == Method::Nat {
-        let reply = match direction {
+    } else if standing.method() == Method::Nat {
+        let reply = match way {
             Direction::In => Reply::From(end(conn.dest())),
             Direction::Out => Reply::To(end(conn.virtual_end())),
         };
@@ -121,6 +123,8 @@ fn end(end: Endpoint) -> End {
 struct Job<'a, 'g> {
     packet: &'a Packet,
     conn: Conn<'g>,
+    /// How the connection stood when the packet came.
+    standing: Standing,
     /// The packet that an ICMP error is about, if this is one and is to be rewritten.
     quoted: Option<&'a Quoted>,
 }
@@ -130,6 +134,7 @@ impl<'a, 'g> Job<'a, 'g> {
         Self {
             packet,
             conn,
+            standing: conn.standing(),
             quoted: None,
         }
     }
@@ -154,7 +159,7 @@ impl<'a, 'g> Job<'a, 'g> {
     #[inline(never)]
     fn staying(&self, skb: &Skb<'_>) -> xmit::Staying {
         xmit::Staying {
-            method: self.conn.method(),
+            method: self.standing.method(),
             place: match skb.point() {
                 Point::Forward => Place::Forward,
                 Point::LocalIn | Point::LocalOut => Place::Host,
@@ -169,7 +174,7 @@ impl<'a, 'g> Job<'a, 'g> {
     #[inline(always)]
     fn rewrite(&self, skb: &mut Skb<'_>, hops: Hops) -> Result<(), Drop> {
         let to = self.conn.dest();
-        match (self.conn.method(), self.quoted) {
+        match (self.standing.method(), self.quoted) {
             (Method::Nat, None) => rewrite(skb, self.packet, Side::Dest, to, hops),
             (Method::Nat, Some(quoted)) => {
                 rewrite_error(skb, self.packet, quoted, Side::Dest, to, hops)
@@ -243,7 +248,7 @@ fn send<'g>(path: Path<'g>, mut skb: Skb<'g>, job: &Job<'_, 'g>, route: Route<'g
         return path.free(skb, reason);
     }
     skb.allow_fragmenting();
-    release(&mut skb, job.conn, Direction::In);
+    release(&mut skb, job.conn, job.standing, Direction::In);
     skb.drop_early_socket();
     skb.send::<Packets>(route)
 }
@@ -251,7 +256,7 @@ fn send<'g>(path: Path<'g>, mut skb: Skb<'g>, job: &Job<'_, 'g>, route: Route<'g
 /// Lets a packet go on to a server on this host.
 #[inline(never)]
 fn deliver_here<'g>(path: Path<'g>, mut skb: Skb<'g>, job: &Job<'_, 'g>) -> Verdict {
-    if job.conn.method() == Method::Nat {
+    if job.standing.method() == Method::Nat {
         if let Err(reason) = job.rewrite(&mut skb, Hops::Keep) {
             return path.free(skb, reason);
         }
@@ -261,11 +266,11 @@ fn deliver_here<'g>(path: Path<'g>, mut skb: Skb<'g>, job: &Job<'_, 'g>) -> Verd
             skb.drop_early_socket();
         }
     }
-    deliver(skb, job.conn)
+    deliver(skb, job)
 }
 
-fn deliver<'g>(mut skb: Skb<'g>, conn: Conn<'g>) -> Verdict {
-    release(&mut skb, conn, Direction::In);
+fn deliver<'g>(mut skb: Skb<'g>, job: &Job<'_, 'g>) -> Verdict {
+    release(&mut skb, job.conn, job.standing, Direction::In);
     skb.accept()
 }
 

@@ -47,13 +47,14 @@ impl<'g> Path<'g> {
         quoted: &Quoted,
         conn: Conn<'g>,
     ) -> Verdict {
-        if conn.method() == Method::Nat {
+        let standing = conn.standing();
+        if standing.method() == Method::Nat {
             if let Err(reason) = transmit::error_to_client(self, &mut skb, packet, quoted, conn) {
                 return self.discard(skb, reason);
             }
         }
         self.count(&skb, conn, Direction::Out);
-        transmit::release(&mut skb, conn, Direction::Out);
+        transmit::release(&mut skb, conn, standing, Direction::Out);
         skb.accept()
     }
 
