@@ -32,21 +32,27 @@ impl Flow {
     /// One look-up then finds a connection from either side.
     #[inline(always)]
     pub fn hash(&self, seed: &Seed) -> u32 {
+        self.hash_to(&self.dest, seed)
+    }
+
+    /// Returns the hash of this flow if it went to `dest`.
+    #[inline(always)]
+    pub fn hash_to(&self, dest: &Endpoint, seed: &Seed) -> u32 {
         let hash = match self.family {
             Family::V4 => {
                 let protocol = u64::from(self.protocol.0) << 32;
-                let (low, high) = ordered(number_v4(self.source), number_v4(self.dest));
+                let (low, high) = ordered(number_v4(self.source), number_v4(*dest));
                 // Thirteen bytes: 48 bits of each end, and the protocol.
                 hash::words(seed, [low | high << 48], high >> 16 | protocol)
             }
-            Family::V6 => self.hash_v6(seed),
+            Family::V6 => self.hash_v6(dest, seed),
         };
         fold(hash)
     }
 
     #[inline(never)]
-    fn hash_v6(&self, seed: &Seed) -> u64 {
-        let (low, high) = ordered(words_v6(self.source), words_v6(self.dest));
+    fn hash_v6(&self, dest: &Endpoint, seed: &Seed) -> u64 {
+        let (low, high) = ordered(words_v6(self.source), words_v6(*dest));
         let ([a, b, low], [c, d, high]) = (low, high);
         let protocol = u64::from(self.protocol.0) << 32;
         hash::words(seed, [a, b, c, d], low << 16 | high | protocol)
@@ -107,6 +113,19 @@ mod tests {
             let seed = Seed([1, 2]);
             assert_eq!(flow.hash(&seed), flow.reversed().hash(&seed));
             assert_eq!(flow.reversed().reversed(), flow);
+        }
+    }
+
+    #[test]
+    fn another_addressee_hashes_as_in_a_flow_to_it() {
+        for family in [Family::V4, Family::V6] {
+            let (flow, seed) = (flow(family), Seed([1, 2]));
+            let dest = Endpoint {
+                port: Port::from_host(8080),
+                ..flow.source
+            };
+            let other = Flow { dest, ..flow };
+            assert_eq!(flow.hash_to(&dest, &seed), other.hash(&seed));
         }
     }
 

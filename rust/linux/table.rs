@@ -581,17 +581,19 @@ impl<R: Record> Table<R> {
         self.core().list.buckets()
     }
 
-    /// Makes an entry while there are fewer than `limit`.
+    /// Makes an entry while there are fewer than `limit`: what `make` returns, which is asked once
+    /// there is room for it.
     ///
     /// # Errors
     ///
-    /// Why there is none; what `new` held is let go.
+    /// Why there is none; `make` was not asked.
+    #[inline]
     pub fn insert<'g>(
         &'g self,
-        new: New<R>,
         limit: u64,
         now: Jiffies,
         _rcu: Reader<'g>,
+        make: impl FnOnce() -> New<R>,
     ) -> Result<&'g Entry<R>, Refused> {
         let core = self.core();
         core.reserve(limit)?;
@@ -601,7 +603,7 @@ impl<R: Record> Table<R> {
         };
         let entry = memory.cast::<Entry<R>>();
         // SAFETY: The pool's memory fits an entry, says `FITS`, and is ours.
-        unsafe { entry.write(Entry::new(new, NonNull::from(core))) };
+        unsafe { entry.write(Entry::new(make(), NonNull::from(core))) };
         // SAFETY: It is complete, nobody else knows it, and the reader proves a section.
         unsafe { core.publish(entry, now) };
         if core.is_tight() {
@@ -688,6 +690,7 @@ impl<R: Record> Drop for Table<R> {
 
 impl<R: Record> Entry<R> {
     /// Makes an entry that is pinned by its birth.
+    #[inline(always)]
     fn new(new: New<R>, core: NonNull<Core<R>>) -> Self {
         let tag = if new.second_hash.is_some() {
             list::SECOND

@@ -292,8 +292,8 @@ impl<'g> Conn<'g> {
     #[inline(never)]
     fn recount(self, standing: Standing, rcu: Reader<'g>) {
         match self.server(rcu) {
-            Some(dest) if standing.is_active() => dest.activate(),
-            Some(dest) => dest.deactivate(),
+            Some(dest) if standing.is_active() => dest.activate(rcu),
+            Some(dest) => dest.deactivate(rcu),
             None => {}
         }
     }
@@ -344,13 +344,13 @@ impl<'g> Conn<'g> {
 pub(crate) struct Hash(u32);
 
 /// What a new connection begins with.
-pub(crate) struct New<'a> {
+pub(crate) struct New<'a, 'g> {
     /// From the client to the virtual service.
     pub(crate) flow: &'a Flow,
     /// What [`Conns::hash`] says of the flow.
     pub(crate) hash: Hash,
     /// The server; none for a bypass.
-    pub(crate) server: Option<Arc<Dest>>,
+    pub(crate) server: Option<Borrow<'g, Dest>>,
     /// How packets get to the server.
     pub(crate) method: Method,
     /// The family of the server's address.
@@ -363,7 +363,7 @@ pub(crate) struct New<'a> {
     pub(crate) flags: u32,
 }
 
-impl New<'_> {
+impl New<'_, '_> {
     fn standing(&self) -> Standing {
         Standing::new(self.method, self.flags | flags::HASHED)
     }
@@ -384,12 +384,11 @@ impl New<'_> {
         }
     }
 
-    /// Returns the flow of requests as the server sees them, which is that of answers reversed.
-    fn rewritten(&self) -> Flow {
-        Flow {
-            dest: self.dest,
-            ..*self.flow
-        }
+    /// Returns the hash of requests as the server sees them, and of its answers.
+    #[inline(always)]
+    fn second_hash(&self, seed: &Seed) -> Option<u32> {
+        let nat = matches!(self.method, Method::Nat);
+        nat.then(|| self.flow.hash_to(&self.dest, seed))
     }
 }
 
@@ -570,28 +569,28 @@ impl Conns {
     #[inline(never)]
     pub(crate) fn create<'g>(
         &self,
-        new: New<'_>,
+        new: &New<'_, 'g>,
         limit: u64,
         now: Jiffies,
         rcu: Reader<'g>,
     ) -> Result<Conn<'g>, Refused> {
         let table = self.table(rcu).ok_or(Refused::Closed)?;
-        let nat = matches!(new.method, Method::Nat);
-        let entry = table::New {
-            record: new.record(now),
-            bits: new.standing().pack(),
-            hash: new.hash.0,
-            second_hash: nat.then(|| self.hash(&new.rewritten()).0),
-            server: new.server.clone(),
-            parent: None,
+        let server = match new.server {
+            Some(dest) => Some(dest.upgrade().ok_or(Refused::Closed)?),
+            None => None,
         };
-        // Counted first, as the entry may end as soon as others can find it.
-        if let Some(dest) = &new.server {
-            dest.bind();
-        }
-        let entry = table.insert(entry, limit, now, rcu).inspect_err(|_| {
-            if let Some(dest) = &new.server {
-                dest.unbind(Activity::Inactive);
+        let entry = table.insert(limit, now, rcu, || {
+            // Counted first, as the entry may end as soon as others can find it.
+            if let Some(dest) = new.server {
+                dest.bind(rcu);
+            }
+            table::New {
+                record: new.record(now),
+                bits: new.standing().pack(),
+                hash: new.hash.0,
+                second_hash: new.second_hash(&self.inner.seed),
+                server,
+                parent: None,
             }
         })?;
         self.look_at_size(table.count());

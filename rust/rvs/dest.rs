@@ -17,7 +17,7 @@ use kernel::sync::atomic::{Atomic, Full, Relaxed};
 use kernel::sync::{new_mutex, Mutex};
 use linux::clock::{Jiffies, Ticks};
 use linux::lock::{new_spinlock_bh, SpinLockBh};
-use linux::rcu::{self, Arc, Slot};
+use linux::rcu::{self, Arc, Reader, Slot};
 use linux::route::Cache;
 use linux::summary::Changes;
 use linux::work::{Delayed, Task};
@@ -239,12 +239,10 @@ impl Dest {
 
     /// Tells that its connections are more or fewer; the caller's change was fully ordered.
     #[inline]
-    fn tell_count(&self) {
-        rcu::read(|rcu| {
-            if let Some(changes) = self.changes.read(rcu) {
-                changes.count_if_watched();
-            }
-        });
+    fn tell_count(&self, rcu: Reader<'_>) {
+        if let Some(changes) = self.changes.read(rcu) {
+            changes.count_if_watched();
+        }
     }
 
     /// Returns how many connections are active.
@@ -270,12 +268,13 @@ impl Dest {
     }
 
     /// Counts a new connection, which is inactive.
-    pub(crate) fn bind(&self) {
+    #[inline]
+    pub(crate) fn bind(&self, rcu: Reader<'_>) {
         let total = self.total.fetch_add(1, Full).wrapping_add(1);
         if self.thresholds().is_reached(total) {
             self.decide(Crossing::Reached);
         }
-        self.tell_count();
+        self.tell_count(rcu);
     }
 
     /// Counts a connection no more.
@@ -287,19 +286,19 @@ impl Dest {
         if self.thresholds().is_left(total) {
             self.decide(Crossing::Fell);
         }
-        self.tell_count();
+        rcu::read(|rcu| self.tell_count(rcu));
     }
 
     /// Counts a connection as active that was not.
-    pub(crate) fn activate(&self) {
+    pub(crate) fn activate(&self, rcu: Reader<'_>) {
         self.active.fetch_add(1, Full);
-        self.tell_count();
+        self.tell_count(rcu);
     }
 
     /// Counts a connection as inactive that was active.
-    pub(crate) fn deactivate(&self) {
+    pub(crate) fn deactivate(&self, rcu: Reader<'_>) {
         self.active.fetch_sub(1, Full);
-        self.tell_count();
+        self.tell_count(rcu);
     }
 
     /// Counts a template.

@@ -96,7 +96,7 @@ impl<'g> Path<'g> {
         let new = New {
             flow,
             hash: first.hash,
-            server: Some(dest.upgrade()?),
+            server: Some(dest),
             method: dest.method(),
             dest_family: key.family,
             dest: Endpoint {
@@ -111,7 +111,7 @@ impl<'g> Path<'g> {
         };
         let limit = u64::try_from(config.conn_max.get()).unwrap_or(0);
         let conns = &self.netns.conns;
-        let conn = conns.create(new, limit, Jiffies::now(), self.rcu).ok()?;
+        let conn = conns.create(&new, limit, Jiffies::now(), self.rcu).ok()?;
         stats::conn(&dest.stats, &self.netns.stats);
         Some(conn)
     }

@@ -35,7 +35,7 @@ mod tests {
     fn limit_refuses() -> Result {
         let table = table()?;
         assert!(add(&table, new(1, 7)).is_ok());
-        let refused = rcu::read(|rcu| table.insert(new(2, 8), 1, Jiffies::now(), rcu).err());
+        let refused = rcu::read(|rcu| table.insert(1, Jiffies::now(), rcu, || new(2, 8)).err());
         assert_eq!(refused, Some(Refused::Full));
         assert_eq!(table.count(), 1);
         Ok(())
@@ -237,7 +237,11 @@ fn new(name: u32, hash: u32) -> New<Named> {
 }
 
 fn add(table: &Table<Named>, new: New<Named>) -> Result<(), Refused> {
-    rcu::read(|rcu| table.insert(new, u64::MAX, Jiffies::now(), rcu).map(|_| ()))
+    rcu::read(|rcu| {
+        table
+            .insert(u64::MAX, Jiffies::now(), rcu, || new)
+            .map(|_| ())
+    })
 }
 
 fn kill(table: &Table<Named>, hash: u32) -> Option<Kill> {

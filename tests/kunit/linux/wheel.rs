@@ -120,7 +120,7 @@ fn add(table: &Table<Timed>, due: Jiffies) {
     };
     rcu::read(|rcu| {
         table
-            .insert(new, u64::MAX, Jiffies::now(), rcu)
+            .insert(u64::MAX, Jiffies::now(), rcu, || new)
             .map(|_| ())
             .ok()
     });

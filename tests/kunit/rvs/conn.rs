@@ -73,8 +73,8 @@ mod tests {
         let (netns, dest) = setting()?;
         let flow = flow(5);
         let refused = rcu::read(|rcu| {
-            let new = new(&netns.conns, &flow, Method::Nat, &dest);
-            netns.conns.create(new, 0, Jiffies::now(), rcu).err()
+            let new = new(&netns.conns, &flow, Method::Nat, dest.borrow(rcu));
+            netns.conns.create(&new, 0, Jiffies::now(), rcu).err()
         });
         assert_eq!(refused, Some(Refused::Full));
         assert_eq!(dest.total(), 0);
@@ -133,7 +133,7 @@ use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use linux::clock::{Jiffies, Ticks};
 use linux::net::Net;
-use linux::rcu::{self, Arc, Reader};
+use linux::rcu::{self, Arc, Borrow, Reader};
 use linux::table::Refused;
 use linux::work::{Delayed, Task};
 
@@ -186,11 +186,16 @@ fn flow(port: u16) -> Flow {
     }
 }
 
-fn new<'a>(conns: &Conns, flow: &'a Flow, method: Method, dest: &Arc<Dest>) -> New<'a> {
+fn new<'a, 'g>(
+    conns: &Conns,
+    flow: &'a Flow,
+    method: Method,
+    dest: Borrow<'g, Dest>,
+) -> New<'a, 'g> {
     New {
         flow,
         hash: conns.hash(flow),
-        server: Some(dest.clone()),
+        server: Some(dest),
         method,
         dest_family: Family::V4,
         dest: server(),
@@ -201,10 +206,10 @@ fn new<'a>(conns: &Conns, flow: &'a Flow, method: Method, dest: &Arc<Dest>) -> N
 
 fn create(netns: &Netns, flow: &Flow, method: Method, dest: &Arc<Dest>) -> bool {
     rcu::read(|rcu| {
-        let new = new(&netns.conns, flow, method, dest);
+        let new = new(&netns.conns, flow, method, dest.borrow(rcu));
         netns
             .conns
-            .create(new, u64::MAX, Jiffies::now(), rcu)
+            .create(&new, u64::MAX, Jiffies::now(), rcu)
             .is_ok()
     })
 }

@@ -8,7 +8,7 @@ mod tests {
     use ipvs::service::{DestKey, DestSettings, ServiceKey, TunnelSettings};
     use ipvs::xmit::Method;
     use kernel::prelude::*;
-    use linux::rcu::Arc;
+    use linux::rcu::{self, Arc};
 
     #[test]
     fn settings_come_back() -> Result {
@@ -33,9 +33,8 @@ mod tests {
     #[test]
     fn active_and_inactive_make_the_total() -> Result {
         let dest = made(&SETTINGS)?;
-        dest.bind();
-        dest.bind();
-        dest.activate();
+        assert!(binds(&dest, 2));
+        rcu::read(|rcu| dest.activate(rcu));
         assert_eq!((dest.active(), dest.inactive(), dest.total()), (1, 1, 2));
         dest.unbind(Activity::Active);
         assert_eq!((dest.active(), dest.inactive(), dest.total()), (0, 1, 1));
@@ -127,7 +126,7 @@ mod tests {
     }
 
     fn binds(dest: &Dest, times: u32) -> bool {
-        (0..times).for_each(|_| dest.bind());
+        rcu::read(|rcu| (0..times).for_each(|_| dest.bind(rcu)));
         true
     }
 }

@@ -28,9 +28,9 @@ mod tests {
             let expected = fewest(&service).ok_or(ENOENT)?;
             let dest = picked(&service, 1).ok_or(ENOENT)?;
             assert!(dest.ptr_eq(&expected));
-            dest.bind();
+            rcu::read(|rcu| dest.bind(rcu));
             if round % 3 == 0 {
-                dest.activate();
+                rcu::read(|rcu| dest.activate(rcu));
             }
             if let Some(busy) = some(&service, &mut random).filter(|dest| dest.total() > 0) {
                 let was = if busy.active() > 0 {
@@ -66,7 +66,7 @@ mod tests {
         service.edit_dest(&command, &server(5), &heavy(9, 1))?;
         assert_eq!(last(), Some(server(5)));
         let dest = service.dest(&server(5)).ok_or(ENOENT)?;
-        dest.bind();
+        rcu::read(|rcu| dest.bind(rcu));
         assert_eq!(last(), Some(server(SERVERS)));
         dest.unbind(Activity::Inactive);
         assert_eq!(last(), Some(server(5)));
@@ -93,7 +93,7 @@ mod tests {
             assert_eq!(dest.is_some(), scheduler != Scheduler::None);
             // What was summed up for one scheduler is not taken for the next one's.
             if let Some(dest) = dest {
-                dest.bind();
+                rcu::read(|rcu| dest.bind(rcu));
                 drop(picked(&service, 8));
                 empty(&dest);
             }
@@ -108,14 +108,14 @@ mod tests {
         let command = Command::begin(Net::init(), &netns);
         let service = filled(&netns, &command, Scheduler::Lblc)?;
         let first = picked(&service, 1).ok_or(ENOENT)?;
-        first.bind();
+        rcu::read(|rcu| first.bind(rcu));
         let second = picked(&service, 2).ok_or(ENOENT)?;
         assert!(!second.ptr_eq(&first));
         assert!(picked(&service, 1).is_some_and(|dest| dest.ptr_eq(&first)));
-        first.activate();
+        rcu::read(|rcu| first.activate(rcu));
         assert!(picked(&service, 1).is_some_and(|dest| dest.ptr_eq(&first)));
-        first.bind();
-        first.activate();
+        rcu::read(|rcu| first.bind(rcu));
+        rcu::read(|rcu| first.activate(rcu));
         // Two active connections for a weight of one, while others have none.
         let other = picked(&service, 1).ok_or(ENOENT)?;
         assert!(!other.ptr_eq(&first));
@@ -135,12 +135,12 @@ mod tests {
         let service = filled(&netns, &command, Scheduler::Lblcr)?;
         let first = picked(&service, 1).ok_or(ENOENT)?;
         for _ in 0..2 {
-            first.bind();
-            first.activate();
+            rcu::read(|rcu| first.bind(rcu));
+            rcu::read(|rcu| first.activate(rcu));
         }
         let second = picked(&service, 1).ok_or(ENOENT)?;
         assert!(!second.ptr_eq(&first));
-        second.bind();
+        rcu::read(|rcu| second.bind(rcu));
         assert!(picked(&service, 1).is_some_and(|dest| dest.ptr_eq(&second)));
         first.unbind(Activity::Active);
         first.unbind(Activity::Active);

@@ -95,7 +95,7 @@ mod tests {
         let service = netns.services.get(&place(80)).ok_or(ENOENT)?;
         service.add_dest(&command, server(1), &SERVER)?;
         let dest = service.dest(&server(1)).ok_or(ENOENT)?;
-        dest.bind();
+        rcu::read(|rcu| dest.bind(rcu));
         service.remove_dest(&command, &server(1))?;
         assert!(!dest.is_available());
         assert_eq!(

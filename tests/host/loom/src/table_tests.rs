@@ -79,7 +79,7 @@ fn insert<'g>(
     entry: New<Payload>,
     rcu: Reader<'g>,
 ) -> &'g Entry<Payload> {
-    table.insert(entry, 100, Jiffies(0), rcu).unwrap()
+    table.insert(100, Jiffies(0), rcu, || entry).unwrap()
 }
 
 fn add(table: &Table<Payload>, entry: New<Payload>) {
@@ -372,7 +372,7 @@ fn closing_leaves_nothing_behind() {
         let table = table();
         let other = table.clone();
         let thread = thread::spawn(move || {
-            rcu::read(|rcu| other.insert(new(1, 0), 100, Jiffies(0), rcu).err())
+            rcu::read(|rcu| other.insert(100, Jiffies(0), rcu, || new(1, 0)).err())
         });
         table.close();
         let refused = thread.join().unwrap();
@@ -388,7 +388,7 @@ fn limit_holds() {
         let table = table();
         let other = table.clone();
         let one = |table: &Table<Payload>| {
-            rcu::read(|rcu| table.insert(new(1, 0), 1, Jiffies(0), rcu).is_ok())
+            rcu::read(|rcu| table.insert(1, Jiffies(0), rcu, || new(1, 0)).is_ok())
         };
         let thread = thread::spawn(move || one(&other));
         let here = one(&table);

@@ -55,7 +55,7 @@ fn add(table: &Table<Payload>, due: u32) {
         parent: None,
     };
     rcu::read(|rcu| {
-        assert!(table.insert(new, 100, Jiffies(0), rcu).is_ok());
+        assert!(table.insert(100, Jiffies(0), rcu, || new).is_ok());
     });
 }
 
