@@ -20,6 +20,8 @@ import judge
 
 HERE = pathlib.Path(__file__).resolve().parent
 CACHE = pathlib.Path(os.environ.get("RVS_CACHE", pathlib.Path.home() / ".cache/rvs"))
+BOOTS = 3
+INIT = re.compile(r"Run \S+ as init process")
 STATUS = re.compile(r"^rvs-guest-status (\d+)$")
 VIRTIOFSD = "/usr/libexec/virtiofsd"
 
@@ -84,7 +86,7 @@ def kernel_parameters(options):
     words = [root, "panic=-1 oops=panic printk.time=1",
              "console=ttyAMA0" if options.arch == "arm64" else "console=ttyS0", "audit=0 mitigations=off"]
     if options.smp > 1:
-        words.append("rcupdate.rcu_cpu_stall_timeout=300 nowatchdog")
+        words.append("rcupdate.rcu_cpu_stall_timeout=300 nowatchdog tsc=reliable")
     if options.shell:
         words.append("quiet loglevel=3")
     return " ".join(words + [options.append])
@@ -188,9 +190,23 @@ class Guest:
                 process.wait()
 
 
+def kernel_log(run):
+    """Returns what a guest's kernel has written so far."""
+    return (run / "console").read_text(errors="replace") if (run / "console").exists() else ""
+
+
+def died_at_birth(options, run):
+    """Tells whether the kernel ended before its first process: nothing of ours had run.
+
+    With several CPUs, QEMU's translator now and then runs a breakpoint that the kernel, which patches itself
+    while it starts, has already taken back.
+    """
+    return not options.shell and not INIT.search(kernel_log(run))
+
+
 def report(guest, in_time):
     """Prints what went wrong, if anything, and returns the exit status of the run."""
-    log = (guest.run / "console").read_text(errors="replace") if (guest.run / "console").exists() else ""
+    log = kernel_log(guest.run)
     if guest.options.log:
         pathlib.Path(guest.options.log).write_text(log)
     failures, oracle = judge.judge(log)
@@ -210,9 +226,18 @@ def report(guest, in_time):
 
 
 def main(arguments):
-    """Runs one guest from start to power-off."""
+    """Runs a guest; one whose kernel did not come as far as its first process is started again."""
     options = parse_arguments(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for left in reversed(range(BOOTS)):
+        status = run_once(options, left == 0)
+        if status is not None:
+            return status
+        print("# the kernel ended before its first process; it is started again", flush=True)
+
+
+def run_once(options, last):
+    """Runs one guest from start to power-off; returns None for a kernel that died at birth, if it is not the last try."""
     base = CACHE / "run"
     base.mkdir(parents=True, exist_ok=True)
     run = pathlib.Path(tempfile.mkdtemp(prefix="guest-", dir=base))
@@ -224,6 +249,8 @@ def main(arguments):
             in_time = guest.wait()
         finally:
             guest.stop()
+        if in_time and not last and died_at_birth(options, run):
+            return None
         for name, path in (kept.split("=", 1) for kept in options.keep):
             copy = shutil.copytree if (run / "share" / name).is_dir() else shutil.copy
             copy(run / "share" / name, path)
