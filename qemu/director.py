@@ -72,7 +72,7 @@ class Director:
 
     def netns(self, name):
         """Adds an empty namespace."""
-        topology.batch([f"netns add {name}"])
+        topology.add(name)
         self.names.append(name)
 
     def bare(self):

@@ -10,14 +10,21 @@ In live scenarios every client and server is a namespace with a full stack on on
 """
 import contextlib
 import ctypes
+import fcntl
 import os
+import socket
+import struct
 import subprocess
 
-CLONE_NEWNET = 0x40000000
+LIBC = ctypes.CDLL(None, use_errno=True)
+MS_BIND, MNT_DETACH = 0x1000, 2
+SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8913, 0x8914
+UP, NOARP = 1, 0x80
 VIPS = ("10.9.0.1", "10.9.0.2", "10.9.0.3")
 CLIENTS = [f"10.1.0.{number}" for number in range(2, 10)]
 SERVERS = [f"10.2.0.{number}" for number in range(11, 20)]
 HOME = os.open("/proc/self/ns/net", os.O_RDONLY)
+NAMED = "/run/netns"
 
 
 def mac(address):
@@ -28,13 +35,32 @@ def mac(address):
 @contextlib.contextmanager
 def inside(name):
     """Runs the body in a network namespace."""
-    fd = os.open(f"/run/netns/{name}", os.O_RDONLY)
+    fd = os.open(f"{NAMED}/{name}", os.O_RDONLY)
     try:
-        os.setns(fd, CLONE_NEWNET)
+        os.setns(fd, os.CLONE_NEWNET)
         yield
     finally:
-        os.setns(HOME, CLONE_NEWNET)
+        os.setns(HOME, os.CLONE_NEWNET)
         os.close(fd)
+
+
+def add(*names):
+    """Makes namespaces, as `ip netns add` does; a process for each would cost more than the namespace."""
+    for name in names:
+        path = f"{NAMED}/{name}"
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL))
+        os.unshare(os.CLONE_NEWNET)
+        failed = LIBC.mount(b"/proc/thread-self/ns/net", path.encode(), None, MS_BIND, None)
+        os.setns(HOME, os.CLONE_NEWNET)
+        if failed:
+            raise OSError(ctypes.get_errno(), "mount", path)
+
+
+def flag(name, device, flags):
+    """Gives a device of a namespace flags, like UP, that it may not have yet."""
+    with inside(name), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        _, present = struct.unpack("16sH", fcntl.ioctl(sock, SIOCGIFFLAGS, struct.pack("16sH14x", device.encode(), 0))[:18])
+        fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sH14x", device.encode(), present | flags))
 
 
 def batch(lines, name=None):
@@ -61,7 +87,7 @@ def no_ipv6(names):
 def wires(director="director"):
     """Builds the director between two bare wires; returns the names of the namespaces."""
     names = ["client", "servers"]
-    batch([f"netns add {name}" for name in names])
+    add(*names)
     no_ipv6(names)
     wired(director)
     return [*names, director]
@@ -69,13 +95,14 @@ def wires(director="director"):
 
 def wired(director="director"):
     """Builds a director between the bare wires' ends, which are there."""
-    batch([f"netns add {director}"])
+    add(director)
     no_ipv6([director])
     batch([
         f"link add eth0 address {mac('10.1.0.1')} netns {director} type veth peer name eth0 address {mac('10.1.0.2')} netns client",
         f"link add eth1 address {mac('10.2.0.1')} netns {director} type veth peer name eth0 address {mac('10.2.0.11')} netns servers"])
     for name in ("client", "servers"):
-        batch(["link set lo up", "link set eth0 arp off", "link set eth0 up"], name)
+        flag(name, "lo", UP)
+        flag(name, "eth0", UP | NOARP)
     lines = ["link set lo up", "link set eth0 up", "link set eth1 up", "address add 10.1.0.1/24 dev eth0",
              "address add 10.2.0.1/24 dev eth1"]
     lines += [f"address add {vip}/32 dev lo" for vip in VIPS]
@@ -93,7 +120,7 @@ def hosts(clients=1, servers=2):
     clients = [f"client{number}" for number in range(1, clients + 1)]
     servers = [f"server{number}" for number in range(1, servers + 1)]
     names = ["switch", "director", *clients, *servers]
-    batch([f"netns add {name}" for name in names])
+    add(*names)
     no_ipv6(names)
     batch(["link add wire type bridge", "link set wire up", "link set lo up"], "switch")
     batch([f"link add eth0 netns {name} type veth peer name {name} netns switch" for name in names[1:]])
@@ -114,7 +141,8 @@ def hosts(clients=1, servers=2):
 
 
 def remove(names):
-    """Deletes namespaces that are there."""
-    present = [name for name in names if os.path.exists(f"/run/netns/{name}")]
-    if present:
-        batch([f"netns del {name}" for name in present])
+    """Deletes namespaces that are there, as `ip netns del` does."""
+    for path in (f"{NAMED}/{name}" for name in names):
+        if os.path.exists(path):
+            LIBC.umount2(path.encode(), MNT_DETACH)
+            os.unlink(path)

@@ -53,7 +53,7 @@ class Testbed:
         global COUNT
         COUNT += 1
         self.name, self.conntrack = f"director{COUNT}", conntrack
-        topology.batch([f"netns add {self.name}"])
+        topology.add(self.name)
         for path in ("ipv6/conf/all/accept_dad", "ipv6/conf/default/accept_dad", "ipv6/conf/default/accept_ra"):
             topology.set_sysctl(self.name, "net/" + path, 0)
         topology.set_sysctl(self.name, "net/ipv6/conf/default/addr_gen_mode", 1)

@@ -46,6 +46,20 @@ def an_address_is_forgotten_in_time(d, scheduler):
 
 
 @case(rows=("lblc", "lblcr"))
+def a_server_that_comes_back_is_remembered(d, scheduler):
+    """A removed server is kept as long as an address remembers it: minutes later it serves that address again."""
+    asker = Asker(d, scheduler, 86400, (1,))
+    before = asker.ask(asker.wires.udp, (1,))
+    asker.service.remove(0)
+    asker.service.set(1, 100)
+    d.quiet(600)
+    asker.service.set(0, 1)
+    d.expect("the address has its server again", asker.ask(asker.wires.udp, (1,)) == before)
+    d.expect("another address has the other", asker.ask(asker.wires.udp, (2,)) != before)
+    asker.service.counts()
+
+
+@case(rows=("lblc", "lblcr"))
 def a_busy_server_gets_help(d, scheduler):
     asker = Asker(d, scheduler, 100, (2, 2, 2, 2))
     for _ in range(12):

@@ -48,14 +48,10 @@ def udp_checksum(d, mode):
 @case
 def udp_checksum_that_becomes_zero_is_sent_as_ones(d):
     start(d, "udp", 53, 5353)
-    found = 0
-    for number in range(65536):
-        data = number.to_bytes(2, "big")
-        segment = packet.udp(CLIENT, 1053, SERVER, 5353, data)
-        if segment[26:28] == b"\xff\xff":
-            d.send("client", packet.udp(CLIENT, 1053, VIP, 53, data))
-            found += 1
-    d.expect("one such payload", found == 1)
+    # What is missing to a sum of zero is what the checksum of a payload of zeroes says.
+    data = packet.udp(CLIENT, 1053, SERVER, 5353, bytes(2))[26:28]
+    d.expect("ones on the way to the server", packet.udp(CLIENT, 1053, SERVER, 5353, data)[26:28] == b"\xff\xff")
+    d.send("client", packet.udp(CLIENT, 1053, VIP, 53, data))
 
 
 @case

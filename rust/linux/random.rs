@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Random seeds.
+//! Random numbers.
 //!
 //! C header: `include/linux/random.h`
 
 use crate::bindings;
 
-/// Returns 128 random bits.
-pub fn seed() -> [u64; 2] {
-    [word(), word()]
+/// Returns random words of 64 bits each.
+pub fn words<const N: usize>() -> [u64; N] {
+    [0; N].map(|_| word())
 }
 
 /// Returns a number from 0 to `last` that nobody can predict.

@@ -176,6 +176,11 @@ impl<T> Arc<T> {
         self.0 == other.0
     }
 
+    /// Tells whether there were other references a moment ago.
+    pub fn is_shared(&self) -> bool {
+        self.inner().header.count.load(Relaxed) > 1
+    }
+
     /// Lends the object to the end of the reader's section, without a count.
     #[inline]
     pub fn borrow<'g>(&self, _rcu: Reader<'g>) -> Borrow<'g, T> {

@@ -478,7 +478,7 @@ impl Conns {
         pin_init!(Self {
             inner <- Delayed::new(Inner {
                 table: Slot::empty(),
-                seed: Seed(random::seed()),
+                seed: Seed(random::words()),
                 handle,
                 size: Size::new(load_factor, max_bits),
                 sweep: Atomic::new(0),
@@ -499,7 +499,7 @@ impl Conns {
         if rcu::read(|rcu| self.table(rcu).is_some()) {
             return Ok(());
         }
-        let Seed([salt, _]) = Seed(random::seed());
+        let [salt]: [u64; 1] = random::words();
         let [low, high, ..] = salt.to_le_bytes();
         let salt = u32::from(u16::from_le_bytes([low, high]));
         let table = Table::new(self.inner.handle.clone(), salt)?;

@@ -358,11 +358,6 @@ impl Dest {
         self.route.clear();
         drop(self.changes.replace(None));
     }
-
-    /// Returns whether nothing is bound to it.
-    fn is_idle(&self) -> bool {
-        self.total() == 0 && self.persistent() == 0
-    }
 }
 
 /// How packets get to a server, small enough to change at once.
@@ -402,20 +397,21 @@ impl Way {
 
 /// How often the trash is looked through, in seconds.
 const ROUND: u32 = 60;
-/// How long a server that nothing is bound to stays in the trash, in seconds.
+/// How long a server that nothing refers to stays in the trash, in seconds.
 const STAY: u32 = 120;
 
 /// A server in the trash.
 struct Trashed {
     dest: Arc<Dest>,
-    /// When it was first found with nothing bound to it.
+    /// When it was first found with nothing that refers to it: no connection, and no scheduler that
+    /// remembers it.
     idle_since: Option<Jiffies>,
 }
 
 impl Trashed {
     /// Looks at it; returns whether its time is over.
     fn is_over(&mut self, now: Jiffies) -> bool {
-        if !self.dest.is_idle() {
+        if self.dest.is_shared() {
             return false;
         }
         let since = *self.idle_since.get_or_insert(now);

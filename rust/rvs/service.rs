@@ -217,7 +217,9 @@ impl Service {
             return Err(EEXIST);
         }
         let services = &command.netns.services;
-        let dest = match services.trash.take(&key, &self.key) {
+        let trashed = services.trash.take(&key, &self.key);
+        let is_fresh = trashed.is_none();
+        let dest = match trashed {
             Some(dest) => {
                 dest.edit(settings);
                 dest
@@ -230,7 +232,9 @@ impl Service {
         let result = self.join(draft, &dest, services.next_serial());
         if result.is_err() {
             dest.leave();
-            services.trash.put(dest);
+            if !is_fresh {
+                services.trash.put(dest);
+            }
         }
         result
     }

@@ -5,16 +5,29 @@
 //! connections that its weight allows.
 
 use super::least::{self, MARK};
-use super::{fold, hash32, wlc, Server, Servers, Summary};
-use crate::addr::{Addr, Family};
+use super::{to_index, wlc, Server, Servers, Summary};
+use crate::addr::Addr;
 
 const BITS: u32 = 10;
 /// How many buckets the addresses of a service are kept in.
 pub const BUCKETS: usize = 1 << BITS;
 
-/// Returns the bucket that an address belongs to.
-pub fn bucket(family: Family, addr: Addr) -> usize {
-    hash32(fold(family, addr), BITS)
+/// Random factors that say which bucket an address belongs to.
+///
+/// Clients may choose the addresses, so who does not know the factors must not be able to make them
+/// meet. (Thorup: High speed hashing for integers and strings, 3.)
+#[derive(Clone, Copy)]
+pub struct Factors(pub [u64; 4]);
+
+impl Factors {
+    /// Returns the bucket that an address belongs to.
+    pub fn bucket(&self, addr: Addr) -> usize {
+        let terms = self.0.into_iter().zip(addr.words());
+        let sum = terms.fold(0_u64, |sum, (factor, word)| {
+            sum.wrapping_add(factor.wrapping_mul(u64::from(word)))
+        });
+        to_index(u32::try_from(sum.wrapping_shr(u64::BITS.wrapping_sub(BITS))).unwrap_or(0))
+    }
 }
 
 /// Picks the server for an address that has none.

@@ -291,14 +291,23 @@ impl List {
     ///
     /// Under `control`, right before the list is published in place of `before`.
     pub(super) fn prepare(&self, before: &List, counts: bool) {
-        for group in self.groups() {
-            if counts && self.groups().len() > 1 {
-                group.changes.watch();
-            }
-            if !before.groups().iter().any(|old| old.ptr_eq(group)) {
-                group.dests().for_each(|dest| dest.tell(&group.changes));
-            }
+        if counts && self.groups().len() > 1 {
+            let groups = self.groups().iter();
+            groups.for_each(|group| group.changes.watch());
         }
+        for group in self.new_groups(before) {
+            group.dests().for_each(|dest| dest.tell(&group.changes));
+        }
+    }
+
+    /// Returns the groups that are not in the list `before`: one change makes them neighbours.
+    fn new_groups(&self, before: &List) -> &[Arc<Group>] {
+        let (groups, old) = (self.groups(), before.groups());
+        let same = |(group, old): &(&Arc<Group>, &Arc<Group>)| group.ptr_eq(old);
+        let begin = groups.iter().zip(old).take_while(same).count();
+        let kept = groups.iter().rev().zip(old.iter().rev());
+        let end = groups.len().saturating_sub(kept.take_while(same).count());
+        groups.get(begin..end).unwrap_or_default()
     }
 
     /// Ends counting what no scheduler needs.

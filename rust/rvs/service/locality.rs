@@ -8,13 +8,14 @@ use super::groups::Entry;
 use super::servers::View;
 use crate::config::Memory;
 use crate::dest::Dest;
-use ipvs::addr::{Addr, Family};
+use ipvs::addr::Addr;
 use ipvs::flow::Flow;
 use ipvs::sched::{lblc, lblcr, Scheduler};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use linux::clock::{Jiffies, Ticks};
 use linux::lock::{new_spinlock_bh, SpinLockBh};
+use linux::random;
 use linux::rcu::{self, Arc, Borrow, Reader, Slot};
 use linux::work::{Delayed, Task};
 
@@ -48,6 +49,7 @@ impl Locality {
         let addresses = Addresses {
             replicates: scheduler == Scheduler::Lblcr,
             memory: memory.clone(),
+            factors: lblc::Factors(random::words()),
             buckets,
             state: KBox::pin_init(new_spinlock_bh!(State::new(), "rvs_locality"), GFP_KERNEL)?,
         };
@@ -65,8 +67,8 @@ impl Locality {
         fresh: impl FnOnce() -> Option<&'g Arc<Dest>>,
     ) -> Option<Borrow<'g, Dest>> {
         let addresses: &'g Addresses = &self.0;
-        let (family, addr) = (flow.family, flow.dest.addr);
-        let found = addresses.find(rcu, family, addr);
+        let addr = flow.dest.addr;
+        let found = addresses.find(rcu, addr);
         let known = found.and_then(|place| addresses.known(rcu, view, place.get()));
         if known.is_some() {
             return known;
@@ -74,7 +76,7 @@ impl Locality {
         let dest = fresh()?;
         match found {
             Some(place) => addresses.also(rcu, place.get(), dest),
-            None => addresses.remember(rcu, family, addr, dest),
+            None => addresses.remember(rcu, addr, dest),
         }
         Some(dest.borrow(rcu))
     }
@@ -85,6 +87,7 @@ struct Addresses {
     /// An address may be served by several.
     replicates: bool,
     memory: Arc<Memory>,
+    factors: lblc::Factors,
     buckets: KVVec<Slot<Place>>,
     /// Held while anything but the time of use changes.
     state: Pin<KBox<SpinLockBh<State>>>,
@@ -138,8 +141,8 @@ impl Servers {
 }
 
 impl Addresses {
-    fn find<'g>(&self, rcu: Reader<'g>, family: Family, addr: Addr) -> Option<Borrow<'g, Place>> {
-        let mut next = self.buckets.get(lblc::bucket(family, addr))?.read(rcu);
+    fn find<'g>(&self, rcu: Reader<'g>, addr: Addr) -> Option<Borrow<'g, Place>> {
+        let mut next = self.buckets.get(self.factors.bucket(addr))?.read(rcu);
         while let Some(place) = next {
             if place.get().addr == addr {
                 return Some(place);
@@ -206,6 +209,11 @@ impl Addresses {
     /// Lets a server serve an address that is known.
     fn also(&self, rcu: Reader<'_>, place: &Place, dest: &Arc<Dest>) {
         let _state = self.state.lock();
+        self.join(rcu, place, dest);
+    }
+
+    /// Puts a server first among those of an address. The lock is held.
+    fn join(&self, rcu: Reader<'_>, place: &Place, dest: &Arc<Dest>) {
         let before = place.servers.read(rcu).filter(|_| self.replicates);
         let list = before.as_ref().map_or(&[][..], |servers| &servers.get().0);
         if list.iter().any(|entry| entry.dest().ptr_eq(dest)) {
@@ -217,13 +225,12 @@ impl Addresses {
     }
 
     /// Lets a server serve an address that is not known, if there is room and memory for it.
-    fn remember(&self, rcu: Reader<'_>, family: Family, addr: Addr, dest: &Arc<Dest>) {
+    fn remember(&self, rcu: Reader<'_>, addr: Addr, dest: &Arc<Dest>) {
         let mut state = self.state.lock();
-        if let Some(place) = self.find(rcu, family, addr) {
-            drop(state);
-            return self.also(rcu, place.get(), dest);
+        if let Some(place) = self.find(rcu, addr) {
+            return self.join(rcu, place.get(), dest);
         }
-        let bucket = self.buckets.get(lblc::bucket(family, addr));
+        let bucket = self.buckets.get(self.factors.bucket(addr));
         let (Some(bucket), true) = (bucket, state.count < MOST) else {
             return;
         };

@@ -26,7 +26,7 @@ impl Table {
     ///
     /// `ENOMEM`.
     pub(super) fn new(size: u64) -> Result<Arc<Self>> {
-        let [seed, _] = linux::random::seed();
+        let [seed] = linux::random::words();
         let size = usize::try_from(size)?;
         let mut buckets = KVVec::with_capacity(size, GFP_KERNEL)?;
         for _ in 0..size {
