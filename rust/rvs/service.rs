@@ -63,18 +63,12 @@ pub(crate) struct Service {
     key: ServiceKey,
     serial: u64,
     published: Slot<Set>,
+    /// What users see beyond what the servers have counted: what those that are gone counted, less
+    /// what those that came had counted before, less everything up to the last reset.
+    ///
     /// Held while a server comes or goes and while all are summed up.
     #[pin]
-    ledger: Mutex<Ledger>,
-}
-
-/// What a service needs besides its servers to say what it counted.
-#[derive(Default)]
-struct Ledger {
-    /// What servers that are gone counted, less what those that came had counted before.
-    left: Samples,
-    /// Everything up to the last reset.
-    zero: Samples,
+    ledger: Mutex<Samples>,
 }
 
 impl Service {
@@ -96,7 +90,7 @@ impl Service {
                 key,
                 serial,
                 published: Slot::new(set),
-                ledger <- new_mutex!(Ledger::default()),
+                ledger <- new_mutex!(Samples::default()),
             }? Error),
             GFP_KERNEL,
         )
@@ -159,7 +153,7 @@ impl Service {
     /// Process context; sleeps.
     pub(crate) fn shown(&self) -> Samples {
         let ledger = self.ledger.lock();
-        self.counted(&ledger).minus(&ledger.zero)
+        ledger.plus(&self.counted())
     }
 
     /// Lets users see zero from here on, on the service and its servers.
@@ -169,20 +163,19 @@ impl Service {
     /// Process context; sleeps.
     pub(crate) fn reset(&self, _command: &Command<'_>) {
         let mut ledger = self.ledger.lock();
-        ledger.zero = self.counted(&ledger);
+        *ledger = Samples::default().minus(&self.counted());
         drop(ledger);
         if let Ok(list) = self.list() {
             list.iter().for_each(|dest| dest.stats.reset());
         }
     }
 
-    /// Sums up everything that was counted.
-    fn counted(&self, ledger: &Ledger) -> Samples {
-        let Ok(list) = self.list() else {
-            return ledger.left;
-        };
+    /// Sums up everything that the servers counted.
+    fn counted(&self) -> Samples {
+        let none = Samples::default();
+        let Ok(list) = self.list() else { return none };
         list.iter()
-            .fold(ledger.left, |sum, dest| sum.plus(&dest.stats.counted()))
+            .fold(none, |sum, dest| sum.plus(&dest.stats.counted()))
     }
 
     /// Changes the settings; a new scheduler starts from the beginning.
@@ -251,7 +244,7 @@ impl Service {
         let draft = draft.carried(Change::Added, &before)?;
         let mut ledger = self.ledger.lock();
         self.publish(draft)?;
-        ledger.left = ledger.left.minus(&counted);
+        *ledger = ledger.minus(&counted);
         Ok(())
     }
 
@@ -298,7 +291,7 @@ impl Service {
         let mut ledger = self.ledger.lock();
         self.publish(draft)?;
         dest.leave();
-        ledger.left = ledger.left.plus(&dest.stats.counted());
+        *ledger = ledger.plus(&dest.stats.counted());
         drop(ledger);
         command.netns.services.trash.put(dest);
         command.sweep();
