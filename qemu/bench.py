@@ -37,11 +37,15 @@ def versions():
             **json.loads(pathlib.Path("/share/versions.json").read_text())}
 
 
+def save():
+    pathlib.Path("/share/results.json").write_text(json.dumps(RESULTS))
+
+
 def collect(section, subject, rows):
     """Adds the rows of a section, saves what there is so far, and says what it took."""
     start, before = scenarios.real_seconds(), len(RESULTS.setdefault(section, []))
     RESULTS[section] += rows
-    pathlib.Path("/share/results.json").write_text(json.dumps(RESULTS))
+    save()
     print(f"# {section}, {subject}: {len(RESULTS[section]) - before} rows, {scenarios.real_seconds() - start:.0f} s", flush=True)
 
 
@@ -67,6 +71,7 @@ def main():
     scenarios.shell(f"modprobe -a {MODULES}")
     wanted = (options.sections or ("packets" if options.quick else " ".join([*NORMAL, *LARGE]))).split()
     RESULTS.update(versions=versions(), quick=options.quick)
+    save()
     for section, rows in PLAIN.items():
         if section in wanted:
             collect(section, "plain", rows(options.quick))

@@ -21,6 +21,8 @@ import judge
 HERE = pathlib.Path(__file__).resolve().parent
 CACHE = pathlib.Path(os.environ.get("RVS_CACHE", pathlib.Path.home() / ".cache/rvs"))
 BOOTS = 3
+# How long a guest may go on, in seconds, once its log has said that something is wrong; it may hang.
+GRACE = 90
 INIT = re.compile(r"Run \S+ as init process")
 STATUS = re.compile(r"^rvs-guest-status (\d+)$")
 VIRTIOFSD = "/usr/libexec/virtiofsd"
@@ -170,9 +172,14 @@ class Guest:
     def wait(self):
         """Waits for the guest to end, or ends it when its time is over; returns whether it ended by itself."""
         end = time.monotonic() + self.options.timeout
+        look, sick = 0, False
         while self.qemu.poll() is None:
             self.drain()
-            if time.monotonic() > end and not self.options.shell:
+            now = time.monotonic()
+            if now > look and not sick:
+                look, sick = now + 5, bool(judge.judge(kernel_log(self.run))[0])
+                end = min(end, now + GRACE) if sick else end
+            if now > end and not self.options.shell:
                 return False
             time.sleep(0.05)
         self.drain()
@@ -215,7 +222,8 @@ def report(guest, in_time):
     for line in failures:
         print(f"# log: {line}")
     if not in_time:
-        print(f"# the guest did not end within {guest.options.timeout} s and was stopped; last lines of its log:")
+        print(f"# the guest did not end within {guest.options.timeout} s, or {GRACE} s after the first line above, and was stopped; "
+              "last lines of its log:")
     elif guest.status is None:
         print("# the guest ended without an exit status; last lines of its log:")
     if not in_time or guest.status is None:

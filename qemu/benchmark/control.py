@@ -10,6 +10,7 @@ import topology
 
 SIZES = (100, 1000, 10000)
 SERVERS = 2
+SETTLE = 2
 
 
 def address(number):
@@ -28,6 +29,8 @@ def commands(count):
 
 def whole(bed, words, stdin=None):
     """Returns the instructions of a command from start to end, user space included, with a start of ip and ipvsadm in it."""
+    # What earlier commands left to be done later is done by then.
+    time.sleep(SETTLE)
     begun = time.clock_gettime_ns(sender.CLOCK)
     testbed.must(words, bed.name, stdin)
     return time.clock_gettime_ns(sender.CLOCK) - begun

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Counts, as a plugin of QEMU's translator, how often each instruction of the guest's kernel is executed.
+//! Counts, as a plugin of QEMU's translator, how often each instruction of the guest's kernel is executed, and how many of
+//! user space are.
 //!
 //! The guest decides what is counted: it executes a no-operation with a magic displacement (`nopl MARK+n(%rax)`; n is
 //! 1: begin, 2: pause, 3: write the counts to a file of the plugin's `out=` folder and start again from zero). Counting
@@ -68,7 +69,7 @@ impl State {
         (0..self.blocks.len()).map(|number| unsafe { qemu_plugin_u64_sum(self.counter(number)) }).collect()
     }
 
-    /// Returns the number of a block of instructions; all of user space is block 0.
+    /// Returns the number of a block of instructions; all of user space is block 0, which counts instructions.
     fn number(&mut self, addresses: Vec<u64>) -> usize {
         if addresses.first().is_none_or(|address| address & KERNEL == 0) || self.blocks.len() == BLOCKS {
             return 0;
@@ -90,9 +91,10 @@ impl State {
         }
     }
 
-    /// Writes `ADDRESS COUNT` of every instruction that was counted.
+    /// Writes `ADDRESS COUNT` of every instruction that was counted; user space has address 0.
     fn write(&mut self) -> std::io::Result<()> {
-        let mut counts: HashMap<u64, u64> = HashMap::new();
+        let user_space = self.counted.first().copied().unwrap_or(0);
+        let mut counts: HashMap<u64, u64> = HashMap::from([(0, user_space)]);
         for (block, count) in self.blocks.iter().zip(&self.counted) {
             for address in block {
                 *counts.entry(*address).or_default() += count;
@@ -138,10 +140,11 @@ extern "C" fn translated(_: u64, block: *mut c_void) {
         }
     }
     if let Some(state) = STATE.lock().unwrap().as_mut() {
-        let counter = state.number(addresses);
-        let counter = state.counter(counter);
+        let number = state.number(addresses);
+        let added = if number == 0 { count as u64 } else { 1 };
+        let counter = state.counter(number);
         // SAFETY: The counter is inside the scoreboard.
-        unsafe { qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(block, ADD_U64, counter, 1) };
+        unsafe { qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(block, ADD_U64, counter, added) };
     }
 }
 

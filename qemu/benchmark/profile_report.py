@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 LEAST = 3
+USER_SPACE = ("user space", "")
 
 
 class Symbols:
@@ -25,7 +26,9 @@ class Symbols:
         self.names = [found[address] for address in self.addresses]
 
     def at(self, address):
-        """Returns (function, module) of an address."""
+        """Returns (function, module) of an address; 0 stands for all of user space."""
+        if not address:
+            return USER_SPACE
         return self.names[max(bisect.bisect_right(self.addresses, address) - 1, 0)]
 
 
@@ -91,7 +94,8 @@ def print_functions(costs):
             print(f"{names[key][:60]:60} {key[1]:14}" + "".join(f"{found[key]:10.0f}" if found[key] else " " * 10
                                                                for found in costs.values()))
     sums = [("inside ip_vs and its schedulers", lambda key: key[1].startswith("ip_vs")), ("inside rvs", lambda key: key[1] == "rvs"),
-            ("the rest of the kernel, with the sender", lambda key: key[1] != "rvs" and not key[1].startswith("ip_vs"))]
+            ("user space", lambda key: key == USER_SPACE),
+            ("the rest of the kernel, with the sender", lambda key: key != USER_SPACE and key[1] != "rvs" and not key[1].startswith("ip_vs"))]
     for title, wanted in sums:
         print(f"{title:75}" + "".join(f"{sum(value for key, value in found.items() if wanted(key)):10.0f}" for found in costs.values()))
 

@@ -208,6 +208,11 @@ impl Samples {
         result
     }
 
+    /// Tells whether nothing was ever counted.
+    pub fn is_empty(&self) -> bool {
+        self.counters == [Sample::default(); Counter::COUNT]
+    }
+
     /// Returns what was counted so far.
     pub fn total(&self, counter: Counter) -> u64 {
         self.sample(counter).total

@@ -126,18 +126,23 @@ impl<'a> Session<'a> {
     ///
     /// It does not exist.
     pub(crate) fn zero_service(&self, key: &ServiceKey) -> Result<(), Failure> {
-        self.service(key)?.reset(&self.command);
+        self.service(key)?.reset(&self.command)?;
         Ok(())
     }
 
     /// Lets users see zeroes from here on: of everything in the namespace.
-    pub(crate) fn zero(&self) {
+    ///
+    /// # Errors
+    ///
+    /// The kernel could not for some of it, for lack of memory.
+    pub(crate) fn zero(&self) -> Result<(), Failure> {
         let mut serial = 0;
         while let Some(service) = self.netns.services.after(serial) {
-            service.reset(&self.command);
+            service.reset(&self.command)?;
             serial = service.serial();
         }
-        self.netns.stats.reset();
+        self.netns.stats.reset()?;
+        Ok(())
     }
 
     /// Adds a real server to a service.

@@ -65,7 +65,6 @@ pub(crate) struct Dest {
     /// How packets get there, if known.
     pub(crate) route: Cache,
     /// What was counted.
-    #[pin]
     pub(crate) stats: Stats,
 }
 
@@ -99,7 +98,7 @@ impl Dest {
             permutation: Permutation::of(service.family, Endpoint { addr: key.addr, port: key.port }),
             changes: Slot::empty(),
             route: Cache::new(),
-            stats <- Stats::new(),
+            stats: Stats::new()?,
         }? Error)
     }
 

@@ -89,7 +89,7 @@ impl net::PerNet for Netns {
                 drops: drops::Counters::new(),
                 hooks <- Hooks::new(handle.clone()),
                 services <- Services::new(config.svc_lfactor.get()),
-                stats <- Stats::new(),
+                stats: Stats::new()?,
             }? Error),
             GFP_KERNEL,
         )?;

@@ -158,16 +158,18 @@ impl Service {
 
     /// Lets users see zero from here on, on the service and its servers.
     ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; some servers show what they did before then.
+    ///
     /// # Locking
     ///
     /// Process context; sleeps.
-    pub(crate) fn reset(&self, _command: &Command<'_>) {
+    pub(crate) fn reset(&self, _command: &Command<'_>) -> Result {
         let mut ledger = self.ledger.lock();
         *ledger = Samples::default().minus(&self.counted());
         drop(ledger);
-        if let Ok(list) = self.list() {
-            list.iter().for_each(|dest| dest.stats.reset());
-        }
+        self.list()?.iter().try_for_each(|dest| dest.stats.reset())
     }
 
     /// Sums up everything that the servers counted.
@@ -236,7 +238,7 @@ impl Service {
     fn join(&self, mut draft: Draft, dest: &Arc<Dest>, serial: u64) -> Result {
         let counted = dest.stats.counted();
         if dest.owner() != self.serial {
-            dest.stats.reset_to(counted);
+            dest.stats.reset_to(counted)?;
         }
         dest.join(self.serial, serial);
         let list = draft.list.with(dest)?;

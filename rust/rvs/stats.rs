@@ -10,8 +10,8 @@ use ipvs::proto::Direction;
 use ipvs::rate::{Counter, Rate, Sample, Samples, PERIOD};
 use kernel::prelude::*;
 use kernel::sync::barrier::{smp_mb, Read, Write};
-use kernel::sync::{new_spinlock, SpinLock};
 use linux::percpu::{cpus, Cpu, Words};
+use linux::rcu::{self, Arc, Slot};
 use linux::sync::{Acquire, AtomicU64, Relaxed, Release};
 
 /// The counters come first, so that a packet touches one line.
@@ -51,12 +51,10 @@ pub(crate) fn conn(server: &Stats, total: &Stats) {
 }
 
 /// The counters of a server or of a namespace.
-#[pin_data]
 pub(crate) struct Stats {
     words: Words<WORDS>,
-    /// What users do not see any more: everything up to the last reset.
-    #[pin]
-    zero: SpinLock<Samples>,
+    /// What users do not see any more: everything up to the last reset, if that was anything.
+    zero: Slot<Samples>,
 }
 
 impl Stats {
@@ -65,21 +63,17 @@ impl Stats {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new() -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
             words: Words::new()?,
-            zero <- new_spinlock!(Samples::default()),
-        }? Error)
+            zero: Slot::empty(),
+        })
     }
 
     /// Returns what users see: what was counted since the last reset.
-    ///
-    /// # Locking
-    ///
-    /// Process context.
     pub(crate) fn shown(&self) -> Samples {
-        let zero = *self.zero.lock();
-        self.counted().minus(&zero)
+        let zero = rcu::read(|rcu| Some(*self.zero.read(rcu)?.get()));
+        self.counted().minus(&zero.unwrap_or_default())
     }
 
     /// Returns everything counted, resets notwithstanding, as of now.
@@ -93,20 +87,33 @@ impl Stats {
 
     /// Lets users see zero from here on.
     ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; nothing is changed then.
+    ///
     /// # Locking
     ///
-    /// Process context.
-    pub(crate) fn reset(&self) {
-        self.reset_to(self.counted());
+    /// Process context; sleeps.
+    pub(crate) fn reset(&self) -> Result {
+        self.reset_to(self.counted())
     }
 
     /// Lets users see zero of what was counted up to a moment.
     ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; nothing is changed then.
+    ///
     /// # Locking
     ///
-    /// Process context.
-    pub(crate) fn reset_to(&self, counted: Samples) {
-        *self.zero.lock() = counted;
+    /// Process context; sleeps.
+    pub(crate) fn reset_to(&self, counted: Samples) -> Result {
+        let zero = match counted.is_empty() {
+            true => None,
+            false => Some(Arc::new(counted, GFP_KERNEL)?),
+        };
+        drop(self.zero.replace(zero));
+        Ok(())
     }
 
     /// Returns what a CPU counted, resets notwithstanding.

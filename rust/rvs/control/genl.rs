@@ -127,7 +127,7 @@ fn change(request: &Request<'_>, netns: &Netns) -> Result<(), Failure> {
     match request.command() {
         command::FLUSH => session.flush(),
         command::SET_CONFIG => session.configure(&asked.config)?,
-        command::ZERO if asked.service.is_none() => session.zero(),
+        command::ZERO if asked.service.is_none() => session.zero()?,
         command::ZERO => session.zero_service(&message::parse_service_key(asked.service)?)?,
         command::NEW_SERVICE => session.add_service(&message::parse_service(asked.service)?)?,
         command::SET_SERVICE => session.edit_service(&message::parse_service(asked.service)?)?,

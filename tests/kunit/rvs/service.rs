@@ -130,7 +130,7 @@ mod tests {
         service.add_dest(&command, server(1), &SERVER)?;
         assert_eq!(service.shown().total(Conns), 3);
         assert_eq!(dest.stats.shown().total(Conns), 3);
-        service.reset(&command);
+        service.reset(&command)?;
         assert_eq!(service.shown().total(Conns), 0);
         assert_eq!(dest.stats.shown().total(Conns), 0);
         netns.services.remove(&command, &service)?;
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(service.shown().total(Conns), 0);
         netns.services.flush(&command);
         netns.services.clear_trash();
-        netns.stats.reset();
+        netns.stats.reset()?;
         Ok(())
     }
 

@@ -25,7 +25,7 @@ mod tests {
     fn reset_hides_what_was_counted_but_not_per_cpu() -> Result {
         let (server, total) = (made()?, made()?);
         stats::packet(&server, &total, Direction::In, 40);
-        server.reset();
+        server.reset()?;
         assert_eq!(totals(&server.shown()), [0; 5]);
         assert_eq!(totals(&server.counted()), [0, 1, 0, 40, 0]);
         stats::packet(&server, &total, Direction::In, 2);
@@ -38,8 +38,8 @@ mod tests {
         Ok(())
     }
 
-    fn made() -> Result<Pin<KBox<Stats>>> {
-        KBox::try_pin_init(Stats::new(), GFP_KERNEL)
+    fn made() -> Result<KBox<Stats>> {
+        KBox::new(Stats::new()?, GFP_KERNEL).map_err(Error::from)
     }
 
     fn totals(samples: &Samples) -> [u64; 5] {
