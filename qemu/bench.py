@@ -24,6 +24,7 @@ RESULTS = {}
 PLAIN = {"packets": lambda quick: packets.plain_rows(), "schedulers": lambda quick: schedulers.plain()}
 NORMAL = {"packets": packets.module_rows, "schedulers": lambda module, quick: schedulers.rows(module)}
 LARGE = {"size": lambda module, quick: size.connections(module), "control": lambda module, quick: control.rows(module),
+         "changes": lambda module, quick: control.changes(module),
          "services": lambda module, quick: growth.services(module),
          "connections": lambda module, quick: growth.connections(module)}
 # In a guest of its own for each module.

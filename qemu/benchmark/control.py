@@ -11,6 +11,8 @@ import topology
 SIZES = (100, 1000, 10000)
 SERVERS = 2
 SETTLE = 2
+# One of so many servers is changed with each of these schedulers.
+MANY, CHANGED = 1000, ("mh", "sh", "dh", "wrr", "wlc")
 
 
 def address(number):
@@ -36,12 +38,12 @@ def whole(bed, words, stdin=None):
     return time.clock_gettime_ns(sender.CLOCK) - begun
 
 
-def service(number):
-    return genl.service(ADDR=genl.address(address(number)), SCHED_NAME=b"wlc\0")
+def service(number, scheduler="wlc"):
+    return genl.service(ADDR=genl.address(address(number)), SCHED_NAME=scheduler.encode() + b"\0")
 
 
-def dest(number):
-    return genl.dest(ADDR=genl.address(testbed.server(4, number)), FWD_METHOD=genl.u32(3))
+def dest(number, weight=1):
+    return genl.dest(ADDR=genl.address(testbed.server(4, number)), FWD_METHOD=genl.u32(3), WEIGHT=genl.u32(weight))
 
 
 class Clocked:
@@ -101,6 +103,35 @@ def kernel_side(bed, count):
     flushed = request(made, genl.FLUSH)[0]
     made.close()
     return {"kernel restore": added, "kernel list": listed, "kernel one server": one, "kernel flush": flushed}
+
+
+def change_one(bed, scheduler):
+    """Returns the kernel's part of changing one of many servers: another weight, removed, added."""
+    made, named = client(bed), service(0, scheduler)
+    request(made, genl.NEW_SERVICE, named)
+    for number in range(MANY):
+        request(made, genl.NEW_DEST, named, dest(number))
+    changed = range(MANY // 2, MANY // 2 + 9)
+
+    def each(command, weight=1):
+        return statistics.median(request(made, command, named, dest(number, weight))[0] for number in changed)
+
+    figures = {"weight": each(genl.SET_DEST, 2), "removed": each(genl.DEL_DEST), "added": each(genl.NEW_DEST)}
+    request(made, genl.FLUSH)
+    made.close()
+    return figures
+
+
+def changes(module):
+    """Yields a row for each scheduler."""
+    for scheduler in CHANGED:
+        bed = testbed.Testbed()
+        try:
+            yield {"subject": module, "scheduler": scheduler, **change_one(bed, scheduler)}
+        except RuntimeError as error:
+            yield {"subject": module, "scheduler": scheduler, "failed": str(error)}
+        finally:
+            bed.close()
 
 
 def rows(module):
