@@ -99,6 +99,8 @@ def control_row(bed, name, around):
     """Runs one row of the control plane; returns how many commands, servers or lines that were."""
     if name == "listing":
         return listing(bed, around)
+    if name in rows.CHANGES:
+        return len(control.change_one(bed, rows.CHANGES[name], around)) * control.ROUNDS
     lines = control.commands(SERVICES)
     # In the second round as in the tables: the servers of the first are in the trash.
     control.whole(bed, ["ipvsadm", "-R"], lines)
@@ -132,7 +134,7 @@ def main():
         if subject != "forward":
             scenarios.load(subject)
         for name in names:
-            (profile_control if name in rows.CONTROL else profile)(recorder, name, subject)
+            (profile_control if name in (*rows.CONTROL, *rows.CHANGES) else profile)(recorder, name, subject)
         if subject != "forward":
             scenarios.unload(subject)
 

@@ -12,7 +12,7 @@ SIZES = (100, 1000, 10000)
 SERVERS = 2
 SETTLE = 2
 # One of so many servers is changed with each of these schedulers.
-MANY, CHANGED = 1000, ("mh", "sh", "dh", "wrr", "wlc")
+MANY, CHANGED, ROUNDS = 1000, ("mh", "sh", "dh", "wrr", "wlc"), 9
 
 
 def address(number):
@@ -105,18 +105,20 @@ def kernel_side(bed, count):
     return {"kernel restore": added, "kernel list": listed, "kernel one server": one, "kernel flush": flushed}
 
 
-def change_one(bed, scheduler):
+def change_one(bed, scheduler, around=lambda begins: None):
     """Returns the kernel's part of changing one of many servers: another weight, removed, added."""
     made, named = client(bed), service(0, scheduler)
     request(made, genl.NEW_SERVICE, named)
     for number in range(MANY):
         request(made, genl.NEW_DEST, named, dest(number))
-    changed = range(MANY // 2, MANY // 2 + 9)
+    changed = range(MANY // 2, MANY // 2 + ROUNDS)
 
     def each(command, weight=1):
         return statistics.median(request(made, command, named, dest(number, weight))[0] for number in changed)
 
+    around(True)
     figures = {"weight": each(genl.SET_DEST, 2), "removed": each(genl.DEL_DEST), "added": each(genl.NEW_DEST)}
+    around(False)
     request(made, genl.FLUSH)
     made.close()
     return figures

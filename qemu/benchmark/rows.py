@@ -9,6 +9,7 @@ SERVER_KINDS = ("reply", "error from server", "reply without re-route")
 # What `make profile` can count besides packets, and what it counts there.
 CONTROL = {"listing": "line of /proc/net/ip_vs_conn", "services": "line of /proc/net/ip_vs", "restore": "command of ipvsadm -R",
            "list": "server of ipvsadm -Ln", "flush": "server of ipvsadm -C"}
+CHANGES = {f"one of 1,000 with {scheduler}": scheduler for scheduler in ("mh", "sh", "dh", "wrr", "wlc")}
 
 
 def kinds_of(method):
@@ -44,4 +45,5 @@ if __name__ == "__main__":
     print("\n".join("  " + name for name in names))
     print("\nor one of these:\n")
     print("\n".join(f"  {name}: instructions per {what}" for name, what in CONTROL.items()))
+    print("\n".join(f"  {name}: instructions per change, removal or addition of a server" for name in CHANGES))
     sys.exit(2)
