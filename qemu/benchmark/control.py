@@ -111,13 +111,14 @@ def change_one(bed, scheduler, around=lambda begins: None):
     request(made, genl.NEW_SERVICE, named)
     for number in range(MANY):
         request(made, genl.NEW_DEST, named, dest(number))
-    changed = range(MANY // 2, MANY // 2 + ROUNDS)
 
-    def each(command, weight=1):
-        return statistics.median(request(made, command, named, dest(number, weight))[0] for number in changed)
+    def each(command, weights=(1,)):
+        changed = range(MANY // 2, MANY // 2 + ROUNDS)
+        return statistics.median(request(made, command, named, dest(number, weight))[0]
+                                 for number in changed for weight in weights)
 
     around(True)
-    figures = {"weight": each(genl.SET_DEST, 2), "removed": each(genl.DEL_DEST), "added": each(genl.NEW_DEST)}
+    figures = {"weight": each(genl.SET_DEST, (2, 1)), "removed": each(genl.DEL_DEST), "added": each(genl.NEW_DEST)}
     around(False)
     request(made, genl.FLUSH)
     made.close()

@@ -83,7 +83,7 @@ the same requests."""
 CONTROL = ("kernel restore", "kernel list", "kernel one server", "kernel flush", "ipvsadm -R", "ipvsadm -Ln", "ipvsadm -Ln --stats")
 
 
-CHANGES = {"weight": "another weight", "removed": "removed", "added": "added again"}
+CHANGES = {"weight": "another weight, and back", "removed": "removed", "added": "added again"}
 
 
 def compared(title, found, key):

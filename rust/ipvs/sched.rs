@@ -14,7 +14,8 @@
 use crate::addr::{Addr, Family, Protocol};
 use crate::flags::service::{SCHED1, SCHED2};
 use crate::flow::Flow;
-use core::ops::Range;
+use core::ops::{ControlFlow, Range};
+use maglev::{Kept, Memory};
 
 mod dh;
 mod fo;
@@ -22,6 +23,7 @@ pub mod lblc;
 pub mod lblcr;
 mod lc;
 mod least;
+pub mod maglev;
 mod mh;
 mod nq;
 mod ovf;
@@ -32,7 +34,7 @@ mod twos;
 mod wlc;
 mod wrr;
 
-pub use mh::Walk;
+pub use maglev::Permutation;
 
 /// How many cells of state a scheduler may use.
 pub const CELLS: usize = 2;
@@ -46,8 +48,8 @@ pub const NAME_MAX: usize = 15;
 /// The most servers that a group holds.
 pub const GROUP: usize = 32;
 
-/// Stands for no server in a table.
-pub const NOBODY: u32 = u32::MAX;
+/// Stands for no server in a table, which is free when it is zeroed: see [`Servers::table`].
+pub const NOBODY: u16 = 0;
 
 /// A 64-bit value that CPUs advance without a lock.
 pub trait Cell {
@@ -102,15 +104,6 @@ pub trait Server {
     fn permutation(&self) -> Permutation;
 }
 
-/// The order in which a server asks for the places of a Maglev table: see [`Permutation::of`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Permutation {
-    /// The place it wants first.
-    pub offset: u32,
-    /// How far the next is from each, round the table.
-    pub skip: u32,
-}
-
 /// What a scheduler remembers of a group of servers; the meaning of the words is its own.
 pub type Summary = [u64; 2];
 
@@ -138,7 +131,10 @@ pub trait Servers {
     fn cell(&self, number: usize) -> Option<&Self::Cell>;
 
     /// Returns the table that [`Scheduler::fill`] made of these servers.
-    fn table(&self) -> &[u32];
+    ///
+    /// A server is named by how far its number is from the end of the last group, so that 16 bits
+    /// are enough for the newest thousands, however many there are.
+    fn table(&self) -> &[u16];
 
     /// Returns a random number from 0 to `last`, which nobody can predict.
     fn random(&self, last: u64) -> u64;
@@ -153,6 +149,27 @@ pub trait Servers {
 fn newest_first<S: Servers>(servers: &S) -> impl Iterator<Item = &S::Server> {
     let groups = (0..servers.groups()).rev();
     groups.flat_map(|group| servers.group(group).iter().rev())
+}
+
+/// Shows servers to `visit` with what stands for them in a table, the newest first, until that
+/// breaks off or there is nothing to stand for them.
+fn visit_newest<S: Servers>(
+    servers: &S,
+    mut visit: impl FnMut(u16, &S::Server) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let groups = servers.groups();
+    for group in (0..groups).rev() {
+        let members = servers.group(group);
+        let end = number_of(group, members.len());
+        let Ok(mut seat) = u16::try_from(number_of(groups, 0).wrapping_sub(end)) else {
+            return ControlFlow::Break(());
+        };
+        for server in members.iter().rev() {
+            seat = seat.wrapping_add(1);
+            visit(seat, server)?;
+        }
+    }
+    ControlFlow::Continue(())
 }
 
 /// A change of the set of servers that a scheduler's state must survive.
@@ -321,7 +338,7 @@ impl Scheduler {
         match self {
             Scheduler::Dh => dh::PLACES,
             Scheduler::Sh => sh::PLACES,
-            Scheduler::Mh => mh::PLACES,
+            Scheduler::Mh => maglev::PLACES,
             _ => 0,
         }
     }
@@ -342,18 +359,23 @@ impl Scheduler {
         }
     }
 
-    /// Fills the scheduler's table, of [`Scheduler::table_len`] places, with numbers of servers.
+    /// Fills the scheduler's table, of [`Scheduler::table_len`] places that are free, with servers.
     ///
-    /// `walks` is room for as many as there are servers; only mh needs it. Returns whether the
-    /// table was filled: mh keeps what it had when there are more servers than places.
-    pub fn fill(self, servers: &impl Servers, walks: &mut [Walk], table: &mut [u32]) -> bool {
+    /// Only mh needs `memory`, and by what it returns tells the next run how to use what is left in
+    /// it. `None` if the table was left as it was: there are more servers than places.
+    pub fn fill(
+        self,
+        servers: &impl Servers,
+        memory: &mut Memory<'_>,
+        table: &mut [u16],
+    ) -> Option<Kept> {
         match self {
             Scheduler::Dh => dh::fill(servers, table),
             Scheduler::Sh => sh::fill(servers, table),
-            Scheduler::Mh => return mh::fill(servers, walks, table),
+            Scheduler::Mh => return maglev::fill(servers, memory, table),
             _ => {}
         }
-        true
+        Some(Kept::default())
     }
 
     /// Returns the state with which the scheduler goes on after `change`.
@@ -530,10 +552,11 @@ fn port_of(flow: &Flow, options: Options) -> u32 {
     }
 }
 
-/// Returns the number that a place of a table names.
-fn seated(table: &[u32], place: usize) -> Option<usize> {
-    let number = *table.get(place)?;
-    (number != NOBODY).then(|| to_index(number))
+/// Returns the number of the server at a place of the table.
+fn seated(servers: &impl Servers, place: usize) -> Option<usize> {
+    let seat = *servers.table().get(place)?;
+    let end = number_of(servers.groups(), 0);
+    (seat != NOBODY).then(|| end.wrapping_sub(usize::from(seat)))
 }
 
 /// Widens a number of a server; no machine of ours has a narrower `usize`.
@@ -815,10 +838,7 @@ mod tests {
         }
 
         fn permutation(&self) -> Permutation {
-            Permutation {
-                offset: u32::from(self.name),
-                skip: 1,
-            }
+            Permutation::new(u16::from(self.name), 1)
         }
     }
 
@@ -829,7 +849,7 @@ mod tests {
         servers: [One; 4],
         len: usize,
         cells: [core::cell::Cell<u64>; CELLS],
-        table: [u32; sh::PLACES],
+        table: [u16; sh::PLACES],
         draws: core::cell::Cell<u64>,
     }
 
@@ -860,7 +880,9 @@ mod tests {
             self.cells = after.map(core::cell::Cell::new);
             let mut table = self.table;
             if self.scheduler.table_len() == table.len() && self.scheduler.refills(change) {
-                self.scheduler.fill(self, &mut [], &mut table);
+                table.fill(NOBODY);
+                self.scheduler
+                    .fill(self, &mut Memory::default(), &mut table);
                 self.table = table;
             }
         }
@@ -986,7 +1008,7 @@ mod tests {
             self.cells.get(number)
         }
 
-        fn table(&self) -> &[u32] {
+        fn table(&self) -> &[u16] {
             &self.table
         }
 

@@ -145,7 +145,7 @@ impl Dest {
         self.permutation
     }
 
-    /// Tells from now on `changes` of what a scheduler may have summed up.
+    /// Tells from now on `changes` of what a scheduler may have summed up, instead of another.
     ///
     /// Who was told until now is retired, since nothing more will be heard there.
     ///
@@ -153,17 +153,19 @@ impl Dest {
     ///
     /// Under `control`.
     pub(crate) fn tell(&self, changes: &Arc<Changes>) {
-        let told = rcu::read(|rcu| match self.changes.read(rcu) {
-            Some(before) if before.ptr_eq(changes.borrow(rcu)) => true,
-            Some(before) => {
+        rcu::read(|rcu| {
+            if let Some(before) = self.changes.read(rcu) {
                 before.retire();
-                false
             }
-            None => false,
         });
-        if !told {
-            drop(self.changes.replace(Some(changes.clone())));
-        }
+        drop(self.changes.replace(Some(changes.clone())));
+    }
+
+    /// Returns whether `changes` is what it tells.
+    #[inline]
+    pub(crate) fn tells(&self, changes: &Arc<Changes>, rcu: Reader<'_>) -> bool {
+        let told = self.changes.read(rcu);
+        told.is_some_and(|told| told.ptr_eq(changes.borrow(rcu)))
     }
 
     /// Returns how new connections are forwarded.

@@ -5,7 +5,9 @@
 //! other, which they prove by a [`Command`].
 
 mod groups;
+mod index;
 mod locality;
+mod plan;
 mod registry;
 mod servers;
 mod table;
@@ -15,6 +17,7 @@ use crate::dest::Dest;
 use crate::netns::Netns;
 use core::mem::replace;
 use groups::List;
+use index::Index;
 use ipvs::flow::Flow;
 use ipvs::rate::Samples;
 use ipvs::sched::Change;
@@ -24,6 +27,7 @@ use kernel::sync::{new_mutex, Mutex, MutexGuard};
 use linux::net::Net;
 use linux::rcu::{self, Arc, Borrow, Reader, Slot};
 use linux::route;
+use plan::Plan;
 use servers::{Draft, Set};
 
 pub(crate) use registry::Services;
@@ -63,12 +67,19 @@ pub(crate) struct Service {
     key: ServiceKey,
     serial: u64,
     published: Slot<Set>,
+    /// Held while a server comes, changes or goes and while all are summed up.
+    #[pin]
+    ledger: Mutex<Ledger>,
+}
+
+/// What is known of a service's servers besides what is published.
+struct Ledger {
     /// What users see beyond what the servers have counted: what those that are gone counted, less
     /// what those that came had counted before, less everything up to the last reset.
-    ///
-    /// Held while a server comes or goes and while all are summed up.
-    #[pin]
-    ledger: Mutex<Samples>,
+    beyond: Samples,
+    index: Index,
+    /// Of the published table, if it was worth keeping.
+    plan: Option<KBox<Plan>>,
 }
 
 impl Service {
@@ -84,13 +95,18 @@ impl Service {
         serial: u64,
     ) -> Result<Arc<Self>> {
         let draft = Draft::empty(settings.hashed());
-        let set = draft.bound(config)?.finish()?;
+        let mut plan = None;
+        let set = draft.bound(config, &mut plan)?.finish()?;
         Arc::pin_init(
             try_pin_init!(Self {
                 key,
                 serial,
                 published: Slot::new(set),
-                ledger <- new_mutex!(Samples::default()),
+                ledger <- new_mutex!(Ledger {
+                    beyond: Samples::default(),
+                    index: Index::new(),
+                    plan,
+                }),
             }? Error),
             GFP_KERNEL,
         )
@@ -140,10 +156,13 @@ impl Service {
     }
 
     /// Finds a server by its key.
+    ///
+    /// # Locking
+    ///
+    /// Process context; sleeps.
     pub(crate) fn dest(&self, key: &DestKey) -> Option<Arc<Dest>> {
-        let list = self.list().ok()?;
-        let (_, dest) = list.position(key)?;
-        Some(dest.clone())
+        let ledger = self.ledger.lock();
+        ledger.index.find(&self.list().ok()?, key, &self.key)
     }
 
     /// Returns what users see of its statistics.
@@ -153,7 +172,7 @@ impl Service {
     /// Process context; sleeps.
     pub(crate) fn shown(&self) -> Samples {
         let ledger = self.ledger.lock();
-        ledger.plus(&self.counted())
+        ledger.beyond.plus(&self.counted())
     }
 
     /// Lets users see zero from here on, on the service and its servers.
@@ -167,7 +186,7 @@ impl Service {
     /// Process context; sleeps.
     pub(crate) fn reset(&self, _command: &Command<'_>) -> Result {
         let mut ledger = self.ledger.lock();
-        *ledger = Samples::default().minus(&self.counted());
+        ledger.beyond = Samples::default().minus(&self.counted());
         drop(ledger);
         self.list()?.iter().try_for_each(|dest| dest.stats.reset())
     }
@@ -186,13 +205,17 @@ impl Service {
     ///
     /// `EINVAL` if a new scheduler cannot have so many servers, `ENOMEM`.
     pub(crate) fn edit(&self, command: &Command<'_>, settings: ServiceSettings) -> Result {
+        let mut ledger = self.ledger.lock();
         let mut draft = self.draft()?;
         let before = draft.settings.scheduler;
         draft.settings = settings.hashed();
-        if settings.scheduler != before {
-            draft = draft.bound(&command.netns.config)?;
+        if settings.scheduler == before {
+            return self.publish(draft);
         }
-        self.publish(draft)
+        let mut plan = None;
+        self.publish(draft.bound(&command.netns.config, &mut plan)?)?;
+        ledger.plan = plan;
+        Ok(())
     }
 
     /// Adds a server, or takes it out of the trash with all it had.
@@ -207,8 +230,9 @@ impl Service {
         key: DestKey,
         settings: &DestSettings,
     ) -> Result {
+        let mut ledger = self.ledger.lock();
         let draft = self.draft()?;
-        if draft.list.position(&key).is_some() {
+        if ledger.index.find(&draft.list, &key, &self.key).is_some() {
             return Err(EEXIST);
         }
         let services = &command.netns.services;
@@ -224,7 +248,7 @@ impl Service {
                 Arc::pin_init(Dest::new(key, self.key, settings), GFP_KERNEL)?
             }
         };
-        let result = self.join(draft, &dest, services.next_serial());
+        let result = self.join(&mut ledger, draft, &dest, services.next_serial());
         if result.is_err() {
             dest.leave();
             if !is_fresh {
@@ -235,19 +259,21 @@ impl Service {
     }
 
     /// Publishes a list with one more server.
-    fn join(&self, mut draft: Draft, dest: &Arc<Dest>, serial: u64) -> Result {
+    fn join(&self, ledger: &mut Ledger, mut draft: Draft, dest: &Arc<Dest>, serial: u64) -> Result {
         let counted = dest.stats.counted();
         if dest.owner() != self.serial {
             dest.stats.reset_to(counted)?;
         }
         dest.join(self.serial, serial);
         let list = draft.list.with(dest)?;
+        ledger.index.enter(&list, dest)?;
         let before = replace(&mut draft.list, list);
-        let draft = draft.carried(Change::Added, &before)?;
-        let mut ledger = self.ledger.lock();
-        self.publish(draft)?;
-        *ledger = ledger.minus(&counted);
-        Ok(())
+        let result = self.carry(ledger, draft, Change::Added, &before);
+        match result {
+            Ok(()) => ledger.beyond = ledger.beyond.minus(&counted),
+            Err(_) => ledger.index.leave(&before, dest),
+        }
+        result
     }
 
     /// Changes the settings of a server.
@@ -261,17 +287,17 @@ impl Service {
         key: &DestKey,
         settings: &DestSettings,
     ) -> Result {
+        let mut ledger = self.ledger.lock();
         let draft = self.draft()?;
         let list = draft.list.clone();
-        let (_, dest) = list.position(key).ok_or(ENOENT)?;
+        let dest = ledger.index.find(&list, key, &self.key).ok_or(ENOENT)?;
         let (before, last_weight) = (dest.settings(), dest.last_weight());
         dest.edit(settings);
         let change = Change::Edited {
             weight: dest.weight() != before.weight,
             last_weight: dest.last_weight() != last_weight,
         };
-        let result = draft.carried(change, &list);
-        let result = result.and_then(|draft| self.publish(draft));
+        let result = self.carry(&mut ledger, draft, change, &list);
         if result.is_err() {
             dest.restore(&before, last_weight);
         }
@@ -284,16 +310,16 @@ impl Service {
     ///
     /// `ENOENT` if there is none with this key, `ENOMEM`.
     pub(crate) fn remove_dest(&self, command: &Command<'_>, key: &DestKey) -> Result {
-        let mut draft = self.draft()?;
-        let (position, dest) = draft.list.position(key).ok_or(ENOENT)?;
-        let dest = dest.clone();
-        let list = draft.list.without(position)?;
-        let before = replace(&mut draft.list, list);
-        let draft = draft.carried(Change::Removed, &before)?;
         let mut ledger = self.ledger.lock();
-        self.publish(draft)?;
+        let mut draft = self.draft()?;
+        let dest = ledger.index.find(&draft.list, key, &self.key);
+        let dest = dest.ok_or(ENOENT)?;
+        let list = draft.list.without(draft.list.from(dest.serial()))?;
+        let before = replace(&mut draft.list, list.clone());
+        self.carry(&mut ledger, draft, Change::Removed, &before)?;
         dest.leave();
-        *ledger = ledger.plus(&dest.stats.counted());
+        ledger.index.leave(&list, &dest);
+        ledger.beyond = ledger.beyond.plus(&dest.stats.counted());
         drop(ledger);
         command.netns.services.trash.put(dest);
         command.sweep();
@@ -325,6 +351,17 @@ impl Service {
 
     fn list(&self) -> Result<List> {
         rcu::read(|rcu| Some(self.published.read(rcu)?.list.clone())).ok_or(ESRCH)
+    }
+
+    /// Publishes other servers than `before`, or changed ones, with all that the scheduler keeps.
+    fn carry(&self, ledger: &mut Ledger, draft: Draft, change: Change, before: &List) -> Result {
+        let draft = draft.carried(change, before, &mut ledger.plan);
+        let result = draft.and_then(|draft| self.publish(draft));
+        if result.is_err() {
+            // It may be of a table that was not published.
+            ledger.plan = None;
+        }
+        result
     }
 
     fn publish(&self, draft: Draft) -> Result {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Source hashing: the client's address decides, and its port if the service wants that.
 
-use super::dh::numbers;
-use super::{eligible, fold, hash32, port_of, seated, to_index, Options, Server, Servers, NOBODY};
+use super::dh::go_round;
+use super::{eligible, fold, hash32, port_of, seated, Options, Server, Servers};
 use crate::flow::Flow;
 
 const BITS: u32 = 8;
@@ -10,25 +10,15 @@ const BITS: u32 = 8;
 pub(super) const PLACES: usize = 1 << BITS;
 
 /// Seats each server as often in a row as it has weight, at least once, and round again.
-pub(super) fn fill(servers: &impl Servers, table: &mut [u32]) {
-    let weight = |number| servers.server(to_index(number)).map_or(0, Server::weight);
-    let mut order = numbers(servers).cycle();
-    let (mut number, mut left) = (NOBODY, 0);
-    for place in table {
-        if left == 0 {
-            number = order.next().unwrap_or(NOBODY);
-            left = weight(number).max(1);
-        }
-        *place = number;
-        left = left.saturating_sub(1);
-    }
+pub(super) fn fill(servers: &impl Servers, table: &mut [u16]) {
+    go_round(servers, table, |server| server.weight().max(1));
 }
 
 /// Picks the server at the client's place; with the fallback, the next that takes connections.
 pub(super) fn pick(servers: &impl Servers, flow: &Flow, options: Options) -> Option<usize> {
     let key = port_of(flow, options).wrapping_add(fold(flow.family, flow.source.addr));
     let hash = hash32(key, BITS);
-    let number = seated(servers.table(), hash)?;
+    let number = seated(servers, hash)?;
     if takes(servers, number) {
         return Some(number);
     }
@@ -38,7 +28,7 @@ pub(super) fn pick(servers: &impl Servers, flow: &Flow, options: Options) -> Opt
     // C's search begins at twice the place, for whatever reason, and goes round once.
     for offset in 0..PLACES {
         let place = hash.wrapping_mul(2).wrapping_add(offset) % PLACES;
-        let number = seated(servers.table(), place)?;
+        let number = seated(servers, place)?;
         if takes(servers, number) {
             return Some(number);
         }

@@ -8,9 +8,8 @@
 use crate::dest::Dest;
 use crate::grow;
 use ipvs::sched::{Permutation, Server, Summary, GROUP};
-use ipvs::service::DestKey;
 use kernel::prelude::*;
-use linux::rcu::Arc;
+use linux::rcu::{self, Arc};
 use linux::summary::{Changes, Remembered};
 
 /// A server in a list.
@@ -154,20 +153,27 @@ impl List {
         len: 0,
     };
 
+    /// Makes a list of `len` servers in these groups; `changed` may be empty.
     fn of(
-        room: usize,
         len: usize,
-        mut groups: impl Iterator<Item = Result<Arc<Group>>>,
+        before: &[Arc<Group>],
+        changed: Arc<Group>,
+        after: &[Arc<Group>],
     ) -> Result<Self> {
-        let first = groups.next().transpose()?;
-        let Some(second) = groups.next().transpose()? else {
-            let groups = Groups::Few(first);
+        let changed = Some(changed).filter(|group| !group.members.is_empty());
+        let room = before.len().saturating_add(after.len());
+        let room = room.saturating_add(usize::from(changed.is_some()));
+        if room < 2 {
+            let others = before.first().or(after.first());
+            let groups = Groups::Few(changed.or_else(|| others.cloned()));
             return Ok(Self { groups, len });
-        };
+        }
         let mut list = KVVec::with_capacity(room, GFP_KERNEL)?;
-        let begin = Iterator::chain(first.into_iter(), [second]).map(Ok);
-        for group in Iterator::chain(begin, groups) {
-            list.push_within_capacity(group?).map_err(|_full| ENOMEM)?;
+        for part in [before, changed.as_slice(), after] {
+            for group in part {
+                list.push_within_capacity(group.clone())
+                    .map_err(|_full| ENOMEM)?;
+            }
         }
         let groups = Groups::Many(Arc::new(list, GFP_KERNEL)?);
         Ok(Self { groups, len })
@@ -200,7 +206,6 @@ impl List {
     ///
     /// `ENOMEM`.
     pub(super) fn with(&self, dest: &Arc<Dest>) -> Result<Self> {
-        let room = self.groups().len().saturating_add(1);
         let open = self
             .groups()
             .last()
@@ -221,16 +226,8 @@ impl List {
             .groups()
             .len()
             .saturating_sub(usize::from(open.is_some()));
-        let kept = self
-            .groups()
-            .iter()
-            .take(kept)
-            .map(|group| Ok(group.clone()));
-        Self::of(
-            room,
-            self.len.saturating_add(1),
-            Iterator::chain(kept, [Ok(last)]),
-        )
+        let kept = self.groups().get(..kept).unwrap_or_default();
+        Self::of(self.len.saturating_add(1), kept, last, &[])
     }
 
     /// Returns the list without the server at a position.
@@ -261,16 +258,10 @@ impl List {
             Iterator::chain(dests_of(older), Iterator::chain(rest, dests_of(newer))),
         )?;
         let first = position.group.saturating_sub(usize::from(older.is_some()));
-        let before = self.groups().iter().take(first);
+        let before = self.groups().get(..first).unwrap_or_default();
         let end = next.saturating_add(usize::from(newer.is_some()));
-        let after = self.groups().iter().skip(end);
-        let changed = (!group.members.is_empty()).then_some(&group);
-        let groups = Iterator::chain(Iterator::chain(before, changed), after);
-        Self::of(
-            self.groups().len(),
-            self.len.saturating_sub(1),
-            groups.map(|group| Ok(group.clone())),
-        )
+        let after = self.groups().get(end..).unwrap_or_default();
+        Self::of(self.len.saturating_sub(1), before, group, after)
     }
 
     /// Returns the list with nothing remembered of it, for another scheduler.
@@ -279,10 +270,23 @@ impl List {
     ///
     /// `ENOMEM`.
     pub(super) fn forgotten(&self) -> Result<Self> {
-        let groups = self.groups().iter();
-        let groups =
-            groups.map(|group| Group::of(&group.changes, group.members.len(), group.dests()));
-        Self::of(self.groups().len(), self.len, groups)
+        let fresh =
+            |group: &Arc<Group>| Group::of(&group.changes, group.members.len(), group.dests());
+        let groups = match &self.groups {
+            Groups::Few(group) => Groups::Few(group.as_ref().map(fresh).transpose()?),
+            Groups::Many(groups) => {
+                let mut list = KVVec::with_capacity(groups.len(), GFP_KERNEL)?;
+                for group in groups.iter() {
+                    list.push_within_capacity(fresh(group)?)
+                        .map_err(|_full| ENOMEM)?;
+                }
+                Groups::Many(Arc::new(list, GFP_KERNEL)?)
+            }
+        };
+        Ok(Self {
+            groups,
+            len: self.len,
+        })
     }
 
     /// Has its servers tell this list's groups of changes, all of them if a scheduler `counts`.
@@ -291,12 +295,20 @@ impl List {
     ///
     /// Under `control`, right before the list is published in place of `before`.
     pub(super) fn prepare(&self, before: &List, counts: bool) {
+        let fresh = self.new_groups(before);
         if counts && self.groups().len() > 1 {
-            let groups = self.groups().iter();
-            groups.for_each(|group| group.changes.watch());
+            // A single group was not watched.
+            let watched = before.groups().len() > 1;
+            let groups = if watched { fresh } else { self.groups() };
+            groups.iter().for_each(|group| group.changes.watch());
         }
-        for group in self.new_groups(before) {
-            group.dests().for_each(|dest| dest.tell(&group.changes));
+        for group in fresh {
+            // Most of them did so before the change.
+            let tells = |dest: &Arc<Dest>| rcu::read(|rcu| dest.tells(&group.changes, rcu));
+            if !rcu::read(|rcu| group.dests().all(|dest| dest.tells(&group.changes, rcu))) {
+                let rest = group.dests().filter(|dest| !tells(dest));
+                rest.for_each(|dest| dest.tell(&group.changes));
+            }
         }
     }
 
@@ -322,20 +334,19 @@ impl List {
     pub(super) fn moved(&self, before: &List, position: Position) -> Option<Position> {
         let old = before.groups().get(position.group)?;
         let serial = old.members.get(position.slot)?.dest().serial();
-        let group = grow::prefix(self.groups(), |group| last_serial(group) < serial);
-        let members = self.groups().get(group)?.members();
-        let slot = grow::prefix(members, |entry| entry.dest().serial() < serial);
-        Some(Position { group, slot })
+        let position = self.from(serial);
+        self.dest(position).map(|_| position)
     }
 
-    /// Finds a server by its key.
-    pub(super) fn position(&self, key: &DestKey) -> Option<(Position, &Arc<Dest>)> {
-        let groups = (0..self.groups().len()).zip(self.groups());
-        let mut all = groups.flat_map(|(group, members)| {
-            let slots = (0..GROUP).zip(members.dests());
-            slots.map(move |(slot, dest)| (Position { group, slot }, dest))
-        });
-        all.find(|(_, dest)| dest.key() == key)
+    /// Returns where a server with this serial is, or the next newer one.
+    pub(super) fn from(&self, serial: u64) -> Position {
+        let group = grow::prefix(self.groups(), |group| last_serial(group) < serial);
+        let members = self
+            .groups()
+            .get(group)
+            .map_or(&[][..], |group| group.members());
+        let slot = grow::prefix(members, |entry| entry.dest().serial() < serial);
+        Position { group, slot }
     }
 
     /// Returns the newest server below a serial.

@@ -3,10 +3,12 @@
 
 use super::groups::{Entry, List, Position};
 use super::locality::Locality;
+use super::plan::Plan;
 use crate::config::Config;
 use crate::dest::Dest;
 use ipvs::flow::Flow;
-use ipvs::sched::{self, Change, Options, Servers, State, Summary, Walk};
+use ipvs::sched::maglev::Memory;
+use ipvs::sched::{self, Change, Options, Scheduler, Servers, State, Summary, GROUP};
 use ipvs::service::ServiceSettings;
 use kernel::prelude::*;
 use linux::random;
@@ -26,7 +28,6 @@ pub(super) struct Set {
 }
 
 /// A set as a command found it, to be changed and published.
-#[derive(Clone)]
 pub(super) struct Draft {
     /// What can be changed about the service.
     pub(super) settings: ServiceSettings,
@@ -55,7 +56,7 @@ impl Draft {
     /// # Errors
     ///
     /// `EINVAL` if the scheduler's table has too few places for the servers, `ENOMEM`.
-    pub(super) fn bound(mut self, config: &Config) -> Result<Self> {
+    pub(super) fn bound(mut self, config: &Config, plan: &mut Option<KBox<Plan>>) -> Result<Self> {
         let scheduler = self.settings.scheduler;
         self.list = self.list.forgotten()?;
         self.locality = match scheduler.remembers() {
@@ -64,16 +65,24 @@ impl Draft {
         };
         self.table = None;
         let list = self.list.clone();
-        self.carried(Change::Bound, &list)
+        *plan = None;
+        self.carried(Change::Bound, &list, plan)
     }
 
     /// Returns the draft with what its scheduler keeps carried over a change from the servers
     /// `before`.
     ///
+    /// `plan` is of the draft's table, and is of no table that is published if this fails.
+    ///
     /// # Errors
     ///
     /// `ENOMEM`; for a new scheduler as in [`Draft::bound`].
-    pub(super) fn carried(mut self, change: Change, before: &List) -> Result<Self> {
+    pub(super) fn carried(
+        mut self,
+        change: Change,
+        before: &List,
+        plan: &mut Option<KBox<Plan>>,
+    ) -> Result<Self> {
         let scheduler = self.settings.scheduler;
         let view = View::of(&self.list);
         let state = self
@@ -93,7 +102,7 @@ impl Draft {
             self.cells = Some(Cells::new(after)?);
         }
         if scheduler.table_len() != 0 && scheduler.refills(change) {
-            match Table::of(scheduler, &self.list)? {
+            match Table::of(scheduler, &self.list, plan)? {
                 Some(table) => self.table = Some(table),
                 // There is none to keep.
                 None if change == Change::Bound => return Err(EINVAL),
@@ -177,15 +186,35 @@ impl Set {
 /// A scheduler's table, with the servers that its numbers name.
 struct Table {
     list: List,
-    places: KVVec<u32>,
+    places: KVVec<u16>,
 }
 
 impl Table {
     /// Has a table filled; `None` if the scheduler keeps the one it has.
-    fn of(scheduler: sched::Scheduler, list: &List) -> Result<Option<Arc<Self>>> {
-        let mut places = KVVec::from_elem(sched::NOBODY, scheduler.table_len(), GFP_KERNEL)?;
-        let mut walks = KVVec::from_elem(Walk::default(), list.len(), GFP_KERNEL)?;
-        if !scheduler.fill(&View::of(list), &mut walks, &mut places) {
+    fn of(
+        scheduler: Scheduler,
+        list: &List,
+        plan: &mut Option<KBox<Plan>>,
+    ) -> Result<Option<Arc<Self>>> {
+        let mut places = KVVec::zeroed(scheduler.table_len(), GFP_KERNEL)?;
+        let filled = match scheduler {
+            Scheduler::Mh => {
+                let mut latest = match plan.take() {
+                    Some(plan) => plan,
+                    None => Plan::new()?,
+                };
+                let filled = latest.fill(scheduler, list, &mut places)?;
+                // With few servers a change means too much for the next table to follow this one.
+                *plan = (list.len() > GROUP).then_some(latest);
+                filled
+            }
+            _ => {
+                let mut nothing = Memory::default();
+                scheduler.fill(&View::of(list), &mut nothing, &mut places);
+                true
+            }
+        };
+        if !filled {
             return Ok(None);
         }
         let list = list.clone();
@@ -230,12 +259,12 @@ impl sched::Cell for Cell {
 pub(super) struct View<'a> {
     list: &'a List,
     cells: &'a [Cell],
-    places: &'a [u32],
+    places: &'a [u16],
 }
 
 impl<'a> View<'a> {
     /// Servers without a state and a table.
-    fn of(list: &'a List) -> Self {
+    pub(super) fn of(list: &'a List) -> Self {
         Self {
             list,
             cells: &[],
@@ -276,7 +305,7 @@ impl Servers for View<'_> {
     }
 
     #[inline]
-    fn table(&self) -> &[u32] {
+    fn table(&self) -> &[u16] {
         self.places
     }
 

@@ -4,6 +4,7 @@
 use super::server::{note, some_flow, List, Server};
 use ipvs::addr::Family;
 use ipvs::flow::Flow;
+use ipvs::sched::maglev::{Kept, Marks, Memory, Past, Walk, PLACES};
 use ipvs::sched::{self, Cell, Change, Options, Scheduler, Servers, State, Summary, CELLS, GROUP};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,6 +47,15 @@ pub const FULL: Grouping = Grouping {
     merge: usize::MAX,
 };
 
+/// What mh keeps of a table.
+#[derive(Default)]
+struct Plan {
+    walks: Vec<Walk>,
+    order: Vec<u16>,
+    refused: Vec<Marks>,
+    kept: Kept,
+}
+
 /// The servers of a service, its scheduler and what that keeps.
 pub struct World {
     pub scheduler: Scheduler,
@@ -53,7 +63,10 @@ pub struct World {
     pub family: Family,
     groups: Vec<Group>,
     cells: [Shared; CELLS],
-    pub table: Vec<u32>,
+    pub table: Vec<u16>,
+    plan: Mutex<Plan>,
+    /// How many tables were filled by following the one before.
+    pub followed: u32,
     draws: AtomicU64,
     names: u32,
 }
@@ -67,6 +80,8 @@ impl World {
             groups: Vec::new(),
             cells: Default::default(),
             table: Vec::new(),
+            plan: Mutex::default(),
+            followed: 0,
             draws: AtomicU64::new(0),
             names: 0,
         };
@@ -218,11 +233,34 @@ impl World {
 
     /// Fills the table again; tells whether there were places for all.
     pub fn fill(&mut self) -> bool {
-        let mut walks = vec![Default::default(); self.numbers().len()];
-        let mut table = std::mem::take(&mut self.table);
-        let filled = self.scheduler.fill(self, &mut walks, &mut table);
-        self.table = table;
-        filled
+        let mut table = vec![sched::NOBODY; self.scheduler.table_len()];
+        let plan = std::mem::take(self.plan.get_mut().unwrap());
+        let mut next = Plan {
+            walks: vec![Walk::default(); self.numbers().len()],
+            order: vec![0; PLACES],
+            refused: plan.refused,
+            kept: Kept::default(),
+        };
+        next.refused.resize(PLACES, Marks::default());
+        let mut memory = Memory {
+            walks: &mut next.walks,
+            turns: &mut [0; PLACES],
+            order: &mut next.order,
+            refused: &mut next.refused,
+            past: Past {
+                walks: &plan.walks,
+                order: &plan.order,
+                kept: plan.kept,
+            },
+        };
+        let kept = self.scheduler.fill(self, &mut memory, &mut table);
+        self.followed += u32::from(kept.is_some_and(|kept| kept.known < plan.kept.known));
+        if kept.is_some() {
+            self.table = table;
+        }
+        next.kept = kept.unwrap_or_default();
+        *self.plan.get_mut().unwrap() = next;
+        kept.is_some()
     }
 
     /// Returns how many random numbers were drawn.
@@ -272,9 +310,10 @@ impl World {
 
     /// The names in the places of the table.
     pub fn seats(&self) -> Vec<Option<u32>> {
-        let name = |number: &u32| {
-            self.server(usize::try_from(*number).unwrap())
-                .map(|server| server.name)
+        let end = self.groups.len() * GROUP;
+        let name = |seat: &u16| {
+            let number = end - usize::from(*seat);
+            (*seat != sched::NOBODY).then(|| self.server(number).unwrap().name)
         };
         self.table.iter().map(name).collect()
     }
@@ -320,7 +359,7 @@ impl Servers for World {
         self.cells.get(number)
     }
 
-    fn table(&self) -> &[u32] {
+    fn table(&self) -> &[u16] {
         &self.table
     }
 

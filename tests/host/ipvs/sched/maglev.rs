@@ -60,6 +60,76 @@ proptest! {
     }
 }
 
+#[derive(Clone, Debug)]
+enum Change {
+    Add(u32),
+    Remove(prop::sample::Index),
+    Weigh(prop::sample::Index, u32),
+}
+
+fn changes() -> impl Strategy<Value = Vec<Change>> {
+    let weight = || prop_oneof![4 => Just(1), 2 => 0..=3_u32, 1 => 1..=9_u32];
+    let change = prop_oneof![
+        weight().prop_map(Change::Add),
+        any::<prop::sample::Index>().prop_map(Change::Remove),
+        (any::<prop::sample::Index>(), weight()).prop_map(|(at, weight)| Change::Weigh(at, weight)),
+    ];
+    prop::collection::vec(change, 1..40)
+}
+
+/// Changes a world; returns how often a table was made of the one before.
+fn follow(world: &mut World, changes: Vec<Change>) -> u32 {
+    let before = world.followed;
+    for change in changes {
+        let names: Vec<_> = world.list().into_iter().map(|server| server.name).collect();
+        match change {
+            Change::Add(weight) => {
+                world.add(weight, FULL);
+            }
+            Change::Remove(at) => world.remove(*at.get(&names), at.index(40)),
+            Change::Weigh(at, weight) => world.weigh(*at.get(&names), weight),
+        }
+        assert!(world.seats() == seats(Family::V4, &world.list()));
+    }
+    world.followed - before
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn seats_stay_right_from_change_to_change(
+        weights in prop_oneof![
+            prop::collection::vec(Just(1), 45..400),
+            prop::collection::vec(0..5_u32, 45..400),
+            prop::collection::vec(1..=1_u32, 900..1_100),
+        ],
+        changes in changes(),
+    ) {
+        follow(&mut World::of(Scheduler::Mh, &weights), changes);
+    }
+}
+
+#[test]
+fn a_table_follows_the_one_before_for_a_while() {
+    let mut world = World::of(Scheduler::Mh, &[1; 1_000]);
+    let mut change = |number: u32| {
+        let seats = seats(Family::V4, &world.list());
+        assert!(world.seats() == seats);
+        if number % 2 == 0 {
+            world.add(1, FULL);
+        } else {
+            world.remove(number * 13 % 997 + 1, usize::MAX);
+        }
+        world.followed
+    };
+    // The table of the first has nothing to follow.
+    assert_eq!((0..20).map(&mut change).last(), Some(20));
+    // From time to time one is made anew.
+    let followed = (20..220).map(change).last().unwrap();
+    assert!((200..218).contains(&followed), "{followed}");
+}
+
 #[test]
 fn seats_of_special_numbers_of_servers_are_right() {
     for count in [1, 2, 31, 32, 33, 64, 1_000, 2_047, PLACES - 1, PLACES] {

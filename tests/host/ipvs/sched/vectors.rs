@@ -7,7 +7,7 @@ use super::tables::{hash32, hsiphash, PLACES};
 use ipvs::addr::{Addr, Endpoint, Family, Port};
 use ipvs::flow::Flow;
 use ipvs::hash::{self, Seed};
-use ipvs::sched::{lblc, Options, Permutation, Scheduler};
+use ipvs::sched::{Options, Permutation, Scheduler, GROUP};
 
 const PLAIN: Options = Options {
     fallback: false,
@@ -171,7 +171,7 @@ fn maglev(weights: [u32; 3]) -> World {
 fn a4_mh_seats() {
     let world = maglev([1; 3]);
     let ways = world.list().into_iter().map(|server| server.permutation);
-    let ways: Vec<_> = ways.map(|way| (way.offset, way.skip)).collect();
+    let ways: Vec<_> = ways.map(|way| (way.offset(), way.skip())).collect();
     assert_eq!(ways, [(2586, 2286), (870, 874), (4032, 1541)]);
     assert_eq!(seats(&world)[..32], *"BCCABBAACBBAABBBACBCAACBACCBCBAC");
     assert_eq!(counts(&world), [1365, 1364, 1364]);
@@ -183,7 +183,8 @@ fn a4_mh_clients() {
     let mut world = maglev([1; 3]);
     // A table with a server of its own for each place tells the place.
     let mut places = World::of(Scheduler::Mh, &[1; PLACES]);
-    places.table = (0..).take(PLACES).collect();
+    let end = u16::try_from(places.groups() * GROUP).unwrap();
+    places.table = (0..end).map(|number| end - number).take(PLACES).collect();
     let place = |world: &World, flow| usize::try_from(world.pick_for(&flow).unwrap() - 1).unwrap();
     for (client, hash, plain, server, with_port, server_with_port) in CLIENTS {
         let number = addr(client).1.host_v4();

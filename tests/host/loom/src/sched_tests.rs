@@ -150,7 +150,7 @@ impl Servers for Service {
         self.cells.get(number)
     }
 
-    fn table(&self) -> &[u32] {
+    fn table(&self) -> &[u16] {
         &[]
     }
 
