@@ -38,6 +38,8 @@ def reading_in_small_pieces_gives_the_same_text(d):
     d.bare()
     rules = "".join(f"-A -t 10.9.0.1:{number} -s rr\n-a -t 10.9.0.1:{number} -r 10.2.0.11:80 -m\n" for number in range(1000, 1100))
     d.ipvsadm("-R", stdin=rules)
+    # ip_vs moves its services into a larger table some time later.
+    d.wait("the table has its size", lambda: "(size=256)" in d.read("/proc/thread-self/net/ip_vs"))
     whole = d.read("/proc/thread-self/net/ip_vs")
     with topology.inside("director"):
         file = os.open("/proc/thread-self/net/ip_vs", os.O_RDONLY)

@@ -92,6 +92,28 @@ def many_services_are_listed_in_order(d):
 
 
 @case
+def neighbours_of_a_removed_service_are_still_found(d):
+    d.bare()
+    ports = range(8001, 8065)
+    for port in ports:
+        d.ipvsadm(f"-A -t 10.9.0.1:{port} -s rr")
+    for port in ports[::3]:
+        d.ipvsadm(f"-D -t 10.9.0.1:{port}")
+    for port in ports:
+        d.ipvsadm(f"-E -t 10.9.0.1:{port} -s wlc")
+    table(d)
+
+
+@case(rows=(4093, 4094))
+def maglev_has_places_for_so_many_servers(d, count):
+    d.bare()
+    servers = (f"10.3.{number >> 8}.{number & 255}" for number in range(1, count + 1))
+    d.execute("ipvsadm -R", stdin="-A -t 10.9.0.1:80 -s rr\n" + "".join(f"-a -t 10.9.0.1:80 -r {server}:80 -g\n" for server in servers))
+    d.ipvsadm("-E -t 10.9.0.1:80 -s mh")
+    d.run(["sh", "-c", "ipvsadm -Ln | head -5; ipvsadm -Ln | wc -l"])
+
+
+@case
 def services_belong_to_their_namespace(d):
     d.bare()
     d.netns("other")
