@@ -160,10 +160,11 @@ fn visit_newest<S: Servers>(
     let groups = servers.groups();
     for group in (0..groups).rev() {
         let members = servers.group(group);
-        let end = number_of(group, members.len());
-        let Ok(mut seat) = u16::try_from(number_of(groups, 0).wrapping_sub(end)) else {
+        let end = u16::try_from(number_of(groups.wrapping_sub(group), 0));
+        let (Ok(end), Ok(len)) = (end, u16::try_from(members.len())) else {
             return ControlFlow::Break(());
         };
+        let mut seat = end.saturating_sub(len);
         for server in members.iter().rev() {
             seat = seat.wrapping_add(1);
             visit(seat, server)?;

@@ -251,6 +251,11 @@ impl Change {
         if old_rest.len() != new_rest.len() || !pairs.all(|(old, new)| is_same(old, new)) {
             return None;
         }
+        // Where it is another server, too, nothing that the one did tells of the other.
+        let mut pairs = old.iter().zip(new);
+        if pairs.any(|(old, new)| old.way != new.way) {
+            return None;
+        }
         Some(Self {
             at,
             had: old.first().map_or(0, |walk| walk.turns),

@@ -90,10 +90,11 @@ impl Plan {
                 kept: self.kept,
             },
         };
-        let Some(kept) = scheduler.fill(&View::of(list), &mut memory, places) else {
+        let kept = scheduler.fill(&View::of(list), &mut memory, places);
+        self.kept = kept.unwrap_or_default();
+        if kept.is_none() {
             return Ok(false);
-        };
-        self.kept = kept;
+        }
         swap(&mut self.last, &mut self.next);
         Ok(true)
     }
