@@ -2,6 +2,9 @@
 # What a person types; `make help` explains each target. How the module itself is put together is in Kbuild.
 
 ARCH ?= $(if $(filter aarch64,$(shell uname -m)),arm64,x86_64)
+ifneq ($(filter-out x86 x86_64 amd64 arm64,$(ARCH)),)
+$(error ARCH is $(ARCH), but rvs is built for x86_64 and arm64 only)
+endif
 MODULE := $(if $(KDIR),$(KDIR),$(if $(filter arm64,$(ARCH)),stock-arm64,stock))
 # The kernel's own makefiles take whatever is exported, even nothing, for an architecture.
 ifeq ($(ARCH),arm64)
