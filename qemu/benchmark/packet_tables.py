@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
 """The table and the plot of the packet rows."""
 import plot
-from rows import title
+from rows import PROTOCOLS, title
 
 NOTE = """A packet is handed to the director by a tap device and swallowed by a dummy device. What the same frame costs with a
 foreign hardware address, dropped on entry, is subtracted everywhere. *forwarding* is plain routing of the same packet without
 a balancer; for a NAT server's replies it is forwarding plus one re-route, which is what `snat_reroute` costs ip_vs. *over* is
 what the balancer adds to that. Figures are medians of batches of 64 packets. With *conntrack* the kernel's connection tracking
 is on for all columns and `net.ipv4.vs.conntrack=1`. TCP rows are real segments: a SYN for a new connection, data in both
-directions for the others. Errors are ICMP errors about a packet of an established connection. ip_vs has its default table size;
-the instructions its table takes to grow are not in the median of new connections."""
+directions for the others; SCTP rows likewise, from an INIT on (the flowtable does not take them). Errors are ICMP errors about
+a packet of an established connection. ip_vs has its default table size; the instructions its table takes to grow are not in
+the median of new connections."""
 
 
 class Rows:
@@ -63,11 +64,11 @@ def plain_table(rows):
     """Returns the table of forwarding without a balancer."""
     made = []
     for family in (4, 6):
-        for protocol in ("UDP", "TCP"):
+        for protocol in PROTOCOLS:
             shown = [rows.cost(subject, family, protocol, "", "established", conntrack, 0)
                      for subject, conntrack in (("forward", False), ("forward", True), ("flowtable", True))]
-            reroute = rows.forwarding(family, protocol, "reply", False)
-            made.append([f"IPv{family} {protocol}"] + ["failed" if cost is None else number(cost) for cost in
+            reroute, absent = rows.forwarding(family, protocol, "reply", False), "none" if protocol == "SCTP" else "failed"
+            made.append([f"IPv{family} {protocol}"] + [absent if cost is None else number(cost) for cost in
                                                        (shown[0], reroute, shown[1], shown[2])])
     return ["packet", "forwarding", "forwarding and one re-route", "forwarding, conntrack", "flowtable"], made
 

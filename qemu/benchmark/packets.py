@@ -11,8 +11,10 @@ from frames import PAYLOAD, ether
 
 BATCHES = {False: 9, True: 33}
 PORT = 40000
-NUMBERS = {"TCP": 6, "UDP": 17}
+NUMBERS = {"TCP": 6, "UDP": 17, "SCTP": frames.SCTP}
 ACK_PUSH = packet.ACK | packet.PSH
+# The chunks of SCTP that stand for TCP's flags; an ACK alone is a cookie.
+DATA_OR_COOKIE = {ACK_PUSH: frames.DATA}
 
 
 class Packets:
@@ -31,12 +33,19 @@ class Packets:
         source = source or self.client
         if self.protocol == packet.UDP:
             return frames.udp(self.family, source, port, self.target, 80)
+        if self.protocol == frames.SCTP:
+            chunk = frames.INIT if flags & packet.SYN else DATA_OR_COOKIE.get(flags, frames.COOKIE_ECHO)
+            tag = frames.SERVER_TAG * (chunk != frames.INIT)
+            return frames.sctp(self.family, source, port, self.target, 80, tag, chunk)
         return frames.tcp(self.family, source, port, self.target, 80, flags, data, 1001 - (flags & packet.SYN) // 2, 5001)
 
     def answer(self, source, flags=ACK_PUSH, data=PAYLOAD):
         """Returns an IP packet to the client."""
         if self.protocol == packet.UDP:
             return frames.udp(self.family, source, 80, self.client, PORT)
+        if self.protocol == frames.SCTP:
+            chunk = frames.INIT_ACK if flags & packet.SYN else DATA_OR_COOKIE.get(flags, frames.COOKIE_ACK)
+            return frames.sctp(self.family, source, 80, self.client, PORT, frames.CLIENT_TAG, chunk)
         return frames.tcp(self.family, source, 80, self.client, PORT, flags, data, 5001 - (flags & packet.SYN) // 2, 1001)
 
     def opening(self, both=True):
@@ -46,7 +55,9 @@ class Packets:
         else:
             made = [self.request(flags=packet.SYN, data=b"")]
             made += [self.answer(self.server, packet.SYN | packet.ACK, b"")] * both
-            made += [self.request(flags=packet.ACK, data=b""), self.request()]
+            made += [self.request(flags=packet.ACK, data=b"")]
+            made += [self.answer(self.server, packet.ACK, b"")] * (both and self.protocol == frames.SCTP)
+            made += [self.request()]
         return [self.ether(data) for data in made]
 
     def fresh(self, ports, source=None):
@@ -151,7 +162,7 @@ def attempt(function, *arguments):
 
 def plain_rows():
     """Yields the rows without a balancer: the harness, plain forwarding, the flowtable."""
-    for family, protocol, conntrack in itertools.product((4, 6), ("UDP", "TCP"), (False, True)):
+    for family, protocol, conntrack in itertools.product((4, 6), rows.PROTOCOLS, (False, True)):
         bed = testbed.Testbed(conntrack)
         try:
             packets = Packets(family, protocol, testbed.server(family, 0))
@@ -163,7 +174,8 @@ def plain_rows():
                 yield row_of("forward", family, protocol, "", kind, conntrack, 0, **attempt(measure, bed, packets, kind))
                 if not conntrack:
                     yield row_of("harness", family, protocol, "", kind, conntrack, 0, **attempt(measure, bed, foreign, kind))
-            if conntrack:
+            # It takes TCP and UDP only.
+            if conntrack and protocol != "SCTP":
                 yield row_of("flowtable", family, protocol, "", "established", True, 0, **attempt(flowtable, bed, packets))
         finally:
             bed.close()

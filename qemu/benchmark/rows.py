@@ -4,7 +4,7 @@
 import itertools
 import sys
 
-METHODS = ("DR", "NAT", "tunnel")
+METHODS, PROTOCOLS = ("DR", "NAT", "tunnel"), ("UDP", "TCP", "SCTP")
 SERVER_KINDS = ("reply", "error from server", "reply without re-route")
 # What `make profile` can count besides packets, and what it counts there.
 CONTROL = {"listing": "line of /proc/net/ip_vs_conn", "services": "line of /proc/net/ip_vs", "restore": "command of ipvsadm -R",
@@ -19,7 +19,7 @@ def kinds_of(method):
 
 def configurations():
     """Yields what the rows of one director have in common: family, protocol, method, conntrack, services."""
-    for family, protocol, method in itertools.product((4, 6), ("UDP", "TCP"), METHODS):
+    for family, protocol, method in itertools.product((4, 6), PROTOCOLS, METHODS):
         for conntrack, services in itertools.product((False, True), (1, 1000)):
             yield family, protocol, method, conntrack, services
 

@@ -15,7 +15,7 @@ CLIENT = {4: "10.1.0.2", 6: "fd01::2"}
 VIP = {4: "10.9.0.1", 6: "fd09::1"}
 SERVER = {4: "10.2.0.11", 6: "fd02::11"}
 METHODS = {"DR": "-g", "NAT": "-m", "tunnel": "-i"}
-PROTOCOLS = {"UDP": "-u", "TCP": "-t"}
+PROTOCOLS = {"UDP": "-u", "TCP": "-t", "SCTP": "--sctp-service"}
 CONNTRACK = """table inet track {
     chain input { type filter hook input priority 300; ct state established accept; }
 }"""
