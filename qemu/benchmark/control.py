@@ -11,8 +11,9 @@ import topology
 SIZES = (100, 1000, 10000)
 SERVERS = 2
 SETTLE = 2
-# One of so many servers is changed with each of these schedulers.
-MANY, CHANGED, ROUNDS = 1000, ("mh", "sh", "dh", "wrr", "wlc"), 9
+# One of so many servers is changed with each of these schedulers. All weigh the same, or from 1 to as much as this.
+MANY, CHANGED, ROUNDS = 1000, ("mh", "mh, mixed weights", "sh", "dh", "wrr", "wlc"), 9
+MIXED, HEAVIEST = ", mixed weights", 10
 
 
 def address(number):
@@ -107,18 +108,19 @@ def kernel_side(bed, count):
 
 def change_one(bed, scheduler, around=lambda begins: None):
     """Returns the kernel's part of changing one of many servers: another weight, removed, added."""
-    made, named = client(bed), service(0, scheduler)
+    made, named = client(bed), service(0, scheduler.removesuffix(MIXED))
+    heaviest = HEAVIEST if scheduler.endswith(MIXED) else 1
     request(made, genl.NEW_SERVICE, named)
     for number in range(MANY):
-        request(made, genl.NEW_DEST, named, dest(number))
+        request(made, genl.NEW_DEST, named, dest(number, 1 + number % heaviest))
 
-    def each(command, weights=(1,)):
+    def each(command, heavier=(0,)):
         changed = range(MANY // 2, MANY // 2 + ROUNDS)
-        return statistics.median(request(made, command, named, dest(number, weight))[0]
-                                 for number in changed for weight in weights)
+        return statistics.median(request(made, command, named, dest(number, 1 + number % heaviest + more))[0]
+                                 for number in changed for more in heavier)
 
     around(True)
-    figures = {"weight": each(genl.SET_DEST, (2, 1)), "removed": each(genl.DEL_DEST), "added": each(genl.NEW_DEST)}
+    figures = {"weight": each(genl.SET_DEST, (1, 0)), "removed": each(genl.DEL_DEST), "added": each(genl.NEW_DEST)}
     around(False)
     request(made, genl.FLUSH)
     made.close()

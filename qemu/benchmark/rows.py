@@ -9,7 +9,7 @@ SERVER_KINDS = ("reply", "error from server", "reply without re-route")
 # What `make profile` can count besides packets, and what it counts there.
 CONTROL = {"listing": "line of /proc/net/ip_vs_conn", "services": "line of /proc/net/ip_vs", "restore": "command of ipvsadm -R",
            "list": "server of ipvsadm -Ln", "flush": "server of ipvsadm -C"}
-CHANGES = {f"one of 1,000 with {scheduler}": scheduler for scheduler in ("mh", "sh", "dh", "wrr", "wlc")}
+CHANGES = {f"one of 1,000 with {scheduler}": scheduler for scheduler in ("mh", "mh, mixed weights", "sh", "dh", "wrr", "wlc")}
 
 
 def kinds_of(method):

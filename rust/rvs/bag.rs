@@ -67,24 +67,23 @@ impl<T> Bag<T> {
 
     /// Finds something that was put in with `digest` and is `wanted`.
     pub(crate) fn find(&self, digest: u32, wanted: impl Fn(&T) -> bool) -> Option<&T> {
+        let place = self.place(digest, wanted)?;
+        Some(&self.items.get(index(place))?.value)
+    }
+
+    /// Takes out something that was put in with `digest` and is `wanted`.
+    pub(crate) fn take(&mut self, digest: u32, wanted: impl Fn(&T) -> bool) -> Option<T> {
+        let place = self.place(digest, wanted)?;
+        self.remove(place)
+    }
+
+    fn place(&self, digest: u32, wanted: impl Fn(&T) -> bool) -> Option<u32> {
         let mask = self.heads.len().wrapping_sub(1);
         let mut place = *self.heads.get(index(digest) & mask)?;
         loop {
             let item = self.items.get(index(place))?;
             if item.digest == digest && wanted(&item.value) {
-                return Some(&item.value);
-            }
-            place = item.next;
-        }
-    }
-
-    /// Takes out something that was put in with `digest` and is `wanted`.
-    pub(crate) fn take(&mut self, digest: u32, wanted: impl Fn(&T) -> bool) -> Option<T> {
-        let mut place = *self.head(digest)?;
-        loop {
-            let item = self.items.get(index(place))?;
-            if item.digest == digest && wanted(&item.value) {
-                return self.remove(place);
+                return Some(place);
             }
             place = item.next;
         }

@@ -104,9 +104,7 @@ pub struct Walk {
 pub struct Memory<'a> {
     /// As many as there are servers.
     pub walks: &'a mut [Walk],
-    /// [`PLACES`] of them, as of all that follows.
-    pub turns: &'a mut [u16],
-    /// The places in the order in which they were taken.
+    /// The places in the order in which they were taken: [`PLACES`] of them, as of all that follows.
     pub order: &'a mut [u16],
     /// Who was refused at each place, and maybe more.
     pub refused: &'a mut [Marks],
@@ -134,19 +132,13 @@ pub struct Kept {
 }
 
 /// How turns come from weights.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Scale {
     divisor: u32,
     shift: u32,
-    /// All weights are the same.
-    is_even: bool,
 }
 
 impl Scale {
-    fn is_like(self, other: Scale) -> bool {
-        self.divisor == other.divisor && self.shift == other.shift
-    }
-
     /// Returns how many turns a weight gives.
     fn turns(self, weight: u32) -> u32 {
         let share = weight.checked_div(self.divisor).unwrap_or(0);
@@ -165,15 +157,12 @@ pub(super) fn fill(
     if memory.walks.len() > PLACES {
         return None;
     }
-    let (past, turns) = (take(&mut memory.past), take(&mut memory.turns));
+    let past = take(&mut memory.past);
     let (scale, change) = prepare(servers, memory.walks, &past)?;
     if memory.walks.iter().all(|walk| walk.turns == 0) {
         return Some(Kept::default());
     }
-    let mut run = |past: &Past<'_>, change: &Change| {
-        let run = Run::of(memory, past, scale.is_even, table);
-        run.through(&mut *turns, change)
-    };
+    let mut run = |past: &Past<'_>, change: &Change| Run::of(memory, past, table).through(change);
     if let Some(known) = change.and_then(|change| run(&past, &change)) {
         return Some(Kept { known, scale });
     }
@@ -188,7 +177,7 @@ fn prepare(
     walks: &mut [Walk],
     past: &Past<'_>,
 ) -> Option<(Scale, Option<Change>)> {
-    let (mut divisor, mut least, mut greatest) = (0, u32::MAX, 0);
+    let (mut divisor, mut greatest) = (0, 0);
     let mut rest = walks.iter_mut();
     let _ = visit_newest(servers, |seat, server| {
         let Some(walk) = rest.next() else {
@@ -198,7 +187,7 @@ fn prepare(
         if divisor != 1 {
             divisor = greatest_common_divisor(weight, divisor);
         }
-        (least, greatest) = (least.min(weight), greatest.max(weight));
+        greatest = greatest.max(weight);
         (walk.way, walk.seat) = (way, seat);
         (walk.weight, walk.turns, walk.mark) = (weight, weight, Marks::of(way));
         ControlFlow::Continue(())
@@ -209,18 +198,13 @@ fn prepare(
     let most = greatest.checked_div(divisor).unwrap_or(0);
     let bits = u32::BITS.wrapping_sub(most.leading_zeros());
     let shift = bits.saturating_sub(TURN_BITS);
-    let is_even = least == greatest;
-    let scale = Scale {
-        divisor,
-        shift,
-        is_even,
-    };
+    let scale = Scale { divisor, shift };
     if divisor != 1 || shift != 0 {
         for walk in &mut *walks {
             walk.turns = scale.turns(walk.weight);
         }
     }
-    let is_followed = past.kept.known >= KNOWN && past.kept.scale.is_like(scale);
+    let is_followed = past.kept.known >= KNOWN && past.kept.scale == scale;
     let change = is_followed.then(|| Change::between(past.walks, walks));
     Some((scale, change.flatten()))
 }

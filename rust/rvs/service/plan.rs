@@ -13,7 +13,6 @@ pub(super) struct Plan {
     last: Steps,
     /// Room for the next.
     next: Steps,
-    turns: KVVec<u16>,
     refused: KVVec<Marks>,
     kept: Kept,
 }
@@ -59,7 +58,6 @@ impl Plan {
         let plan = Self {
             last: Steps::new()?,
             next: Steps::new()?,
-            turns: KVVec::zeroed(PLACES, GFP_KERNEL)?,
             refused: KVVec::from_elem(Marks::default(), PLACES, GFP_KERNEL)?,
             kept: Kept::default(),
         };
@@ -71,17 +69,11 @@ impl Plan {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(super) fn fill(
-        &mut self,
-        scheduler: Scheduler,
-        list: &List,
-        places: &mut [u16],
-    ) -> Result<bool> {
+    pub(super) fn fill(&mut self, list: &List, places: &mut [u16]) -> Result<bool> {
         self.next.reserve(list.len())?;
         let walks = self.next.walks.get_mut(..list.len());
         let mut memory = Memory {
             walks: walks.unwrap_or_default(),
-            turns: &mut self.turns,
             order: &mut self.next.order,
             refused: &mut self.refused,
             past: Past {
@@ -90,7 +82,7 @@ impl Plan {
                 kept: self.kept,
             },
         };
-        let kept = scheduler.fill(&View::of(list), &mut memory, places);
+        let kept = Scheduler::Mh.fill(&View::of(list), &mut memory, places);
         self.kept = kept.unwrap_or_default();
         if kept.is_none() {
             return Ok(false);

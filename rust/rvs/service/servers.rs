@@ -203,7 +203,7 @@ impl Table {
                     Some(plan) => plan,
                     None => Plan::new()?,
                 };
-                let filled = latest.fill(scheduler, list, &mut places)?;
+                let filled = latest.fill(list, &mut places)?;
                 // With few servers a change means too much for the next table to follow this one.
                 *plan = (list.len() > GROUP).then_some(latest);
                 filled

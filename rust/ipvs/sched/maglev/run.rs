@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Turn by turn through mh's table: as [`super`] says.
 
-use super::{Change, Memory, Past, Permutation, Walk, PRIME};
+use super::{Change, Memory, Past, Permutation, Walk, PLACES, PRIME};
 use crate::sched::NOBODY;
 use core::mem::take;
 
@@ -11,6 +11,7 @@ pub(super) const LATE: usize = 64;
 /// How much of what is known of refusals each run that follows another gives up, so that from time
 /// to time one starts anew: what is noted grows, and lets more and more look in vain.
 const AGE: usize = 2;
+
 /// Marks of servers: each has one, together with some others.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Marks([u64; 4]);
@@ -41,24 +42,125 @@ impl Marks {
     }
 }
 
-/// What says whose turn it is.
-trait Turn {
-    fn walk<'w>(&'w self, walks: &'w [Walk]) -> Option<&'w Walk>;
+/// Turns to come: of each server as many as it has in a round, one after the other.
+#[derive(Clone, Copy)]
+struct Turns<'w> {
+    walks: &'w [Walk],
+    /// How many of its turns the first of them took.
+    taken: u32,
+    /// How many there are; as many as places at most, as nobody gets more.
+    len: usize,
+    /// Everybody has one.
+    is_single: bool,
 }
 
-/// Its own, where everybody has one in each round.
-impl Turn for Walk {
-    #[inline]
-    fn walk<'w>(&'w self, _: &'w [Walk]) -> Option<&'w Walk> {
-        Some(self)
+impl<'w> Turns<'w> {
+    /// A round of them.
+    fn of(walks: &'w [Walk]) -> Self {
+        let turns = walks.iter().map(|walk| u64::from(walk.turns));
+        let sum = turns.fold(0, u64::wrapping_add);
+        let len = usize::try_from(sum).unwrap_or(PLACES);
+        Self {
+            walks,
+            taken: 0,
+            len: len.min(PLACES),
+            is_single: len == walks.len() && walks.iter().all(|walk| walk.turns == 1),
+        }
+    }
+
+    /// Returns whose turn is the next.
+    fn take(&mut self) -> Option<&'w Walk> {
+        self.len = self.len.checked_sub(1)?;
+        loop {
+            let (walk, later) = self.walks.split_first()?;
+            let taken = self.taken.wrapping_add(1);
+            (self.walks, self.taken) = match taken < walk.turns {
+                true => (self.walks, taken),
+                false => (later, 0),
+            };
+            if taken <= walk.turns {
+                return Some(walk);
+            }
+        }
+    }
+
+    /// Has servers take the places in `past` up to the first that is not free or whose server
+    /// would rather have a gap; returns how many.
+    #[inline(never)]
+    fn take_like(&mut self, past: &[u16], lure: &Lure<'_>, table: &mut [u16]) -> usize {
+        let (mut passed, mut taken, mut rest) = (0_usize, self.taken, past.iter());
+        // Inlined twice: most want no gap.
+        let mut take = |walk: &Walk, gaps: Option<&Gaps>| {
+            let Some(place) = rest.as_slice().first() else {
+                return false;
+            };
+            let is_tempted = |gaps: &Gaps| gaps.tempt(walk.way, *place);
+            match table.get_mut(usize::from(*place)) {
+                Some(seat) if *seat == NOBODY && !gaps.is_some_and(is_tempted) => {
+                    *seat = walk.seat;
+                }
+                _ => return false,
+            }
+            rest.next();
+            true
+        };
+        for walk in self.walks {
+            if lure.draws(walk) {
+                while taken < walk.turns && take(walk, Some(lure.gaps)) {
+                    taken = taken.wrapping_add(1);
+                }
+            } else {
+                while taken < walk.turns && take(walk, None) {
+                    taken = taken.wrapping_add(1);
+                }
+            }
+            if taken < walk.turns {
+                break;
+            }
+            (passed, taken) = (passed.wrapping_add(1), 0);
+        }
+        let count = past.len().saturating_sub(rest.len());
+        self.walks = self.walks.get(passed..).unwrap_or_default();
+        self.taken = taken;
+        self.len = self.len.saturating_sub(count);
+        count
+    }
+
+    /// The same where everybody has one turn.
+    #[inline(never)]
+    fn take_singly(&mut self, past: &[u16], lure: &Lure<'_>, table: &mut [u16]) -> usize {
+        let mut count = 0_usize;
+        for (walk, place) in self.walks.iter().zip(past) {
+            let Some(seat) = table.get_mut(usize::from(*place)) else {
+                break;
+            };
+            if *seat != NOBODY {
+                break;
+            }
+            if lure.draws(walk) && lure.gaps.tempt(walk.way, *place) {
+                break;
+            }
+            *seat = walk.seat;
+            count = count.wrapping_add(1);
+        }
+        self.walks = self.walks.get(count..).unwrap_or_default();
+        self.len = self.len.saturating_sub(count);
+        count
     }
 }
 
-/// That of the server at this place in the list.
-impl Turn for u16 {
+/// Gaps, and who may want one.
+struct Lure<'g> {
+    gaps: &'g Gaps,
+    /// See [`Run::wanted`].
+    wanted: &'g [u8; 256],
+}
+
+impl Lure<'_> {
+    /// Returns whether a server may want one.
     #[inline]
-    fn walk<'w>(&'w self, walks: &'w [Walk]) -> Option<&'w Walk> {
-        walks.get(usize::from(*self))
+    fn draws(&self, walk: &Walk) -> bool {
+        self.wanted.get(usize::from(walk.mark)) != Some(&0)
     }
 }
 
@@ -66,8 +168,6 @@ impl Turn for u16 {
 pub(super) struct Run<'a> {
     table: &'a mut [u16],
     walks: &'a [Walk],
-    /// All servers have the same weight, and one turn each.
-    is_even: bool,
     refused: &'a mut [Marks],
     /// What the turns to come will take.
     order: &'a mut [u16],
@@ -84,16 +184,10 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// A run that follows another, if that took places.
-    pub(super) fn of(
-        memory: &'a mut Memory<'_>,
-        past: &Past<'a>,
-        is_even: bool,
-        table: &'a mut [u16],
-    ) -> Self {
+    pub(super) fn of(memory: &'a mut Memory<'_>, past: &Past<'a>, table: &'a mut [u16]) -> Self {
         Self {
             table,
             walks: memory.walks,
-            is_even,
             refused: memory.refused,
             order: memory.order,
             past: past.order,
@@ -105,41 +199,26 @@ impl<'a> Run<'a> {
     }
 
     /// Has everybody take turns until all places are taken; returns of how many turns all refusals
-    /// are known. `turns` is room for a list of turns.
+    /// are known.
     ///
     /// `None` if this run differs too much from the one it follows.
-    pub(super) fn through(self, turns: &mut [u16], change: &Change) -> Option<usize> {
+    pub(super) fn through(mut self, change: &Change) -> Option<usize> {
         let walks = self.walks;
-        let behind = change.at.saturating_add(usize::from(change.has.is_some()));
         if self.past.is_empty() {
             walks.iter().for_each(|walk| walk.at.set(walk.way.offset()));
             self.table.fill(NOBODY);
             self.refused.fill(Marks::default());
-            let count = repeat(walks, turns);
-            return self.rounds(turns.get(..count)?, &[], change);
         }
-        let (first, last) = (walks.get(..change.at)?, walks.get(behind..)?);
-        let is_one = |walk: &Walk| walk.turns == 1;
-        if self.is_even || first.iter().all(is_one) && last.iter().all(is_one) {
-            return self.rounds(first, last, change);
-        }
-        let before = repeat(first, turns);
-        let (first, room) = turns.split_at_mut_checked(before)?;
-        let after = repeat(last, room);
-        let last = room.get_mut(..after)?;
-        let behind = u16::try_from(behind).ok()?;
-        last.iter_mut()
-            .for_each(|turn| *turn = turn.wrapping_add(behind));
-        self.rounds(first, last, change)
-    }
-
-    /// The same with the turns before and behind those of the server that changed.
-    fn rounds<T: Turn>(mut self, first: &[T], last: &[T], change: &Change) -> Option<usize> {
-        let changed = change.has.and_then(|_| self.walks.get(change.at));
+        let (first, rest) = walks.split_at_checked(change.at)?;
+        let (changed, last) = match change.has {
+            Some(_) => rest.split_first().map(|(walk, last)| (Some(walk), last))?,
+            None => (None, rest),
+        };
         if let Some(walk) = changed {
             walk.at.set(walk.way.offset());
         }
         let (places, ahead) = (self.order.len(), self.past.len());
+        let (first, last) = (Turns::of(first), Turns::of(last));
         // In each round somebody has a turn.
         for _ in 0..places {
             self.others(first)?;
@@ -158,22 +237,20 @@ impl<'a> Run<'a> {
     }
 
     /// Has those take their turns who had them in the run before as well.
-    fn others<T: Turn>(&mut self, turns: &[T]) -> Option<()> {
-        let mut rest = turns;
-        while !(rest.is_empty() || self.order.is_empty() || self.past.is_empty()) {
-            let len = rest.len().min(self.order.len()).min(self.ahead());
-            let (now, later) = rest.split_at_checked(len)?;
+    fn others(&mut self, mut turns: Turns<'_>) -> Option<()> {
+        while !(turns.len == 0 || self.order.is_empty() || self.past.is_empty()) {
+            let len = turns.len.min(self.order.len()).min(self.ahead());
             let (past, ahead) = self.past.split_at_checked(len)?;
             let (order, empty) = take(&mut self.order).split_at_mut_checked(len)?;
-            (rest, self.past, self.order) = (later, ahead, empty);
-            self.likewise(now, past, order)?;
+            (self.past, self.order) = (ahead, empty);
+            self.likewise(&mut turns, past, order)?;
             self.look_ahead();
         }
-        for turn in rest {
-            if self.order.is_empty() {
+        while !self.order.is_empty() {
+            let Some(walk) = turns.take() else {
                 break;
-            }
-            self.alone(turn.walk(self.walks)?)?;
+            };
+            self.alone(walk)?;
         }
         Some(())
     }
@@ -187,51 +264,32 @@ impl<'a> Run<'a> {
     }
 
     /// Gives each server what it got before, if it can and will have that.
-    fn likewise<T: Turn>(&mut self, turns: &[T], past: &[u16], order: &mut [u16]) -> Option<()> {
+    fn likewise(&mut self, turns: &mut Turns<'_>, past: &[u16], order: &mut [u16]) -> Option<()> {
         for (place, past) in order.iter_mut().zip(past) {
             *place = *past;
         }
-        let (mut turns, mut past, mut order) = (turns, past, order);
+        const EVERYBODY: [u8; 256] = [1; 256];
+        let (mut past, mut order) = (past, order);
         loop {
-            let count = self.undisturbed(turns, past);
-            let Some((turn, later)) = turns.get(count..)?.split_first() else {
+            let lure = Lure {
+                gaps: &self.gaps,
+                wanted: match self.late {
+                    Some(_) if self.gaps.len != 0 => &EVERYBODY,
+                    _ => &self.wanted,
+                },
+            };
+            let count = if turns.is_single {
+                turns.take_singly(past, &lure, self.table)
+            } else {
+                turns.take_like(past, &lure, self.table)
+            };
+            let Some((old, ahead)) = past.get(count..)?.split_first() else {
                 return Some(());
             };
-            let (old, ahead) = past.get(count..)?.split_first()?;
             let (place, rest) = order.get_mut(count..)?.split_first_mut()?;
-            (turns, past, order) = (later, ahead, rest);
-            *place = self.instead(turn.walk(self.walks)?, *old)?;
+            (past, order) = (ahead, rest);
+            *place = self.instead(turns.take()?, *old)?;
         }
-    }
-
-    /// Gives servers what they got before up to the first that cannot have or does not want that;
-    /// returns how many those are.
-    fn undisturbed<T: Turn>(&mut self, turns: &[T], past: &[u16]) -> usize {
-        const EVERYBODY: [u8; 256] = [1; 256];
-        let wanted = match self.late {
-            Some(_) if self.gaps.len != 0 => &EVERYBODY,
-            _ => &self.wanted,
-        };
-        let table = &mut *self.table;
-        let mut count = 0_usize;
-        for (turn, past) in turns.iter().zip(past) {
-            let Some(walk) = turn.walk(self.walks) else {
-                break;
-            };
-            let Some(seat) = table.get_mut(usize::from(*past)) else {
-                break;
-            };
-            if *seat != NOBODY {
-                break;
-            }
-            let is_wanted = wanted.get(usize::from(walk.mark)) != Some(&0);
-            if is_wanted && self.gaps.tempt(walk.way, *past) {
-                break;
-            }
-            *seat = walk.seat;
-            count = count.wrapping_add(1);
-        }
-        count
     }
 
     /// Gives a server the first free place in its order where the run before gave it `past`.
@@ -458,20 +516,4 @@ impl Gaps {
         }
         true
     }
-}
-
-/// Lists everybody as often as it has a turn, as far as there is room; returns how many turns.
-fn repeat(walks: &[Walk], turns: &mut [u16]) -> usize {
-    let len = turns.len();
-    let (mut rest, mut index) = (turns.iter_mut(), 0_u16);
-    for walk in walks {
-        for _ in 0..walk.turns {
-            let Some(turn) = rest.next() else {
-                return len;
-            };
-            *turn = index;
-        }
-        index = index.wrapping_add(1);
-    }
-    len.saturating_sub(rest.len())
 }

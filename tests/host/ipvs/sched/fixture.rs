@@ -244,7 +244,6 @@ impl World {
         next.refused.resize(PLACES, Marks::default());
         let mut memory = Memory {
             walks: &mut next.walks,
-            turns: &mut [0; PLACES],
             order: &mut next.order,
             refused: &mut next.refused,
             past: Past {
