@@ -212,7 +212,7 @@ impl Dest {
         self.upper.store(settings.upper, Relaxed);
         self.lower.store(settings.lower, Relaxed);
         self.way.store(Way::of(settings).pack(), Relaxed);
-        if before != settings.thresholds() || settings.upper == 0 {
+        if before != settings.thresholds() {
             self.decide(Crossing::Edited);
         }
         self.route.clear();
