@@ -121,3 +121,62 @@ def service_of_a_protocol_that_matches_no_packet(d, number):
     d.proc("ip_vs")
     d.request("of its low byte", genl.DEL_SERVICE, service(PROTOCOL=u16(int(number) & 255)))
     d.request("itself", genl.DEL_SERVICE, service(PROTOCOL=u16(int(number))))
+
+
+class Interrupted:
+    """A netlink socket between whose answers something happens."""
+
+    def __init__(self, inner, happens):
+        self.inner, self.happens, self.answers = inner, happens, 0
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def recv(self, size):
+        if self.answers:
+            self.happens(self.answers)
+        self.answers += 1
+        return self.inner.recv(size)
+
+
+def ports(answer, nest):
+    """Returns the ports of the services or servers that a dump showed, in its order."""
+    number = genl.NUMBERS[nest]["PORT"]
+    return [struct.unpack("!H", value)[0] for message in answer.messages for _, body in genl.parse(message.payload)
+            for kind, value in genl.parse(body) if kind == number]
+
+
+@case(rows=("SERVICE", "DEST"))
+def dump_while_what_it_shows_comes_and_goes(d, nest):
+    d.bare()
+    changer, reader = d.client(), d.client()
+    if nest == "SERVICE":
+        new, delete, get, named = genl.NEW_SERVICE, genl.DEL_SERVICE, genl.GET_SERVICE, lambda number: service(PORT=port(number))
+        of = b""
+    else:
+        new, delete, get, of = genl.NEW_DEST, genl.DEL_DEST, genl.GET_DEST, service()
+        named = lambda number: of + dest(PORT=port(number))
+        changer.request(genl.NEW_SERVICE, of)
+    errors = [changer.request(new, named(number)).error for number in range(1, 1001)]
+    gone = set()
+
+    def change(answers):
+        """Two go that may have been shown or not, and one comes."""
+        for number in (10 * answers, 1001 - 10 * answers):
+            errors.append(changer.request(delete, named(number)).error)
+            gone.add(number)
+        errors.append(changer.request(new, named(2000 + answers)).error)
+
+    reader.socket = Interrupted(reader.socket, change)
+    answer = reader.dump(get, of)
+    d.expect("every request succeeds", not any(errors))
+    d.expect("the dump ends well", answer.error == 0)
+    d.expect("it has many parts", reader.socket.answers > 5)
+    shown = ports(answer, nest)
+    d.only_rvs("nothing is shown twice", len(shown) == len(set(shown)))
+    d.only_rvs("what was there all the time is shown", set(range(1, 1001)) - gone <= set(shown))
+    reader.close()
+    again = d.client()
+    d.expect("the next dump shows what is left", len(ports(again.dump(get, of), nest)) == 1000 - len(gone) + len(gone) // 2)
+    for one in (again, changer):
+        one.close()

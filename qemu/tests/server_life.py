@@ -188,3 +188,14 @@ def conn_max_refuses_more(d):
     for port in range(40000, 40006):
         syn(d, port)
     d.counts()
+
+
+@case(rows=(("from port 20", 20, 80), ("to port 20", 40000, 20), ("from a low port", 21, 80)))
+def data_of_ftp_is_not_scheduled(d, row):
+    _, source, port = row
+    d.wires()
+    d.control(f"-A -t {VIP}:{port} -s rr", f"-a -t {VIP}:{port} -r 10.2.0.11:{port} -m",
+              f"-A -u {VIP}:{port} -s rr", f"-a -u {VIP}:{port} -r 10.2.0.11:{port} -m")
+    d.send("client", packet.tcp(CLIENT, source, VIP, port, SYN), "SYN")
+    d.send("client", packet.udp(CLIENT, source, VIP, port, b"x"), "datagram")
+    d.counts()

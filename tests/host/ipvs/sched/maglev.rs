@@ -131,6 +131,28 @@ fn a_table_follows_the_one_before_for_a_while() {
 }
 
 #[test]
+fn a_table_follows_changes_of_weight() {
+    let mut world = World::of(Scheduler::Mh, &[1; 1_000]);
+    for (name, weight) in [(500, 2), (500, 1), (1, 3), (1_000, 9)] {
+        let before = world.followed;
+        world.weigh(name, weight);
+        assert_eq!(world.followed, before + 1, "{name} weighs {weight}");
+        assert!(world.seats() == seats(Family::V4, &world.list()));
+    }
+}
+
+/// As many turns as servers, and yet not one each.
+#[test]
+fn seats_are_right_where_every_other_server_has_the_turns_of_two() {
+    let weights: Vec<u32> = [2, 0].into_iter().cycle().take(1_000).collect();
+    let mut world = World::of(Scheduler::Mh, &weights);
+    for (name, weight) in [(501, 3), (501, 5), (500, 1)] {
+        world.weigh(name, weight);
+        assert!(world.seats() == seats(Family::V4, &world.list()));
+    }
+}
+
+#[test]
 fn seats_of_special_numbers_of_servers_are_right() {
     for count in [1, 2, 31, 32, 33, 64, 1_000, 2_047, PLACES - 1, PLACES] {
         let world = World::of(Scheduler::Mh, &vec![1; count]);
