@@ -106,6 +106,11 @@ class Director:
         self.say(f"exit {code}")
         return output
 
+    def rules(self, text):
+        """Gives nftables rules to the director; a case that has others than it names proves nothing."""
+        code, output = self.execute("nft -f -", stdin=text)
+        self.expect(f"nftables takes the rules: {text}", (code, output) == (0, ""))
+
     def start(self, command, where, **more):
         """Starts a command that runs beside the scenario; it is ended with the case."""
         with topology.inside(where):

@@ -7,14 +7,14 @@ from cases import case
 from packet import ACK, PSH, SYN
 
 CLIENT, VIP, SERVER = "10.1.0.2", "10.9.0.1", "10.2.0.11"
-RULES = ("table ip t {{ chain f {{ type filter hook forward priority 0; ct state {states} counter accept; }}"
-         " chain p {{ type filter hook postrouting priority 0; ct state {states} counter accept; }}"
-         " chain i {{ type filter hook input priority 0; ct state {states} counter accept; }} }}")
+HOOKS = ("forward", "postrouting", "input")
+RULES = "\n".join(f"add table ip t; add chain ip t {hook} {{ type filter hook {hook} priority 0; }}; "
+                  f"add rule ip t {hook} ct state STATES counter accept" for hook in HOOKS)
 
 
 def start(d, conntrack, method="-m"):
     d.wires()
-    d.run("nft -f -", stdin=RULES.format(states="{ new, established, related, untracked, invalid }"))
+    d.rules(RULES.replace("STATES", "{ new, established, related, untracked, invalid }"))
     d.sysctl("conntrack", conntrack)
     for letter in ("-t", "-u"):
         d.control(f"-A {letter} {VIP}:80 -s rr", f"-a {letter} {VIP}:80 -r {SERVER}:{8080 if method == '-m' else 80} {method}")

@@ -204,7 +204,7 @@ def statistics_count_packets_and_bytes(d):
 @case
 def mark_service_takes_any_port(d):
     d.wires()
-    d.run("nft -f -", stdin="table ip t { chain c { type filter hook prerouting priority -150; ip daddr 10.9.0.0/24 meta mark set 7; } }")
+    d.rules("table ip t { chain c { type filter hook prerouting priority -150; ip daddr 10.9.0.0/24 meta mark set 7; }; }\n")
     d.control("-A -f 7 -s rr", "-a -f 7 -r 10.2.0.11:0 -m", "-A -t 10.9.0.1:80 -s rr", "-a -t 10.9.0.1:80 -r 10.2.0.12:80 -m")
     d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, SYN))
     d.send("client", packet.tcp(CLIENT, 40000, "10.9.0.2", 443, SYN))

@@ -16,7 +16,7 @@ HOOKS = ("prerouting", "input", "forward", "output", "postrouting")
 def start(d, method, hook, action):
     d.wires()
     d.control(f"-A -t {VIP}:80 -s rr", f"-a -t {VIP}:80 -r {SERVER}:{8080 if method == '-m' else 80} {method}")
-    d.run("nft -f -", stdin=f"table ip q {{ chain c {{ type filter hook {hook} priority 0; meta l4proto tcp {action}; }}; }}\n")
+    d.rules(f"table ip q {{ chain c {{ type filter hook {hook} priority 0; meta l4proto tcp {action}; }}; }}\n")
 
 
 def first(d, port=40000):
