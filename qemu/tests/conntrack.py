@@ -81,6 +81,20 @@ def removed_server(d, row):
     d.counts()
 
 
+@case(rows=(0, 1))
+def server_speaks_first_after_tracking_forgot(d, conntrack):
+    start(d, conntrack)
+    d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, SYN, seq=1000))
+    d.send("servers", packet.tcp(SERVER, 8080, CLIENT, 40000, SYN | ACK, seq=5000, ack=1001))
+    d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, ACK, seq=1001, ack=5001))
+    d.run("conntrack -F")
+    d.send("servers", packet.tcp(SERVER, 8080, CLIENT, 40000, ACK | PSH, seq=5001, ack=1001, data=b"data"))
+    table(d)
+    d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, ACK, seq=1001, ack=5005))
+    table(d)
+    d.run("nft list ruleset")
+
+
 @case
 def reuse_with_conntrack(d):
     start(d, 1)
