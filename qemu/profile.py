@@ -100,7 +100,8 @@ def control_row(bed, name, around):
     if name == "listing":
         return listing(bed, around)
     if name in rows.CHANGES:
-        return len(control.change_one(bed, rows.CHANGES[name], around)) * control.ROUNDS
+        control.change_one(bed, rows.CHANGES[name], around)
+        return control.REQUESTS
     lines = control.commands(SERVICES)
     # In the second round as in the tables: the servers of the first are in the trash.
     control.whole(bed, ["ipvsadm", "-R"], lines)

@@ -7,12 +7,15 @@ import genl
 import sender
 import testbed
 import topology
+from rows import CHANGES
 
 SIZES = (100, 1000, 10000)
 SERVERS = 2
 SETTLE = 2
-# One of so many servers is changed with each of these schedulers. All weigh the same, or from 1 to as much as this.
-MANY, CHANGED, ROUNDS = 1000, ("mh", "mh, mixed weights", "sh", "dh", "wrr", "wlc"), 9
+# Of so many servers one after the other is changed: another weight, and back, removed, added again.
+MANY, ROUNDS = 1000, 9
+REQUESTS = 4 * ROUNDS
+# All weigh the same, or from 1 to as much as this.
 MIXED, HEAVIEST = ", mixed weights", 10
 
 
@@ -110,14 +113,17 @@ def change_one(bed, scheduler, around=lambda begins: None):
     """Returns the kernel's part of changing one of many servers: another weight, removed, added."""
     made, named = client(bed), service(0, scheduler.removesuffix(MIXED))
     heaviest = HEAVIEST if scheduler.endswith(MIXED) else 1
+
+    def change(command, number, more=0):
+        return request(made, command, named, dest(number, 1 + number % heaviest + more))[0]
+
     request(made, genl.NEW_SERVICE, named)
     for number in range(MANY):
-        request(made, genl.NEW_DEST, named, dest(number, 1 + number % heaviest))
+        change(genl.NEW_DEST, number)
 
     def each(command, heavier=(0,)):
         changed = range(MANY // 2, MANY // 2 + ROUNDS)
-        return statistics.median(request(made, command, named, dest(number, 1 + number % heaviest + more))[0]
-                                 for number in changed for more in heavier)
+        return statistics.median(change(command, number, more) for number in changed for more in heavier)
 
     around(True)
     figures = {"weight": each(genl.SET_DEST, (1, 0)), "removed": each(genl.DEL_DEST), "added": each(genl.NEW_DEST)}
@@ -129,7 +135,7 @@ def change_one(bed, scheduler, around=lambda begins: None):
 
 def changes(module):
     """Yields a row for each scheduler."""
-    for scheduler in CHANGED:
+    for scheduler in CHANGES.values():
         bed = testbed.Testbed()
         try:
             yield {"subject": module, "scheduler": scheduler, **change_one(bed, scheduler)}

@@ -126,7 +126,7 @@ impl<'w> Turns<'w> {
         count
     }
 
-    /// The same where everybody has one turn.
+    /// The same where everybody has one turn: half the instructions, and what most services need.
     #[inline(never)]
     fn take_singly(&mut self, past: &[u16], lure: &Lure<'_>, table: &mut [u16]) -> usize {
         let mut count = 0_usize;
