@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """The files below /proc/net: there from the start, with the modes and the text of the C module."""
+import math
 import os
+import re
 import stat
 
+import burst
+import chances
 import topology
 from cases import case
 
@@ -49,3 +53,56 @@ def reading_in_small_pieces_gives_the_same_text(d):
     os.close(file)
     d.expect("the same text piece by piece", b"".join(pieces).decode() == whole)
     d.proc("ip_vs")
+
+
+def likelihood(lengths, entries):
+    """Returns how likely lengths at least this far from what a random hash gives are: {length: buckets}."""
+    size = sum(lengths.values())
+    expected = [size * math.comb(entries, length) * (size - 1) ** (entries - length) / size ** entries for length in range(4)]
+    expected[3] = size - sum(expected[:3])
+    seen = [*(lengths.get(length, 0) for length in range(3)), sum(buckets for length, buckets in lengths.items() if length > 2)]
+    unlike = sum((one - other) ** 2 / other for one, other in zip(seen, expected))
+    return chances.gamma_tail((len(seen) - 1) / 2, unlike / 2)
+
+
+def status_of(d, name, entries):
+    """Waits until a table of ip_vs_status has its size, and checks what it says about the lengths of its buckets."""
+    pattern = rf"^{name} buckets:\t(\d+) \(\d+ bits, lfactor 0\)$"
+    # ip_vs moves what there is into a larger table some time later; a load factor of 0 is at most one a bucket.
+    d.wait("the table has its size", lambda: entries < int(re.search(pattern, text(d), re.M)[1]) <= 2 * entries)
+    size = int(re.search(pattern, text(d), re.M)[1])
+    lines = re.findall(rf"^{name} buckets (?:empty|len-(\d)):\t(\d+) \((\d+)%\)$", text(d), re.M)
+    lengths = {int(length or 0): int(buckets) for length, buckets, _ in lines}
+    d.say(f"{name}: {size} buckets")
+    d.expect("every bucket is counted once", sum(lengths.values()) == size)
+    # The longest are counted together.
+    found = sum(length * buckets for length, buckets in lengths.items())
+    d.expect("every entry is counted once", found == entries or 7 in lengths and found < entries)
+    used = size - lengths[0]
+    d.expect("shares of all buckets and of the used ones",
+             [int(share) for *_, share in lines] == [100 * lengths[0] // size, *(100 * buckets // used for length, buckets in lengths.items() if length)])
+    d.expect("lengths as a random hash gives them", likelihood(lengths, entries) > 1e-9)
+
+
+def text(d):
+    return d.read("/proc/thread-self/net/ip_vs_status")
+
+
+@case
+def lengths_of_the_buckets_of_services(d):
+    d.bare()
+    d.sysctl("svc_lfactor", 0)
+    d.ipvsadm("-R", stdin="".join(f"-A -t 10.9.0.1:{port} -s rr\n" for port in range(1000, 1400)))
+    status_of(d, "Service", 400)
+
+
+@case
+def lengths_of_the_buckets_of_connections(d):
+    d.wires()
+    d.sysctl("conn_lfactor", 0)
+    d.ends["burst"] = burst.Wires()
+    d.control("-A -u 10.8.0.1:80 -s rr", "-a -u 10.8.0.1:80 -r 10.2.0.11:80 -g")
+    topology.batch(["route add default via 10.1.0.2", "route add local 10.8.0.0/16 dev lo"], "director")
+    for first in range(0, 1400, 200):
+        d.ends["burst"].decide(d.ends["burst"].udp, range(1000 + first, 1200 + first), [1] * 200, [1] * 200)
+    status_of(d, "Conn", 1400)
