@@ -34,7 +34,7 @@ lint: ## rustfmt, and clippy with the kernel's lints and ours; warnings are erro
 	@scripts/lint
 
 .PHONY: bench
-bench: ## measure rvs beside ip_vs by exact instruction counts, into docs/performance.md [QUICK=1: packets only]
+bench: ## measure rvs beside ip_vs, in exact instruction counts and in time, into docs/performance.md [QUICK=1: packets only]
 	@qemu/bench $(if $(QUICK),--quick)
 
 .PHONY: plots

@@ -11,6 +11,7 @@ sys.path[:0] = [str(HERE), str(HERE / "benchmark")]
 
 import control  # noqa: E402
 import growth  # noqa: E402
+import native  # noqa: E402
 import packets  # noqa: E402
 import scenarios  # noqa: E402
 import schedulers  # noqa: E402
@@ -68,7 +69,12 @@ def main():
     parser.add_argument("--sections", help="only these, with spaces between them: " + " ".join([*NORMAL, *LARGE, *ALONE]))
     parser.add_argument("--modules", default="ip_vs rvs")
     parser.add_argument("--alone", action="store_true", help="only sections that want a guest for one module")
+    parser.add_argument("--native", action="store_true", help="packet rows in time, in user-mode Linux")
+    parser.add_argument("--pairs", type=int, default=native.PAIRS, help="of these, how many turns")
     options = parser.parse_args()
+    if options.native:
+        RESULTS["native versions"] = versions()
+        return collect("native", "both", native.measured(options.pairs))
     scenarios.shell(f"modprobe -a {MODULES}")
     wanted = (options.sections or ("packets" if options.quick else " ".join([*NORMAL, *LARGE]))).split()
     RESULTS.update(versions=versions(), quick=options.quick)

@@ -35,7 +35,7 @@ def parse_arguments(arguments):
     parser.add_argument("--modules", required=True, help="folder with lib/modules/<release>")
     parser.add_argument("--tree", required=True, help="the Debian tree that the guest runs on")
     parser.add_argument("--initramfs", help="the tree as an archive: no file of it is then waited for while a test runs")
-    parser.add_argument("--arch", default="amd64", choices=["amd64", "arm64"])
+    parser.add_argument("--arch", default="amd64", choices=["amd64", "arm64", "um"], help="um: user-mode Linux, which needs no QEMU")
     parser.add_argument("--module", help="rvs.ko to offer to modprobe")
     parser.add_argument("--smp", type=int, default=1, help="CPUs; more than one gives up instruction counting")
     parser.add_argument("--cpu", default="Nehalem", help="amd64: QEMU's name of the CPU; a plain one is emulated a quarter faster")
@@ -51,7 +51,7 @@ def parse_arguments(arguments):
     parser.add_argument("--quiet", action="store_true", help="do not repeat the guest's output")
     parser.add_argument("command", nargs="+", help="command for the guest's shell")
     options = parser.parse_args(arguments)
-    options.tags = ["share"] if options.initramfs else ["share", "root"]
+    options.tags = [] if options.arch == "um" else ["share"] if options.initramfs else ["share", "root"]
     return options
 
 
@@ -105,7 +105,11 @@ def processor(options):
 
 
 def machine(options, run):
-    """Returns QEMU's command line for one guest."""
+    """Returns QEMU's command line for one guest, or that of user-mode Linux, whose files are the host's."""
+    if options.arch == "um":
+        start = f'"mount -t hostfs -o hostfs={run}/share none /share; exec bash /share/init"'
+        return [f"{options.kernel}/vmlinuz", f"mem={options.memory}M", "root=/dev/root", "rootfstype=hostfs",
+                f"rootflags={options.tree}", "ro", "panic=-1", "con=null", "con0=null,fd:1", "init=/bin/bash", "--", "-c", start]
     command = processor(options) + [
         "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-kernel", f"{options.kernel}/vmlinuz",
         "-append", kernel_parameters(options), "-m", options.memory, "-smp", str(options.smp),
@@ -145,13 +149,13 @@ class Guest:
             if any(server.poll() is not None for server in self.servers):
                 raise SystemExit("qemu/run: virtiofsd does not start: " + (run / "share.virtiofsd").read_text())
             time.sleep(0.01)
-        tty = {} if options.shell else {"stdin": subprocess.DEVNULL, "stdout": open(run / "qemu", "w"),
-                                        "stderr": subprocess.STDOUT}
+        said = run / ("console" if options.arch == "um" else "qemu")
+        tty = {} if options.shell else {"stdin": subprocess.DEVNULL, "stdout": open(said, "w"), "stderr": subprocess.STDOUT}
         self.qemu = subprocess.Popen(machine(options, run), **tty)
 
     def drain(self):
         """Passes new output of the guest on, line by line."""
-        path = self.run / "output"
+        path = self.run / ("share/output" if self.options.arch == "um" else "output")
         if not path.exists():
             return
         with open(path, errors="replace") as output:
@@ -228,7 +232,8 @@ def report(guest, in_time):
         print("# the guest ended without an exit status; last lines of its log:")
     if not in_time or guest.status is None:
         print("\n".join("#   " + line for line in log.splitlines()[-25:]))
-        print((guest.run / "qemu").read_text(), end="")
+        if guest.options.arch != "um":
+            print((guest.run / "qemu").read_text(), end="")
         return 124 if not in_time else 125
     return guest.status or (3 if failures else 0)
 

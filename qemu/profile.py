@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Runs rows under the instruction counter of `qemu/profile`: plain forwarding, ip_vs, rvs; saves counts and symbols."""
 import ctypes
+import functools
 import json
 import mmap
 import pathlib
@@ -73,7 +74,7 @@ def profile(recorder, name, subject):
             bed.serve(family, protocol, method, services)
             sent = packets.Packets(family, protocol, testbed.VIP[family])
             bed.sender.send(*sent.opening(both=method == "NAT"))
-            packets.balanced(bed, sent, kind, recorder.around)
+            packets.balanced(bed, sent, kind, functools.partial(packets.measure, around=recorder.around))
         recorder.save(name, subject, (packets.count_of(kind) - 1) * sender.BATCH)
     except testbed.NotServed as refusal:
         print(f"# {subject} does not serve {name} yet: {refusal}")

@@ -38,6 +38,8 @@ rvs_clang_arm64 := --target=aarch64-linux-gnu -mgeneral-regs-only -mbranch-prote
 	-mstack-protector-guard=sysreg -mstack-protector-guard-reg=sp_el0 \
 	-mstack-protector-guard-offset=$(shell awk '/ TSK_STACK_CANARY / {print $$3}' \
 		$(objtree)/include/generated/asm-offsets.h)
+# User-mode Linux, which clang built: its flags are in $(c_flags) already.
+rvs_clang_um := --target=x86_64-linux-gnu -mcmodel=large -fno-PIC
 rvs_clang := $(rvs_clang_$(SRCARCH)) -fno-builtin-wcslen -Wno-everything -g
 rvs_clang_cc ?= clang
 
@@ -52,6 +54,7 @@ $(obj)/rust/linux/kernel_helpers.bc: $(srctree)/rust/helpers/helpers.c FORCE
 # 3. One unit of all, in which everything but the module's two entries is private.
 rvs_codegen_x86 := -fcf-protection=branch -mcmodel=kernel -mno-red-zone -mno-sse -mno-mmx -mno-80387
 rvs_codegen_arm64 :=
+rvs_codegen_um := -mno-sse -mno-mmx
 quiet_cmd_rvs_whole = WHOLE [M] $@
       cmd_rvs_whole = llvm-link --suppress-warnings $(filter %.bc,$^) -o $(@:.o=.all.bc) && \
 	opt -passes=internalize,globaldce -internalize-public-api-list=init_module,cleanup_module \

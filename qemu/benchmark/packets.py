@@ -94,24 +94,29 @@ def sent_through(bed, kind):
     return bed.sent()["out1" if kind in rows.SERVER_KINDS else "out2"]
 
 
-def measure(bed, packets, kind, around=None):
-    """Measures one row and makes sure that its packets went where they should; returns its figures."""
+def costs_of(bed, packets, kind, send):
+    """Has the batches of a row sent and makes sure that its packets went where they should; returns what `send` does."""
     before = sent_through(bed, kind)
-    costs = bed.sender.measure(packets.batches(kind), around)
+    costs = send(packets.batches(kind))
     passed = sent_through(bed, kind) - before
     expected = 0 if packets.mac == frames.FOREIGN else count_of(kind) * sender.BATCH
     if passed != expected:
         raise RuntimeError(f"{passed} of {expected} packets were forwarded")
-    return sender.summary(costs)
+    return costs
 
 
-def balanced(bed, packets, kind, around=None):
-    """Measures a row of a balancer."""
+def measure(bed, packets, kind, around=None):
+    """Measures one row; returns its figures."""
+    return sender.summary(costs_of(bed, packets, kind, lambda batches: bed.sender.measure(batches, around)))
+
+
+def balanced(bed, packets, kind, measure):
+    """Has `measure` measure a row of a balancer; returns what that does."""
     reply = kind.startswith("reply")
     if reply:
         bed.setting("snat_reroute", int(kind == "reply"))
         before = bed.replies()
-    row = measure(bed, packets, kind, around)
+    row = measure(bed, packets, kind)
     if reply and bed.replies() - before != count_of(kind) * sender.BATCH:
         raise RuntimeError("replies were not translated")
     return row
@@ -136,7 +141,7 @@ def module_rows(module, quick):
             packets = Packets(family, protocol, testbed.VIP[family])
             bed.sender.send(*packets.opening(both=method == "NAT"))
             for kind in rows.kinds_of(method):
-                yield row_of(module, family, protocol, method, kind, *same, **attempt(balanced, bed, packets, kind))
+                yield row_of(module, family, protocol, method, kind, *same, **attempt(balanced, bed, packets, kind, measure))
         except testbed.NotServed as refusal:
             for kind in rows.kinds_of(method):
                 yield row_of(module, family, protocol, method, kind, *same, refused=str(refusal))

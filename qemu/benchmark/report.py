@@ -15,8 +15,9 @@ INTRODUCTION = """# What packets and commands cost: rvs beside ip_vs
 
 Written by `make bench` (everything; `make bench QUICK=1`: packet rows only, other sections stay); do not edit. Both modules
 are measured in one guest, one run, on one stock kernel, with exact instruction counting: the guest's clock is the number of
-executed instructions. **Instruction counts do not see caches, atomics or contention.** Rows of what rvs does not serve yet say
-so and fill themselves when it does. Where the instructions of a row go, by function: `make profile ROW=…`.
+executed instructions. **Instruction counts do not see caches, atomics or contention**; one section measures time, in user-mode
+Linux. Rows of what rvs does not serve yet say so and fill themselves when it does. Where the instructions of a row go, by
+function: `make profile ROW=…`.
 """
 
 
@@ -32,12 +33,13 @@ def table(columns, rows):
     return "\n".join([line(columns), rule, *map(line, rows)])
 
 
-def versions(results):
+def versions(results, key):
     """Returns the sentence that names what was measured with what."""
-    found = results["versions"]
+    found = results[key]
     kernel = re.sub(r" \(\S+@\S+\)", "", found["kernel"])
     command = "make bench QUICK=1" if results.get("quick") else "make bench"
-    return f"Measured by `{command}`: {kernel}; {found['qemu']}; rvs built by {found['rustc']} and {found['clang']}."
+    machine = found["processor"] if key == "native versions" else found["qemu"]
+    return f"Measured by `{command}`: {kernel}; {machine}; rvs built by {found['rustc']} and {found['clang']}."
 
 
 def render(results):
@@ -53,7 +55,7 @@ def render(results):
                     body.append(f"![{part.title}](performance/{part.name}.svg)")
                 else:
                     body.append(table(*part))
-            yield section.heading, "\n\n".join([versions(results), *body]) + "\n"
+            yield section.heading, "\n\n".join([versions(results, section.versions), *body]) + "\n"
 
 
 def merge(document, fresh):

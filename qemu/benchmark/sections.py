@@ -2,13 +2,16 @@
 """The sections of docs/performance.md: which rows of the results make which tables and plots."""
 import collections
 
+import native_tables
 import other_tables
 import packet_tables
 
-Section = collections.namedtuple("Section", "key heading parts")
+# versions: where the results say what was measured with what.
+Section = collections.namedtuple("Section", "key heading parts versions", defaults=["versions"])
 
 SECTIONS = [
     Section("packets", "Instructions per packet", packet_tables.parts),
+    Section("native", "Time per packet", native_tables.parts, "native versions"),
     Section("schedulers", "Schedulers", other_tables.schedulers),
     Section("connections", "Growth", other_tables.growth),
     Section("control", "Control plane", other_tables.control),

@@ -131,6 +131,19 @@ class Sender:
         return spent / batch.count
 
 
+def alternately(*sides):
+    """Sends batches of several senders in turns; yields the costs of a packet on each side, but for the first batches."""
+    ready = [[Batch(sender.tap, frames) for frames in batches] for sender, batches in sides]
+    senders = [sender for sender, _ in sides]
+    gc.collect()
+    gc.disable()
+    try:
+        turns = [[sender.submit(batch) / batch.count for sender, batch in zip(senders, turn)] for turn in zip(*ready)]
+    finally:
+        gc.enable()
+    return turns[1:]
+
+
 def summary(costs):
     """Returns the figures of a row: the median is free of timer ticks that fall into some batches."""
     return {"median": round(statistics.median(costs), 1), "mean": round(statistics.fmean(costs), 1), "most": round(max(costs), 1)}

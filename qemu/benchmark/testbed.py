@@ -19,6 +19,8 @@ PROTOCOLS = {"UDP": "-u", "TCP": "-t", "SCTP": "--sctp-service"}
 CONNTRACK = """table inet track {
     chain input { type filter hook input priority 300; ct state established accept; }
 }"""
+# Seconds after a director, so that what is freed in the background does not fall into the next rows; virtual time is free.
+SETTLE = 5
 COUNT = 0
 
 
@@ -73,8 +75,7 @@ class Testbed:
     def close(self):
         self.sender.close()
         topology.remove([self.name])
-        # What is freed in the background must not fall into the next rows; waiting costs nothing in virtual time.
-        time.sleep(5)
+        time.sleep(SETTLE)
 
     def serve(self, family, protocol, method, services=1, scheduler="rr", servers=1):
         """Makes the service of the rows, among others."""
