@@ -101,7 +101,7 @@ def control_row(bed, name, around):
     if name == "listing":
         return listing(bed, around)
     if name in rows.CHANGES:
-        control.change_one(bed, rows.CHANGES[name], around)
+        control.change_one(bed, *rows.CHANGES[name], around)
         return control.REQUESTS
     lines = control.commands(SERVICES)
     # In the second round as in the tables: the servers of the first are in the trash.

@@ -13,7 +13,7 @@ SIZES = (100, 1000, 10000)
 SERVERS = 2
 SETTLE = 2
 # Of so many servers one after the other is changed: another weight, and back, removed, added again.
-MANY, ROUNDS = 1000, 9
+ROUNDS = 9
 REQUESTS = 4 * ROUNDS
 # All weigh the same, or from 1 to as much as this.
 MIXED, HEAVIEST = ", mixed weights", 10
@@ -109,7 +109,7 @@ def kernel_side(bed, count):
     return {"kernel restore": added, "kernel list": listed, "kernel one server": one, "kernel flush": flushed}
 
 
-def change_one(bed, scheduler, around=lambda begins: None):
+def change_one(bed, scheduler, many, around=lambda begins: None):
     """Returns the kernel's part of changing one of many servers: another weight, removed, added."""
     made, named = client(bed), service(0, scheduler.removesuffix(MIXED))
     heaviest = HEAVIEST if scheduler.endswith(MIXED) else 1
@@ -118,11 +118,11 @@ def change_one(bed, scheduler, around=lambda begins: None):
         return request(made, command, named, dest(number, 1 + number % heaviest + more))[0]
 
     request(made, genl.NEW_SERVICE, named)
-    for number in range(MANY):
+    for number in range(many):
         change(genl.NEW_DEST, number)
 
     def each(command, heavier=(0,)):
-        changed = range(MANY // 2, MANY // 2 + ROUNDS)
+        changed = range(many // 2, many // 2 + ROUNDS)
         return statistics.median(change(command, number, more) for number in changed for more in heavier)
 
     around(True)
@@ -135,12 +135,12 @@ def change_one(bed, scheduler, around=lambda begins: None):
 
 def changes(module):
     """Yields a row for each scheduler."""
-    for scheduler in CHANGES.values():
+    for scheduler, many in CHANGES.values():
         bed = testbed.Testbed()
         try:
-            yield {"subject": module, "scheduler": scheduler, **change_one(bed, scheduler)}
+            yield {"subject": module, "scheduler": scheduler, "servers": many, **change_one(bed, scheduler, many)}
         except RuntimeError as error:
-            yield {"subject": module, "scheduler": scheduler, "failed": str(error)}
+            yield {"subject": module, "scheduler": scheduler, "servers": many, "failed": str(error)}
         finally:
             bed.close()
 

@@ -9,7 +9,8 @@ SERVER_KINDS = ("reply", "error from server", "reply without re-route")
 # What `make profile` can count besides packets, and what it counts there.
 CONTROL = {"listing": "line of /proc/net/ip_vs_conn", "services": "line of /proc/net/ip_vs", "restore": "command of ipvsadm -R",
            "list": "server of ipvsadm -Ln", "flush": "server of ipvsadm -C"}
-CHANGES = {f"one of 1,000 with {scheduler}": scheduler for scheduler in ("mh", "mh, mixed weights", "sh", "dh", "wrr", "wlc")}
+CHANGES = {f"one of {many:,} with {scheduler}": (scheduler, many) for scheduler, many in (
+    ("mh", 1000), ("mh", 100), ("mh, mixed weights", 1000), ("sh", 1000), ("dh", 1000), ("wrr", 1000), ("wlc", 1000))}
 
 
 def kinds_of(method):

@@ -12,6 +12,8 @@ ROUNDS = 50
 RULES = ("-A -t 10.9.0.1:80 -s wlc\n-a -t 10.9.0.1:80 -r 10.2.0.11:80 -m\n-a -t 10.9.0.1:80 -r 10.2.0.12:80 -g\n"
          "-A -u 10.9.0.1:80 -s wrr\n-a -u 10.9.0.1:80 -r 10.2.0.11:80 -m -w 2\n-a -u 10.9.0.1:80 -r 10.2.0.12:80 -g\n"
          "-a -u 10.9.0.1:80 -r 10.9.0.2:80 -m\n")
+# What makes the kernel track connections in a namespace.
+TRACKING = "table ip tracking { chain forward { type filter hook forward priority 0; ct state { new, established } counter; }; };\n"
 
 
 def storm(d):
@@ -29,17 +31,28 @@ def connections(d):
     return len(d.read("/proc/thread-self/net/ip_vs_conn").splitlines()) - 1
 
 
+def tracked(d):
+    return len(d.read("/proc/thread-self/net/nf_conntrack").splitlines())
+
+
 def modprobe_rvs():
     done = subprocess.run(["modprobe", "rvs"], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode:
         raise RuntimeError(f"modprobe rvs: {done.stdout}")
 
 
-def configure(d):
+def configure(d, number):
+    """Has a director serve and waits until it does; every other round with connection tracking, one of two of these kept."""
+    d.execute("nft delete table ip tracking")
+    if number % 2:
+        d.rules(TRACKING)
+        d.sysctl("conntrack", number // 2 % 2)
     code, output = d.execute("ipvsadm -R", stdin=RULES)
     if code:
         raise RuntimeError(output)
     d.wait("connections", lambda: connections(d) > 5)
+    if number % 4 == 3:
+        d.wait("tracked connections", lambda: tracked(d) > 5)
 
 
 def leaks():
@@ -67,9 +80,9 @@ def flush_then_unload(d):
     forget_leaks()
     d.wires()
     storm(d)
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
         modprobe_rvs()
-        configure(d)
+        configure(d, number)
         d.execute("ipvsadm -C")
         done = subprocess.run(["rmmod", "rvs"], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode:
@@ -87,7 +100,7 @@ def namespace_destruction(d):
     for number in range(ROUNDS):
         if number:
             topology.wired()
-        configure(d)
+        configure(d, number)
         # The namespace goes while the senders still send; the wires go with it.
         topology.remove(["director"])
         d.wait("the wires to be gone", lambda: not any(wired(where) for where in ("client", "servers")))

@@ -124,7 +124,7 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     ///
-    /// It does not exist.
+    /// It does not exist, or the kernel could not for some servers, for lack of memory.
     pub(crate) fn zero_service(&self, key: &ServiceKey) -> Result<(), Failure> {
         self.service(key)?.reset(&self.command)?;
         Ok(())
@@ -136,13 +136,12 @@ impl<'a> Session<'a> {
     ///
     /// The kernel could not for some of it, for lack of memory.
     pub(crate) fn zero(&self) -> Result<(), Failure> {
-        let mut serial = 0;
+        let (mut serial, mut result) = (0, Ok(()));
         while let Some(service) = self.netns.services.after(serial) {
-            service.reset(&self.command)?;
+            result = result.and(service.reset(&self.command));
             serial = service.serial();
         }
-        self.netns.stats.reset()?;
-        Ok(())
+        Ok(result.and(self.netns.stats.reset())?)
     }
 
     /// Adds a real server to a service.

@@ -67,7 +67,8 @@ pub(crate) struct Service {
     key: ServiceKey,
     serial: u64,
     published: Slot<Set>,
-    /// Held while a server comes, changes or goes and while all are summed up.
+    /// Held while a server comes, changes or goes and while all are summed up; inside it the
+    /// trash's lock.
     #[pin]
     ledger: Mutex<Ledger>,
 }
@@ -78,7 +79,7 @@ struct Ledger {
     /// what those that came had counted before, less everything up to the last reset.
     beyond: Samples,
     index: Index,
-    /// Of the published table, if it was worth keeping.
+    /// Of the published table, if that is one that the next can follow.
     plan: Option<KBox<Plan>>,
 }
 
@@ -188,7 +189,12 @@ impl Service {
         let mut ledger = self.ledger.lock();
         ledger.beyond = Samples::default().minus(&self.counted());
         drop(ledger);
-        self.list()?.iter().try_for_each(|dest| dest.stats.reset())
+        let mut result = Ok(());
+        for dest in self.list()?.iter() {
+            // What fails for one does not keep the others from it.
+            result = result.and(dest.stats.reset());
+        }
+        result
     }
 
     /// Sums up everything that the servers counted.

@@ -6,19 +6,23 @@
 //! reliable software network load balancer, 3.4.)
 //!
 //! Where one server of many changed, most turns end as they did before. A run through the table
-//! then follows the one before it turn by turn: as long as the same places are free in both, so are
-//! their results. Where they differ, a place that is free only here is a gap, which whoever
+//! then follows the one before it turn by turn: where the same places are free in both, a turn ends
+//! as it did. Where they differ, a place that is free only here is a gap, which whoever
 //! was once refused there takes; and who finds its place taken goes on from there.
 
-use super::{greatest_common_divisor, join, split, visit_newest, Server, Servers};
+use super::{greatest_common_divisor, join, split, visit_newest, Server, Servers, NOBODY};
 use core::cell::Cell;
 use core::mem::take;
 use core::ops::ControlFlow;
-use run::{Run, LATE};
+use gaps::GAPS;
+use run::Run;
 
+mod afresh;
+mod gaps;
 mod run;
+mod turns;
 
-pub use run::Marks;
+pub use gaps::Marks;
 
 /// The places of the table: a prime, so that every step leads through all of them.
 pub const PLACES: usize = 4093;
@@ -27,7 +31,11 @@ const PRIME: u16 = 4093;
 /// Turns in a round have at most so many bits.
 const TURN_BITS: u32 = 6;
 /// With refusals known of fewer turns, following does not pay.
-const KNOWN: usize = PLACES - LATE - 160;
+const KNOWN: usize = PLACES - GAPS - 160;
+/// With fewer servers, one of them means too much to a table for the next one to follow it.
+pub const FEW: usize = 256;
+/// If a server's turns become so many more or fewer, the next table is made afresh.
+const MANY: u64 = 24;
 
 /// The order in which a server asks for the places of the table: see [`Permutation::of`].
 ///
@@ -93,7 +101,7 @@ pub struct Walk {
     weight: u32,
     /// How many places it takes in each round.
     turns: u32,
-    /// The place it asks for next, where that matters.
+    /// The place it asks for next, where a run needs that.
     at: Cell<u16>,
     /// See [`Marks`].
     mark: u8,
@@ -104,9 +112,10 @@ pub struct Walk {
 pub struct Memory<'a> {
     /// As many as there are servers.
     pub walks: &'a mut [Walk],
-    /// The places in the order in which they were taken: [`PLACES`] of them, as of all that follows.
+    /// Room for the places in the order in which they are taken: [`PLACES`] of them; none if no
+    /// table is to follow this one.
     pub order: &'a mut [u16],
-    /// Who was refused at each place, and maybe more.
+    /// Who was refused at each place, and maybe more: [`PLACES`] of them, or none.
     pub refused: &'a mut [Marks],
     /// The run before, if `refused` is what that left.
     pub past: Past<'a>,
@@ -148,7 +157,7 @@ impl Scale {
 
 /// Seats the servers at a table that is free; returns what the next run has to know.
 ///
-/// `None` if there are more servers than places; the table was not changed then.
+/// `None` if there are more servers than places.
 pub(super) fn fill(
     servers: &impl Servers,
     memory: &mut Memory<'_>,
@@ -162,12 +171,18 @@ pub(super) fn fill(
     if memory.walks.iter().all(|walk| walk.turns == 0) {
         return Some(Kept::default());
     }
-    let mut run = |past: &Past<'_>, change: &Change| Run::of(memory, past, table).through(change);
-    if let Some(known) = change.and_then(|change| run(&past, &change)) {
-        return Some(Kept { known, scale });
+    let is_kept = memory.order.len() == PLACES && memory.refused.len() == PLACES;
+    if let Some(change) = change.filter(|_| is_kept) {
+        if let Some(known) = Run::of(memory, &past, table).through(&change) {
+            return Some(Kept { known, scale });
+        }
+        table.fill(NOBODY);
     }
-    let known = run(&Past::default(), &Change::default())?;
-    Some(Kept { known, scale })
+    let known = afresh::fill(memory, table)?;
+    Some(match is_kept {
+        true => Kept { known, scale },
+        false => Kept::default(),
+    })
 }
 
 /// Notes all servers and their turns; returns how they come from weights, and what changed since a
@@ -206,7 +221,10 @@ fn prepare(
     }
     let is_followed = past.kept.known >= KNOWN && past.kept.scale == scale;
     let change = is_followed.then(|| Change::between(past.walks, walks));
-    Some((scale, change.flatten()))
+    Some((
+        scale,
+        change.flatten().filter(|change| !change.is_large(walks)),
+    ))
 }
 
 /// In what the servers differ from those of the run before: in one at most.
@@ -221,6 +239,14 @@ struct Change {
 }
 
 impl Change {
+    /// Returns whether too many places change hands.
+    fn is_large(&self, walks: &[Walk]) -> bool {
+        let turns = walks.iter().map(|walk| u64::from(walk.turns));
+        let round = turns.fold(0, u64::wrapping_add);
+        let more = u64::from(self.had.abs_diff(self.has.unwrap_or(0)));
+        more.saturating_mul(u64::from(PRIME)) > MANY.saturating_mul(round)
+    }
+
     /// `None` if they differ too much.
     fn between(old: &[Walk], new: &[Walk]) -> Option<Self> {
         let is_same = |old: &Walk, new: &Walk| old.way == new.way && old.weight == new.weight;

@@ -7,8 +7,8 @@ use super::plan::Plan;
 use crate::config::Config;
 use crate::dest::Dest;
 use ipvs::flow::Flow;
-use ipvs::sched::maglev::Memory;
-use ipvs::sched::{self, Change, Options, Scheduler, Servers, State, Summary, GROUP};
+use ipvs::sched::maglev::{Memory, FEW};
+use ipvs::sched::{self, Change, Options, Scheduler, Servers, State, Summary};
 use ipvs::service::ServiceSettings;
 use kernel::prelude::*;
 use linux::random;
@@ -72,7 +72,7 @@ impl Draft {
     /// Returns the draft with what its scheduler keeps carried over a change from the servers
     /// `before`.
     ///
-    /// `plan` is of the draft's table, and is of no table that is published if this fails.
+    /// `plan` becomes that of the draft's table; if this fails it must be thrown away.
     ///
     /// # Errors
     ///
@@ -198,14 +198,17 @@ impl Table {
     ) -> Result<Option<Arc<Self>>> {
         let mut places = KVVec::zeroed(scheduler.table_len(), GFP_KERNEL)?;
         let filled = match scheduler {
+            Scheduler::Mh if list.len() < FEW => {
+                *plan = None;
+                Plan::once(list, &mut places)?
+            }
             Scheduler::Mh => {
                 let mut latest = match plan.take() {
                     Some(plan) => plan,
                     None => Plan::new()?,
                 };
                 let filled = latest.fill(list, &mut places)?;
-                // With few servers a change means too much for the next table to follow this one.
-                *plan = (list.len() > GROUP).then_some(latest);
+                *plan = filled.then_some(latest);
                 filled
             }
             _ => {

@@ -1,157 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Turn by turn through mh's table: as [`super`] says.
+//! A run through mh's table that follows the one before it: as [`super`] says.
+//!
+//! What changed gave one server more turns or fewer. If fewer, at any moment all places that were
+//! free in the run before are free in this one, too, and perhaps others, the gaps. If more, there
+//! are no gaps, and perhaps places are taken that were free. Never both.
 
-use super::{Change, Memory, Past, Permutation, Walk, PLACES, PRIME};
+use super::gaps::{Gaps, Marks};
+use super::turns::Turns;
+use super::{Change, Memory, Past, Permutation, Walk, PRIME};
 use crate::sched::NOBODY;
 use core::mem::take;
 
-/// From so few free places on, they are looked at rather than stumbled upon; no more gaps are
-/// followed.
-pub(super) const LATE: usize = 64;
+/// From so few turns of the run before on, free places are looked at rather than stumbled upon.
+const LATE: usize = 64;
 /// How much of what is known of refusals each run that follows another gives up, so that from time
 /// to time one starts anew: what is noted grows, and lets more and more look in vain.
 const AGE: usize = 2;
 
-/// Marks of servers: each has one, together with some others.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Marks([u64; 4]);
-
-impl Marks {
-    /// Returns the mark of a server.
-    pub(super) fn of(way: Permutation) -> u8 {
-        let [mark, _] = way.offset().to_le_bytes();
-        mark
-    }
-
-    fn add(&mut self, mark: u8) {
-        if let Some(word) = self.0.get_mut(usize::from(mark / 64)) {
-            *word |= 1_u64.wrapping_shl(u32::from(mark));
-        }
-    }
-
-    /// Shows all marks to `visit`.
-    fn visit(&self, mut visit: impl FnMut(u8)) {
-        for (begin, word) in [0_u8, 64, 128, 192].into_iter().zip(self.0) {
-            let mut rest = word;
-            while rest != 0 {
-                let bit = u8::try_from(rest.trailing_zeros()).unwrap_or(0);
-                visit(begin.wrapping_add(bit));
-                rest &= rest.wrapping_sub(1);
-            }
-        }
-    }
-}
-
-/// Turns to come: of each server as many as it has in a round, one after the other.
-#[derive(Clone, Copy)]
-struct Turns<'w> {
-    walks: &'w [Walk],
-    /// How many of its turns the first of them took.
-    taken: u32,
-    /// How many there are; as many as places at most, as nobody gets more.
-    len: usize,
-    /// Everybody has one.
-    is_single: bool,
-}
-
-impl<'w> Turns<'w> {
-    /// A round of them.
-    fn of(walks: &'w [Walk]) -> Self {
-        let turns = walks.iter().map(|walk| u64::from(walk.turns));
-        let sum = turns.fold(0, u64::wrapping_add);
-        let len = usize::try_from(sum).unwrap_or(PLACES);
-        Self {
-            walks,
-            taken: 0,
-            len: len.min(PLACES),
-            is_single: len == walks.len() && walks.iter().all(|walk| walk.turns == 1),
-        }
-    }
-
-    /// Returns whose turn is the next.
-    fn take(&mut self) -> Option<&'w Walk> {
-        self.len = self.len.checked_sub(1)?;
-        loop {
-            let (walk, later) = self.walks.split_first()?;
-            let taken = self.taken.wrapping_add(1);
-            (self.walks, self.taken) = match taken < walk.turns {
-                true => (self.walks, taken),
-                false => (later, 0),
-            };
-            if taken <= walk.turns {
-                return Some(walk);
-            }
-        }
-    }
-
-    /// Has servers take the places in `past` up to the first that is not free or whose server
-    /// would rather have a gap; returns how many.
-    #[inline(never)]
-    fn take_like(&mut self, past: &[u16], lure: &Lure<'_>, table: &mut [u16]) -> usize {
-        let (mut passed, mut taken, mut rest) = (0_usize, self.taken, past.iter());
-        // Inlined twice: most want no gap.
-        let mut take = |walk: &Walk, gaps: Option<&Gaps>| {
-            let Some(place) = rest.as_slice().first() else {
-                return false;
-            };
-            let is_tempted = |gaps: &Gaps| gaps.tempt(walk.way, *place);
-            match table.get_mut(usize::from(*place)) {
-                Some(seat) if *seat == NOBODY && !gaps.is_some_and(is_tempted) => {
-                    *seat = walk.seat;
-                }
-                _ => return false,
-            }
-            rest.next();
-            true
-        };
-        for walk in self.walks {
-            if lure.draws(walk) {
-                while taken < walk.turns && take(walk, Some(lure.gaps)) {
-                    taken = taken.wrapping_add(1);
-                }
-            } else {
-                while taken < walk.turns && take(walk, None) {
-                    taken = taken.wrapping_add(1);
-                }
-            }
-            if taken < walk.turns {
-                break;
-            }
-            (passed, taken) = (passed.wrapping_add(1), 0);
-        }
-        let count = past.len().saturating_sub(rest.len());
-        self.walks = self.walks.get(passed..).unwrap_or_default();
-        self.taken = taken;
-        self.len = self.len.saturating_sub(count);
-        count
-    }
-
-    /// The same where everybody has one turn: half the instructions, and what most services need.
-    #[inline(never)]
-    fn take_singly(&mut self, past: &[u16], lure: &Lure<'_>, table: &mut [u16]) -> usize {
-        let mut count = 0_usize;
-        for (walk, place) in self.walks.iter().zip(past) {
-            let Some(seat) = table.get_mut(usize::from(*place)) else {
-                break;
-            };
-            if *seat != NOBODY {
-                break;
-            }
-            if lure.draws(walk) && lure.gaps.tempt(walk.way, *place) {
-                break;
-            }
-            *seat = walk.seat;
-            count = count.wrapping_add(1);
-        }
-        self.walks = self.walks.get(count..).unwrap_or_default();
-        self.len = self.len.saturating_sub(count);
-        count
-    }
-}
-
 /// Gaps, and who may want one.
-struct Lure<'g> {
-    gaps: &'g Gaps,
+pub(super) struct Lure<'g> {
+    pub(super) gaps: &'g Gaps,
     /// See [`Run::wanted`].
     wanted: &'g [u8; 256],
 }
@@ -159,7 +27,7 @@ struct Lure<'g> {
 impl Lure<'_> {
     /// Returns whether a server may want one.
     #[inline]
-    fn draws(&self, walk: &Walk) -> bool {
+    pub(super) fn draws(&self, walk: &Walk) -> bool {
         self.wanted.get(usize::from(walk.mark)) != Some(&0)
     }
 }
@@ -204,11 +72,6 @@ impl<'a> Run<'a> {
     /// `None` if this run differs too much from the one it follows.
     pub(super) fn through(mut self, change: &Change) -> Option<usize> {
         let walks = self.walks;
-        if self.past.is_empty() {
-            walks.iter().for_each(|walk| walk.at.set(walk.way.offset()));
-            self.table.fill(NOBODY);
-            self.refused.fill(Marks::default());
-        }
         let (first, rest) = walks.split_at_checked(change.at)?;
         let (changed, last) = match change.has {
             Some(_) => rest.split_first().map(|(walk, last)| (Some(walk), last))?,
@@ -217,7 +80,7 @@ impl<'a> Run<'a> {
         if let Some(walk) = changed {
             walk.at.set(walk.way.offset());
         }
-        let (places, ahead) = (self.order.len(), self.past.len());
+        let places = self.order.len();
         let (first, last) = (Turns::of(first), Turns::of(last));
         // In each round somebody has a turn.
         for _ in 0..places {
@@ -228,12 +91,8 @@ impl<'a> Run<'a> {
                 break;
             }
         }
-        let unknown = self.late.unwrap_or(0).max(LATE);
-        let unknown = match ahead {
-            0 => unknown,
-            _ => unknown.max(self.unknown).saturating_add(AGE),
-        };
-        Some(places.saturating_sub(unknown))
+        let unknown = self.late.unwrap_or(0).max(LATE).max(self.unknown);
+        Some(places.saturating_sub(unknown.saturating_add(AGE)))
     }
 
     /// Has those take their turns who had them in the run before as well.
@@ -300,8 +159,9 @@ impl<'a> Run<'a> {
         let is_free = *self.table.get(usize::from(past))? == NOBODY;
         if let Some(gap) = self.gaps.best(way, way.key(past)) {
             self.close(gap, seat)?;
-            if is_free {
-                self.open(past, Some(walk))?;
+            match is_free {
+                true => self.open(past, Some(walk))?,
+                false => self.refused.get_mut(usize::from(past))?.add(walk.mark),
             }
             return Some(gap);
         }
@@ -344,21 +204,15 @@ impl<'a> Run<'a> {
 
     /// Gives a server a turn that it did not have in the run before, unless all places are taken.
     fn alone(&mut self, walk: &Walk) -> Option<()> {
-        let free = self.order.len();
-        if self.past.is_empty() && free <= LATE && self.gaps.len != free {
-            self.gaps = Gaps::of(self.table);
-            self.late = self.late.or(Some(free));
-        }
         let Some((place, rest)) = take(&mut self.order).split_first_mut() else {
             return Some(());
         };
         self.order = rest;
         let way = walk.way;
         // At the end all that is free is a gap: nobody need stumble to find it.
-        let end = if self.past.is_empty() && self.gaps.len == free {
-            u32::MAX
-        } else {
-            way.key(walk.at.get())
+        let end = match self.past.is_empty() {
+            true => u32::MAX,
+            false => way.key(walk.at.get()),
         };
         *place = match self.gaps.best(way, end) {
             Some(gap) => {
@@ -384,12 +238,10 @@ impl<'a> Run<'a> {
                 break;
             }
             self.refused.get_mut(usize::from(at))?.add(mark);
-            let next = at.wrapping_add(way.skip());
-            at = next.checked_sub(PRIME).unwrap_or(next);
+            at = walk.after(at);
         }
         // Behind it, as who has a place was not refused there.
-        let next = at.wrapping_add(way.skip());
-        walk.at.set(next.checked_sub(PRIME).unwrap_or(next));
+        walk.at.set(walk.after(at));
         self.fill_gap(at);
         Some(at)
     }
@@ -445,75 +297,5 @@ impl<'a> Run<'a> {
                 }
             });
         }
-    }
-}
-
-/// Places that are free, in no order.
-struct Gaps {
-    places: [u16; LATE],
-    len: usize,
-}
-
-impl Default for Gaps {
-    fn default() -> Self {
-        Self {
-            places: [0; LATE],
-            len: 0,
-        }
-    }
-}
-
-impl Gaps {
-    /// All free places of a table, as far as there is room for them.
-    fn of(table: &[u16]) -> Self {
-        let mut gaps = Self::default();
-        let free = (0..PRIME).zip(table).filter(|(_, seat)| **seat == NOBODY);
-        for (room, (place, _)) in gaps.places.iter_mut().zip(free) {
-            *room = place;
-            gaps.len = gaps.len.saturating_add(1);
-        }
-        gaps
-    }
-
-    fn list(&self) -> &[u16] {
-        self.places.get(..self.len).unwrap_or_default()
-    }
-
-    /// Returns whether a server asks for one of them before it asks for `place`.
-    #[inline(never)]
-    fn tempt(&self, way: Permutation, place: u16) -> bool {
-        let key = way.key(place);
-        self.list().iter().any(|gap| way.key(*gap) < key)
-    }
-
-    /// Returns the one that a server asks for first, if its key is below `end`.
-    fn best(&self, way: Permutation, end: u32) -> Option<u16> {
-        let (mut best, mut end) = (None, end);
-        for place in self.list() {
-            let key = way.key(*place);
-            if key < end {
-                (best, end) = (Some(*place), key);
-            }
-        }
-        best
-    }
-
-    fn add(&mut self, place: u16) -> Option<()> {
-        *self.places.get_mut(self.len)? = place;
-        self.len = self.len.saturating_add(1);
-        Some(())
-    }
-
-    /// Removes one; returns whether it was there.
-    fn remove(&mut self, place: u16) -> bool {
-        let Some(index) = self.list().iter().position(|other| *other == place) else {
-            return false;
-        };
-        self.len = self.len.saturating_sub(1);
-        let last = self.places.get(self.len).copied().unwrap_or(0);
-        if let Some(room) = self.places.get_mut(index) {
-            *room = last;
-        }
-        true
     }
 }

@@ -4,7 +4,7 @@
 use super::server::{note, some_flow, List, Server};
 use ipvs::addr::Family;
 use ipvs::flow::Flow;
-use ipvs::sched::maglev::{Kept, Marks, Memory, Past, Walk, PLACES};
+use ipvs::sched::maglev::{Kept, Marks, Memory, Past, Walk, FEW, PLACES};
 use ipvs::sched::{self, Cell, Change, Options, Scheduler, Servers, State, Summary, CELLS, GROUP};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -235,13 +235,16 @@ impl World {
     pub fn fill(&mut self) -> bool {
         let mut table = vec![sched::NOBODY; self.scheduler.table_len()];
         let plan = std::mem::take(self.plan.get_mut().unwrap());
+        let servers = self.numbers().len();
+        // As the module does: nothing is noted where no table is to follow.
+        let room = if servers < FEW { 0 } else { PLACES };
         let mut next = Plan {
-            walks: vec![Walk::default(); self.numbers().len()],
-            order: vec![0; PLACES],
+            walks: vec![Walk::default(); servers],
+            order: vec![0; room],
             refused: plan.refused,
             kept: Kept::default(),
         };
-        next.refused.resize(PLACES, Marks::default());
+        next.refused.resize(room, Marks::default());
         let mut memory = Memory {
             walks: &mut next.walks,
             order: &mut next.order,
