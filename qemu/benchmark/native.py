@@ -23,18 +23,18 @@ def measured(pairs=PAIRS):
     scenarios.shell(f"modprobe -a {WARM}")
     testbed.SETTLE = 0
     packets.BATCHES.update({False: BATCHES, True: BATCHES})
-    for row in rows.configurations():
-        family, protocol, method, *same = row
-        why = refusal(*row)
+    scenarios.load("rvs")
+    refused = {row: refusal(*row) for row in rows.configurations()}
+    scenarios.unload("rvs")
+    for (family, protocol, method, *same), why in refused.items():
         if why:
             yield from (packets.row_of("rvs", family, protocol, method, kind, *same, refused=why) for kind in rows.kinds_of(method))
-        else:
-            yield from together(figures for number in range(pairs) for figures in one_turn(number, row))
+    served = [row for row, why in refused.items() if not why]
+    yield from together(figures for number in range(pairs) for figures in one_turn(number, served))
 
 
 def refusal(family, protocol, method, conntrack, services):
-    """Returns why rvs does not serve a row; nothing if it does."""
-    scenarios.load("rvs")
+    """Returns why the module does not serve a row; nothing if it does."""
     bed = testbed.Testbed(conntrack)
     try:
         bed.serve(family, protocol, method)
@@ -42,15 +42,15 @@ def refusal(family, protocol, method, conntrack, services):
         return str(why)
     finally:
         bed.close()
-        scenarios.unload("rvs")
     return None
 
 
-def one_turn(number, row):
-    """Yields the rows of one turn: every kind of one configuration with both modules, first the one and then the other."""
+def one_turn(number, served):
+    """Yields the rows of one turn: everything that is served, with both modules, first the one and then the other."""
     for module in MODULES[::1 - 2 * (number % 2)]:
         scenarios.load(module)
-        yield from with_module(module, *row)
+        for row in served:
+            yield from with_module(module, *row)
         scenarios.unload(module)
 
 

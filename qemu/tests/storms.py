@@ -41,17 +41,15 @@ def modprobe_rvs():
         raise RuntimeError(f"modprobe rvs: {done.stdout}")
 
 
-def configure(d, number):
-    """Has a director serve and waits until it does; every other round with connection tracking, one of two of these kept."""
-    d.execute("nft delete table ip tracking")
-    if number % 2:
-        d.rules(TRACKING)
-        d.sysctl("conntrack", number // 2 % 2)
+def configure(d, keep=False):
+    """Has a director serve and waits until it does; keep: connections that are tracked stay so."""
+    if keep:
+        d.sysctl("conntrack", 1)
     code, output = d.execute("ipvsadm -R", stdin=RULES)
     if code:
         raise RuntimeError(output)
     d.wait("connections", lambda: connections(d) > 5)
-    if number % 4 == 3:
+    if keep:
         d.wait("tracked connections", lambda: tracked(d) > 5)
 
 
@@ -82,7 +80,10 @@ def flush_then_unload(d):
     storm(d)
     for number in range(ROUNDS):
         modprobe_rvs()
-        configure(d, number)
+        # The second half with connection tracking.
+        if number == ROUNDS // 2:
+            d.rules(TRACKING)
+        configure(d, number > ROUNDS // 2 and number % 2)
         d.execute("ipvsadm -C")
         done = subprocess.run(["rmmod", "rvs"], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode:
@@ -100,7 +101,9 @@ def namespace_destruction(d):
     for number in range(ROUNDS):
         if number:
             topology.wired()
-        configure(d, number)
+        if number % 5 == 4:
+            d.rules(TRACKING)
+        configure(d, number % 10 == 9)
         # The namespace goes while the senders still send; the wires go with it.
         topology.remove(["director"])
         d.wait("the wires to be gone", lambda: not any(wired(where) for where in ("client", "servers")))
