@@ -29,27 +29,30 @@ impl Family {
     }
 }
 
-/// An address of either family: words as they lie in memory, IPv4 in the first, the rest zero.
+/// An address of either family: two words as they lie in memory. IPv4 is in the first bytes, the rest
+/// is zero.
+///
+/// Always written and read in these words: a processor waits where it reads at once what it has just
+/// written in parts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Addr([u32; 4]);
+pub struct Addr([u64; 2]);
 
 impl Addr {
     /// The unspecified address.
-    pub const ANY: Addr = Addr([0; 4]);
+    pub const ANY: Addr = Addr([0; 2]);
 
     /// Returns the address with these IPv4 bytes.
     pub const fn from_v4(bytes: [u8; 4]) -> Addr {
-        Addr([u32::from_ne_bytes(bytes), 0, 0, 0])
+        let [a, b, c, d] = bytes;
+        Addr([u64::from_ne_bytes([a, b, c, d, 0, 0, 0, 0]), 0])
     }
 
     /// Returns the address with these IPv6 bytes.
     pub const fn from_v6(bytes: [u8; 16]) -> Addr {
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
         Addr([
-            u32::from_ne_bytes([a, b, c, d]),
-            u32::from_ne_bytes([e, f, g, h]),
-            u32::from_ne_bytes([i, j, k, l]),
-            u32::from_ne_bytes([m, n, o, p]),
+            u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
+            u64::from_ne_bytes([i, j, k, l, m, n, o, p]),
         ])
     }
 
@@ -63,18 +66,17 @@ impl Addr {
 
     /// Returns the bytes; those of an IPv4 address are followed by zeroes.
     pub const fn octets(self) -> [u8; 16] {
-        let [first, second, third, fourth] = self.0;
-        let [a, b, c, d] = first.to_ne_bytes();
-        let [e, f, g, h] = second.to_ne_bytes();
-        let [i, j, k, l] = third.to_ne_bytes();
-        let [m, n, o, p] = fourth.to_ne_bytes();
+        let [first, second] = self.0;
+        let [a, b, c, d, e, f, g, h] = first.to_ne_bytes();
+        let [i, j, k, l, m, n, o, p] = second.to_ne_bytes();
         [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
     }
 
     /// Returns the bytes of an IPv4 address.
     pub const fn v4(self) -> [u8; 4] {
-        let [first, ..] = self.0;
-        first.to_ne_bytes()
+        let [first, _] = self.0;
+        let [a, b, c, d, ..] = first.to_ne_bytes();
+        [a, b, c, d]
     }
 
     /// Returns an IPv4 address as a number.
@@ -96,9 +98,15 @@ impl Addr {
         }
     }
 
-    /// Returns the words as they lie in memory.
+    /// Returns words of 32 bits as they lie in memory.
     pub const fn words(self) -> [u32; 4] {
-        self.0
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = self.octets();
+        [
+            u32::from_ne_bytes([a, b, c, d]),
+            u32::from_ne_bytes([e, f, g, h]),
+            u32::from_ne_bytes([i, j, k, l]),
+            u32::from_ne_bytes([m, n, o, p]),
+        ]
     }
 }
 

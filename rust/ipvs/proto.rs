@@ -54,6 +54,7 @@ impl Default for Timeouts {
 pub const INITIAL_TIMEOUT: u32 = 3;
 
 /// Returns how many seconds a connection of `protocol` in `state` lives without a packet.
+#[inline]
 pub fn timeout(protocol: Protocol, state: StateCode, settings: &Timeouts) -> u32 {
     match protocol {
         Protocol::TCP => tcp::State::from_code(state).timeout(settings),

@@ -56,6 +56,7 @@ pub enum Fate {
 }
 
 /// Returns what becomes of a request that was found to belong to a connection.
+#[inline]
 pub fn fate(facts: &Facts) -> Fate {
     if facts.is_opening && (facts.is_quiet() || facts.is_over()) {
         return facts.end();

@@ -179,11 +179,6 @@ impl<H: PacketHook> Tables<H> {
     ) -> c_uint {
         // SAFETY: Netfilter passes a valid state for the time of the call.
         let state = unsafe { &*state };
-        let point = match u32::from(state.hook) {
-            bindings::nf_inet_hooks_NF_INET_LOCAL_IN => Point::LocalIn,
-            bindings::nf_inet_hooks_NF_INET_FORWARD => Point::Forward,
-            _ => Point::LocalOut,
-        };
         let Some(skb) = NonNull::new(skb) else {
             return bindings::NF_ACCEPT;
         };
@@ -192,7 +187,7 @@ impl<H: PacketHook> Tables<H> {
         // SAFETY: Netfilter runs its hooks inside an RCU read section.
         let rcu = unsafe { Reader::assume() };
         // SAFETY: Netfilter gave us this packet, and gets back what it is traded for.
-        match unsafe { Skb::from_hook(skb, state, point) } {
+        match unsafe { Skb::from_hook(skb, state) } {
             Some(skb) => H::packet(net, skb, rcu).into_raw(),
             None => bindings::NF_ACCEPT,
         }

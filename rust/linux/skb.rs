@@ -62,7 +62,6 @@ impl Verdict {
 pub struct Skb<'a> {
     raw: NonNull<bindings::sk_buff>,
     state: &'a bindings::nf_hook_state,
-    point: Point,
     _hook: PhantomData<&'a mut bindings::sk_buff>,
 }
 
@@ -78,7 +77,6 @@ impl<'a> Skb<'a> {
     pub(crate) unsafe fn from_hook(
         raw: NonNull<bindings::sk_buff>,
         state: &'a bindings::nf_hook_state,
-        point: Point,
     ) -> Option<Self> {
         // SAFETY: The packet is valid by the caller's promise.
         if unsafe { bindings::rvs_helper_skb_network_offset(raw.as_ptr()) } != 0 {
@@ -88,7 +86,6 @@ impl<'a> Skb<'a> {
         Some(Self {
             raw,
             state,
-            point,
             _hook: PhantomData,
         })
     }
@@ -108,7 +105,11 @@ impl<'a> Skb<'a> {
     /// Returns the hook point the packet is at.
     #[inline]
     pub fn point(&self) -> Point {
-        self.point
+        match u32::from(self.state.hook) {
+            bindings::nf_inet_hooks_NF_INET_LOCAL_IN => Point::LocalIn,
+            bindings::nf_inet_hooks_NF_INET_FORWARD => Point::Forward,
+            _ => Point::LocalOut,
+        }
     }
 
     /// Returns the number of bytes from the network header on, paged ones included.
@@ -420,13 +421,14 @@ impl<'a> Skb<'a> {
 
     /// Sends the packet along `route`, through the hooks of what leaves this host.
     ///
-    /// It is `H` that sends it: where there are other hooks, `H` sees it again among them.
+    /// It is `H` that sends it, and has handled it: where there are other hooks, `H` sees it again
+    /// among them.
     ///
     /// # Locking
     ///
     /// Runs hooks, ours among them: hold no lock.
     #[inline]
-    pub fn send<H: PacketHook>(self, route: Route<'a>) -> Verdict {
+    pub fn send<H: PacketHook>(mut self, route: Route<'a>) -> Verdict {
         if self.family() == Family::V6 {
             // Routes of IPv6 are not made yet.
             return self.free();
@@ -439,6 +441,8 @@ impl<'a> Skb<'a> {
             unsafe { bindings::rvs_helper_skb_clear_tstamp(self.as_raw()) };
         }
         route.attach(&self);
+        // After the route, whose helper reads the same bytes at once: see `ipvs::addr::Addr`.
+        self.set_handled();
         let own = netfilter::function::<H>();
         // SAFETY: The packet is ours, has a route, and is not used after this. A hook runs inside an
         // RCU section.
@@ -455,7 +459,7 @@ impl<'a> Skb<'a> {
         if self.family() == Family::V6 {
             return Ok(self);
         }
-        let user = match self.point {
+        let user = match self.point() {
             Point::LocalIn => bindings::ip_defrag_users_IP_DEFRAG_VS_IN,
             Point::LocalOut => bindings::ip_defrag_users_IP_DEFRAG_VS_OUT,
             Point::Forward => bindings::ip_defrag_users_IP_DEFRAG_VS_FWD,

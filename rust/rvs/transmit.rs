@@ -101,6 +101,12 @@ pub(crate) fn is_error_good(skb: &Skb<'_>, packet: &Packet) -> bool {
 #[inline]
 pub(crate) fn release(skb: &mut Skb<'_>, conn: Conn<'_>, standing: Standing, way: Direction) {
     skb.set_handled();
+    track(skb, conn, standing, way);
+}
+
+/// Tells connection tracking what became of a packet.
+#[inline]
+fn track(skb: &mut Skb<'_>, conn: Conn<'_>, standing: Standing, way: Direction) {
     if !standing.is_tracked() {
         conntrack::untrack(skb);
     } else if standing.method() == Method::Nat {
@@ -173,13 +179,13 @@ impl<'a, 'g> Job<'a, 'g> {
     /// Writes the packet as its method wants it.
     #[inline(always)]
     fn rewrite(&self, skb: &mut Skb<'_>, hops: Hops) -> Result<(), Drop> {
+        if self.standing.method() != Method::Nat {
+            return count_hop(skb, self.packet, hops);
+        }
         let to = self.conn.dest();
-        match (self.standing.method(), self.quoted) {
-            (Method::Nat, None) => rewrite(skb, self.packet, Side::Dest, to, hops),
-            (Method::Nat, Some(quoted)) => {
-                rewrite_error(skb, self.packet, quoted, Side::Dest, to, hops)
-            }
-            _ => count_hop(skb, self.packet, hops),
+        match self.quoted {
+            None => rewrite(skb, self.packet, Side::Dest, to, hops),
+            Some(quoted) => rewrite_error(skb, self.packet, quoted, Side::Dest, to, hops),
         }
     }
 }
@@ -248,7 +254,7 @@ fn send<'g>(path: Path<'g>, mut skb: Skb<'g>, job: &Job<'_, 'g>, route: Route<'g
         return path.free(skb, reason);
     }
     skb.allow_fragmenting();
-    release(&mut skb, job.conn, job.standing, Direction::In);
+    track(&mut skb, job.conn, job.standing, Direction::In);
     skb.drop_early_socket();
     skb.send::<Packets>(route)
 }

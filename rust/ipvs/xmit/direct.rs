@@ -11,8 +11,10 @@ const HOP: Sum = Sum::ZERO.word([1, 0]);
 /// `None` if the header is too short or the TTL is used up; nothing changed then.
 #[inline]
 pub fn decrement_ttl(header: &mut [u8]) -> Option<()> {
-    let [_, _, _, _, _, _, _, _, ttl, _, high, low] = header.first_chunk_mut::<12>()?;
-    *ttl = ttl.checked_sub(1)?;
+    let [_, _, _, _, _, _, _, _, ttl, protocol, high, low] = header.first_chunk_mut::<12>()?;
+    // Both at once, as who makes the checksum anew reads them: see [`Addr`](crate::addr::Addr).
+    let word = u16::from_be_bytes([*ttl, *protocol]).checked_sub(0x100)?;
+    [*ttl, *protocol] = word.to_be_bytes();
     [*high, *low] = replaced([*high, *low], HOP, Sum::ZERO);
     Some(())
 }
