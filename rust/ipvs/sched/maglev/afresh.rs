@@ -85,7 +85,12 @@ fn first<const NOTED: bool>(
 impl Walk {
     /// Goes on from place to place until one is free, and takes it; shows the others to `visit`.
     #[inline]
-    fn ask(&self, at: usize, table: &mut [u16], mut visit: impl FnMut(usize)) -> Option<usize> {
+    pub(super) fn ask(
+        &self,
+        at: usize,
+        table: &mut [u16],
+        mut visit: impl FnMut(usize),
+    ) -> Option<usize> {
         let (skip, mut at, mut left) = (usize::from(self.way.skip()), at, PLACES);
         loop {
             let seat = table.get_mut(at)?;

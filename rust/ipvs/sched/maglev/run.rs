@@ -7,7 +7,7 @@
 
 use super::gaps::{Gaps, Marks};
 use super::turns::Turns;
-use super::{Change, Memory, Past, Permutation, Walk, PRIME};
+use super::{Change, Memory, Past, Walk};
 use crate::sched::NOBODY;
 use core::mem::take;
 
@@ -30,6 +30,26 @@ impl Lure<'_> {
     pub(super) fn draws(&self, walk: &Walk) -> bool {
         self.wanted.get(usize::from(walk.mark)) != Some(&0)
     }
+}
+
+/// Returns the free place that a server asks for next: one that was taken later in the run before,
+/// or a gap.
+fn nearest(walk: &Walk, (past, gaps): (&[u16], &Gaps), table: &[u16]) -> Option<u16> {
+    let (way, begin) = (walk.way, walk.way.key(walk.at.get()));
+    let (mut nearest, mut end) = (None, u32::MAX);
+    let mut offer = |place: u16| {
+        let key = way.key(place);
+        if (begin..end).contains(&key) {
+            (nearest, end) = (Some(place), key);
+        }
+    };
+    for place in past {
+        if table.get(usize::from(*place)) == Some(&NOBODY) {
+            offer(*place);
+        }
+    }
+    gaps.list().iter().for_each(|gap| offer(*gap));
+    nearest
 }
 
 /// A run through the table.
@@ -226,34 +246,21 @@ impl<'a> Run<'a> {
 
     /// Goes on from place to place until one is free, and takes it.
     fn stumble(&mut self, walk: &Walk) -> Option<u16> {
-        let (way, mark) = (walk.way, walk.mark);
-        let mut at = match self.past.len() {
-            1..LATE => self.nearest(way, walk.at.get())?,
+        let (mark, refused) = (walk.mark, &mut *self.refused);
+        let at = match self.past.len() {
+            1..LATE => nearest(walk, (self.past, &self.gaps), self.table)?,
             _ => walk.at.get(),
         };
-        for _ in 0..PRIME {
-            let seat = self.table.get_mut(usize::from(at))?;
-            if *seat == NOBODY {
-                *seat = walk.seat;
-                break;
+        let place = walk.ask(usize::from(at), self.table, |at| {
+            if let Some(marks) = refused.get_mut(at) {
+                marks.add(mark);
             }
-            self.refused.get_mut(usize::from(at))?.add(mark);
-            at = walk.after(at);
-        }
+        })?;
+        let at = u16::try_from(place).ok()?;
         // Behind it, as who has a place was not refused there.
         walk.at.set(walk.after(at));
         self.fill_gap(at);
         Some(at)
-    }
-
-    /// Returns the free place that a server asks for next, where few are left.
-    fn nearest(&self, way: Permutation, at: u16) -> Option<u16> {
-        let is_free = |place: &&u16| self.table.get(usize::from(**place)) == Some(&NOBODY);
-        let places = self.past.iter().filter(is_free).chain(self.gaps.list());
-        let begin = way.key(at);
-        let keys = places.map(|place| (way.key(*place), *place));
-        let (_, place) = keys.filter(|(key, _)| *key >= begin).min()?;
-        Some(place)
     }
 
     /// Leaves a place free that was taken in the run before, by a server that may want it later.
