@@ -157,10 +157,11 @@ impl<'a> Run<'a> {
                     _ => &self.wanted,
                 },
             };
-            let count = if turns.is_single {
-                turns.take_singly(past, &lure, self.table)
-            } else {
-                turns.take_like(past, &lure, self.table)
+            let count = match (turns.is_single, self.gaps.len != 0) {
+                (true, true) => turns.take_singly::<true>(past, &lure, self.table),
+                (true, false) => turns.take_singly::<false>(past, &lure, self.table),
+                (false, true) => turns.take_like::<true>(past, &lure, self.table),
+                (false, false) => turns.take_like::<false>(past, &lure, self.table),
             };
             let Some((old, ahead)) = past.get(count..)?.split_first() else {
                 return Some(());

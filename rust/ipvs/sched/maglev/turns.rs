@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Whose turn it is.
 
-use super::gaps::Gaps;
 use super::run::Lure;
 use super::{Walk, PLACES};
 use crate::sched::NOBODY;
@@ -64,38 +63,32 @@ impl<'w> Turns<'w> {
 
     /// Has servers take the places in `past` up to the first that is not free or whose server
     /// would rather have a gap; returns how many.
+    ///
+    /// `LURED` if there are gaps: then all of the places are free.
     #[inline(never)]
-    pub(super) fn take_like(&mut self, past: &[u16], lure: &Lure<'_>, table: &mut [u16]) -> usize {
-        let (mut passed, mut taken, mut rest) = (0_usize, self.taken, past.iter());
-        // Inlined twice: most want no gap.
-        let mut take = |walk: &Walk, gaps: Option<&Gaps>| {
-            let Some(place) = rest.as_slice().first() else {
-                return false;
-            };
-            let is_tempted = |gaps: &Gaps| gaps.tempt(walk.way, *place);
-            match table.get_mut(usize::from(*place)) {
-                Some(seat) if *seat == NOBODY && !gaps.is_some_and(is_tempted) => {
-                    *seat = walk.seat;
-                }
-                _ => return false,
-            }
-            rest.next();
-            true
-        };
+    pub(super) fn take_like<const LURED: bool>(
+        &mut self,
+        past: &[u16],
+        lure: &Lure<'_>,
+        table: &mut [u16],
+    ) -> usize {
+        let (mut passed, mut taken, mut rest) = (0_usize, self.taken, past);
         for walk in self.walks {
-            if lure.draws(walk) {
-                while taken < walk.turns && take(walk, Some(lure.gaps)) {
-                    taken = taken.wrapping_add(1);
+            let left = usize::try_from(walk.turns.saturating_sub(taken)).unwrap_or(PLACES);
+            let (now, later) = rest.split_at_checked(left).unwrap_or((rest, &[]));
+            let count = match LURED {
+                true if lure.draws(walk) => {
+                    walk.seat_at(now, table, |place, _| lure.gaps.tempt(walk.way, place))
                 }
-            } else {
-                while taken < walk.turns && take(walk, None) {
-                    taken = taken.wrapping_add(1);
-                }
-            }
-            if taken < walk.turns {
+                true => walk.seat_at(now, table, |_, _| false),
+                false => walk.seat_at(now, table, |_, seat| seat != NOBODY),
+            };
+            if count != left {
+                taken = taken.wrapping_add(u32::try_from(count).unwrap_or(0));
+                rest = rest.get(count..).unwrap_or_default();
                 break;
             }
-            (passed, taken) = (passed.wrapping_add(1), 0);
+            (passed, taken, rest) = (passed.wrapping_add(1), 0, later);
         }
         let count = past.len().saturating_sub(rest.len());
         self.walks = self.walks.get(passed..).unwrap_or_default();
@@ -104,9 +97,9 @@ impl<'w> Turns<'w> {
         count
     }
 
-    /// The same where everybody has one turn: half the instructions, and what most services need.
+    /// The same where everybody has one turn: fewer instructions, and what most services need.
     #[inline(never)]
-    pub(super) fn take_singly(
+    pub(super) fn take_singly<const LURED: bool>(
         &mut self,
         past: &[u16],
         lure: &Lure<'_>,
@@ -117,10 +110,11 @@ impl<'w> Turns<'w> {
             let Some(seat) = table.get_mut(usize::from(*place)) else {
                 break;
             };
-            if *seat != NOBODY {
-                break;
-            }
-            if lure.draws(walk) && lure.gaps.tempt(walk.way, *place) {
+            let is_stopped = match LURED {
+                true => lure.draws(walk) && lure.gaps.tempt(walk.way, *place),
+                false => *seat != NOBODY,
+            };
+            if is_stopped {
                 break;
             }
             *seat = walk.seat;
@@ -129,5 +123,25 @@ impl<'w> Turns<'w> {
         self.walks = self.walks.get(count..).unwrap_or_default();
         self.len = self.len.saturating_sub(count);
         count
+    }
+}
+
+impl Walk {
+    /// Has the server take places up to the first that `stops`, which is shown who sits there;
+    /// returns how many.
+    #[inline(always)]
+    fn seat_at(
+        &self,
+        places: &[u16],
+        table: &mut [u16],
+        stops: impl Fn(u16, u16) -> bool,
+    ) -> usize {
+        let own = self.seat;
+        let stop = places.iter().position(|place| {
+            let seat = table.get_mut(usize::from(*place));
+            let free = seat.filter(|seat| !stops(*place, **seat));
+            free.map(|seat| *seat = own).is_none()
+        });
+        stop.unwrap_or(places.len())
     }
 }
