@@ -5,7 +5,10 @@ ARCH ?= $(if $(filter aarch64,$(shell uname -m)),arm64,x86_64)
 ifneq ($(filter-out x86 x86_64 amd64 arm64,$(ARCH)),)
 $(error ARCH is $(ARCH), but rvs is built for x86_64 and arm64 only)
 endif
-MODULE := $(if $(KDIR),$(KDIR),$(if $(filter arm64,$(ARCH)),stock-arm64,stock))
+ifneq ($(filter-out amd64 cloud-amd64,$(FLAVOUR)),)
+$(error FLAVOUR is $(FLAVOUR), but may be amd64 or cloud-amd64 only)
+endif
+MODULE := $(if $(KDIR),$(KDIR),$(if $(filter arm64,$(ARCH)),stock-arm64,$(if $(filter amd64,$(FLAVOUR)),stock-metal,stock)))
 # The kernel's own makefiles take whatever is exported, even nothing, for an architecture.
 ifeq ($(ARCH),arm64)
 export ARCH
@@ -16,7 +19,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := module
 
 .PHONY: module
-module: ## build rvs.ko for the newest stock Debian kernel [ARCH=arm64] or for a kernel tree [KDIR=path]
+module: ## build rvs.ko for the newest stock Debian kernel [ARCH=arm64, or FLAVOUR=amd64: bare metal] or a kernel tree [KDIR=path]
 	@scripts/build $(MODULE)
 
 .PHONY: demo

@@ -40,7 +40,16 @@ def find(name):
     raise SystemExit(f"there is no row “{name.strip()}”; `make profile` without ROW lists them")
 
 
+def check(names):
+    """Ends with a sentence if one of the names is no row's."""
+    for name in filter(None, (name.strip() for name in names.split(";"))):
+        if name not in (*CONTROL, *CHANGES):
+            find(name)
+
+
 if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        sys.exit(check(sys.argv[1]))
     names = [title(*row[:3], kind, *row[3:]) for row in configurations() for kind in kinds_of(row[2])]
     print("make profile ROW=\"…\" takes one of these, or several with semicolons between them:\n")
     print("\n".join("  " + name for name in names))
