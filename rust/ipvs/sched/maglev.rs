@@ -6,34 +6,43 @@
 //! reliable software network load balancer, 3.4.)
 //!
 //! Where one server of many changed, most turns end as they did before. A run through the table
-//! then follows the one before it turn by turn: where the same places are free in both, a turn ends
-//! as it did. Where they differ, a place that is free only here is a gap, which whoever
-//! was once refused there takes; and who finds its place taken goes on from there.
+//! then follows the one before it and looks only at the turns that end differently. If a server
+//! lost turns ([`fewer`]), the places of those are gaps, which whoever was once refused there takes;
+//! what that had before is a gap then. If one got more turns ([`more`]), it takes places that were
+//! others' later, who find them taken and go on from there to take somebody else's.
 
 use super::{greatest_common_divisor, join, split, visit_newest, Server, Servers, NOBODY};
 use core::cell::Cell;
 use core::mem::take;
 use core::ops::ControlFlow;
-use gaps::GAPS;
+use few::FEW_AT_MOST;
 use run::Run;
 
 mod afresh;
-mod gaps;
+mod few;
+mod fewer;
+mod marks;
+mod more;
 mod run;
 mod turns;
 
-pub use gaps::Marks;
+pub use marks::Marks;
 
 /// The places of the table: a prime, so that every step leads through all of them.
 pub const PLACES: usize = 4093;
 /// The same as the type of a place.
 const PRIME: u16 = 4093;
+/// Room for so many numbers, one for each place and some that are not used.
+pub const TIMES: usize = 4096;
 /// Turns in a round have at most so many bits.
 const TURN_BITS: u32 = 6;
 /// With refusals known of fewer turns, following does not pay.
-const KNOWN: usize = PLACES - GAPS - 160;
+const KNOWN: usize = PLACES - FEW_AT_MOST - 160;
 /// With fewer servers, one of them means too much to a table for the next one to follow it.
 pub const FEW: usize = 256;
+/// So many tables follow one another before one is made afresh: what is noted of refusals grows,
+/// and lets more and more look in vain.
+const OLD: u32 = 40;
 /// If a server's turns become so many more or fewer, the next table is made afresh.
 const MANY: u64 = 24;
 
@@ -96,15 +105,22 @@ fn inverse(value: u16) -> u32 {
 #[derive(Clone, Debug, Default)]
 pub struct Walk {
     way: Permutation,
+    weight: u32,
+    /// How many turns those ahead of it have in each round.
+    ahead: u32,
     /// What stands for the server in the table.
     seat: u16,
-    weight: u32,
-    /// How many places it takes in each round.
-    turns: u32,
     /// The place it asks for next, where a run needs that.
     at: Cell<u16>,
-    /// See [`Marks`].
-    mark: u8,
+    /// How many places it takes in each round.
+    turns: u8,
+}
+
+impl Walk {
+    /// Returns how many turns of a round are behind after its own.
+    fn end(&self) -> u32 {
+        self.ahead.wrapping_add(u32::from(self.turns))
+    }
 }
 
 /// What a table is filled with, and what is kept of that for the next one.
@@ -117,6 +133,8 @@ pub struct Memory<'a> {
     pub order: &'a mut [u16],
     /// Who was refused at each place, and maybe more: [`PLACES`] of them, or none.
     pub refused: &'a mut [Marks],
+    /// Room for a number for each place, [`TIMES`] of them, or none; not kept.
+    pub times: &'a mut [u16],
     /// The run before, if `refused` is what that left.
     pub past: Past<'a>,
 }
@@ -128,6 +146,8 @@ pub struct Past<'a> {
     pub walks: &'a [Walk],
     /// See [`Memory::order`].
     pub order: &'a [u16],
+    /// The table that it filled.
+    pub table: &'a [u16],
     /// What [`fill`](super::Scheduler::fill) returned.
     pub kept: Kept,
 }
@@ -136,7 +156,9 @@ pub struct Past<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Kept {
     /// For how many turns all refusals are known; 0 if the run is of no use.
-    pub known: usize,
+    known: usize,
+    /// How many tables, up to this one, followed the one before.
+    pub followed: u32,
     scale: Scale,
 }
 
@@ -148,10 +170,11 @@ struct Scale {
 }
 
 impl Scale {
-    /// Returns how many turns a weight gives.
-    fn turns(self, weight: u32) -> u32 {
+    /// Returns how many turns a weight gives: of [`TURN_BITS`].
+    fn turns(self, weight: u32) -> u8 {
         let share = weight.checked_div(self.divisor).unwrap_or(0);
-        share.wrapping_shr(self.shift).max(weight.min(1))
+        let turns = share.wrapping_shr(self.shift).max(weight.min(1));
+        u8::try_from(turns).unwrap_or(u8::MAX)
     }
 }
 
@@ -167,32 +190,59 @@ pub(super) fn fill(
         return None;
     }
     let past = take(&mut memory.past);
-    let (scale, change) = prepare(servers, memory.walks, &past)?;
-    if memory.walks.iter().all(|walk| walk.turns == 0) {
+    let (scale, round) = prepare(servers, memory.walks)?;
+    if round == 0 {
         return Some(Kept::default());
     }
     let is_kept = memory.order.len() == PLACES && memory.refused.len() == PLACES;
-    if let Some(change) = change.filter(|_| is_kept) {
-        if let Some(known) = Run::of(memory, &past, table).through(&change) {
-            return Some(Kept { known, scale });
+    let Kept {
+        known, followed, ..
+    } = past.kept;
+    let is_fit = known >= KNOWN && followed < OLD && past.kept.scale == scale;
+    if is_kept && is_fit && past.table.len() == table.len() {
+        let change = Change::between(past.walks, memory.walks);
+        if let Some(change) = change.filter(|change| !change.is_large(round)) {
+            if let Some(known) = follow(memory, &past, &change, table) {
+                return Some(Kept {
+                    known,
+                    followed: followed.wrapping_add(1),
+                    scale,
+                });
+            }
+            table.fill(NOBODY);
         }
-        table.fill(NOBODY);
     }
     let known = afresh::fill(memory, table)?;
     Some(match is_kept {
-        true => Kept { known, scale },
+        true => Kept {
+            known,
+            followed: 0,
+            scale,
+        },
         false => Kept::default(),
     })
 }
 
-/// Notes all servers and their turns; returns how they come from weights, and what changed since a
-/// run that can be followed. `None` if not everybody can be named in a table.
-fn prepare(
-    servers: &impl Servers,
-    walks: &mut [Walk],
+/// Fills a table that differs little from the one before; returns of how many turns all refusals
+/// are known. `None` if it differs too much.
+fn follow(
+    memory: &mut Memory<'_>,
     past: &Past<'_>,
-) -> Option<(Scale, Option<Change>)> {
-    let (mut divisor, mut greatest) = (0, 0);
+    change: &Change,
+    table: &mut [u16],
+) -> Option<usize> {
+    let run = Run::of(memory, past, change, table)?;
+    let (had, has) = change.turns();
+    match has > had {
+        true => more::fill(run, change),
+        false => fewer::fill(run, change),
+    }
+}
+
+/// Notes all servers; returns how their turns come from weights, and how many a round has. `None`
+/// if not everybody can be named in a table.
+fn prepare(servers: &impl Servers, walks: &mut [Walk]) -> Option<(Scale, u32)> {
+    let (mut divisor, mut greatest, mut round) = (0, 0, 0_u32);
     let mut rest = walks.iter_mut();
     let _ = visit_newest(servers, |seat, server| {
         let Some(walk) = rest.next() else {
@@ -203,8 +253,11 @@ fn prepare(
             divisor = greatest_common_divisor(weight, divisor);
         }
         greatest = greatest.max(weight);
-        (walk.way, walk.seat) = (way, seat);
-        (walk.weight, walk.turns, walk.mark) = (weight, weight, Marks::of(way));
+        (walk.way, walk.seat, walk.weight) = (way, seat, weight);
+        // What is right for most services.
+        [walk.turns, ..] = weight.to_le_bytes();
+        walk.ahead = round;
+        round = round.wrapping_add(weight);
         ControlFlow::Continue(())
     });
     if rest.len() != 0 {
@@ -215,16 +268,29 @@ fn prepare(
     let shift = bits.saturating_sub(TURN_BITS);
     let scale = Scale { divisor, shift };
     if divisor != 1 || shift != 0 {
-        for walk in &mut *walks {
+        round = 0;
+        for walk in walks {
             walk.turns = scale.turns(walk.weight);
+            walk.ahead = round;
+            round = round.wrapping_add(u32::from(walk.turns));
         }
     }
-    let is_followed = past.kept.known >= KNOWN && past.kept.scale == scale;
-    let change = is_followed.then(|| Change::between(past.walks, walks));
-    Some((
-        scale,
-        change.flatten().filter(|change| !change.is_large(walks)),
-    ))
+    Some((scale, round))
+}
+
+/// Copies as many numbers as there are in both.
+fn copy(from: &[u16], to: &mut [u16]) {
+    const SOME: usize = 16;
+    let (mut from, mut to) = (from.chunks(SOME), to.chunks_mut(SOME));
+    for (from, to) in from.by_ref().zip(to.by_ref()) {
+        match (
+            <&[u16; SOME]>::try_from(from),
+            <&mut [u16; SOME]>::try_from(&mut *to),
+        ) {
+            (Ok(from), Ok(to)) => *to = *from,
+            _ => to.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
+        }
+    }
 }
 
 /// In what the servers differ from those of the run before: in one at most.
@@ -232,19 +298,24 @@ fn prepare(
 struct Change {
     /// Where that one is now, or was.
     at: usize,
-    /// How many turns it had in the run before.
-    had: u32,
+    /// How many turns it had in the run before; none if it is new.
+    had: Option<u8>,
     /// How many it has now; none if it is gone.
-    has: Option<u32>,
+    has: Option<u8>,
 }
 
 impl Change {
+    /// Returns how many turns it had, and has.
+    fn turns(&self) -> (usize, usize) {
+        let turns = |turns: Option<u8>| turns.map_or(0, usize::from);
+        (turns(self.had), turns(self.has))
+    }
+
     /// Returns whether too many places change hands.
-    fn is_large(&self, walks: &[Walk]) -> bool {
-        let turns = walks.iter().map(|walk| u64::from(walk.turns));
-        let round = turns.fold(0, u64::wrapping_add);
-        let more = u64::from(self.had.abs_diff(self.has.unwrap_or(0)));
-        more.saturating_mul(u64::from(PRIME)) > MANY.saturating_mul(round)
+    fn is_large(&self, round: u32) -> bool {
+        let (had, has) = self.turns();
+        let places = had.abs_diff(has).saturating_mul(PLACES);
+        u64::try_from(places).unwrap_or(u64::MAX) > MANY.saturating_mul(u64::from(round))
     }
 
     /// `None` if they differ too much.
@@ -252,24 +323,21 @@ impl Change {
         let is_same = |old: &Walk, new: &Walk| old.way == new.way && old.weight == new.weight;
         let pairs = old.iter().zip(new);
         let at = pairs.take_while(|(old, new)| is_same(old, new)).count();
-        let (old, new) = (old.get(at..)?, new.get(at..)?);
-        let gone = usize::from(old.len() >= new.len()).min(old.len());
-        let come = usize::from(new.len() >= old.len()).min(new.len());
-        let (old, old_rest) = old.split_at_checked(gone)?;
-        let (new, new_rest) = new.split_at_checked(come)?;
-        let mut pairs = old_rest.iter().zip(new_rest);
-        if old_rest.len() != new_rest.len() || !pairs.all(|(old, new)| is_same(old, new)) {
-            return None;
-        }
+        let (had, has) = (old.len() >= new.len(), new.len() >= old.len());
+        let had = old.get(at).filter(|_| had);
+        let has = new.get(at).filter(|_| has);
         // Where it is another server, too, nothing that the one did tells of the other.
-        let mut pairs = old.iter().zip(new);
-        if pairs.any(|(old, new)| old.way != new.way) {
+        if had.zip(has).is_some_and(|(old, new)| old.way != new.way) {
             return None;
         }
-        Some(Self {
+        let old = old.get(at.saturating_add(usize::from(had.is_some()))..)?;
+        let new = new.get(at.saturating_add(usize::from(has.is_some()))..)?;
+        let mut pairs = old.iter().zip(new);
+        let is_rest_same = pairs.all(|(old, new)| is_same(old, new));
+        (old.len() == new.len() && is_rest_same).then_some(Self {
             at,
-            had: old.first().map_or(0, |walk| walk.turns),
-            has: new.first().map(|walk| walk.turns),
+            had: had.map(|walk| walk.turns),
+            has: has.map(|walk| walk.turns),
         })
     }
 }

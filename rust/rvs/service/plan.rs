@@ -2,12 +2,12 @@
 //! How mh's table was filled, kept so that the next one costs little when one server of many changes.
 //!
 //! For each mh service with at least [`FEW`](ipvs::sched::maglev::FEW) servers it takes about
-//! 150 kB, and 48 bytes for each server.
+//! 160 kB, and 48 bytes for each server.
 
 use super::groups::List;
 use super::servers::View;
 use core::mem::swap;
-use ipvs::sched::maglev::{Kept, Marks, Memory, Past, Walk, PLACES};
+use ipvs::sched::maglev::{Kept, Marks, Memory, Past, Walk, PLACES, TIMES};
 use ipvs::sched::Scheduler;
 use kernel::prelude::*;
 
@@ -17,6 +17,7 @@ pub(super) struct Plan {
     /// Room for the next.
     next: Steps,
     refused: KVVec<Marks>,
+    times: KVVec<u16>,
     kept: Kept,
 }
 
@@ -62,6 +63,7 @@ impl Plan {
             last: Steps::new()?,
             next: Steps::new()?,
             refused: KVVec::from_elem(Marks::default(), PLACES, GFP_KERNEL)?,
+            times: KVVec::zeroed(TIMES, GFP_KERNEL)?,
             kept: Kept::default(),
         };
         Ok(KBox::new(plan, GFP_KERNEL)?)
@@ -83,21 +85,24 @@ impl Plan {
         Ok(kept.is_some())
     }
 
-    /// Has a table filled; returns whether there were places for all servers.
+    /// Has a table filled that follows the `last` one of this plan, if it filled one; returns
+    /// whether there were places for all servers.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(super) fn fill(&mut self, list: &List, places: &mut [u16]) -> Result<bool> {
+    pub(super) fn fill(&mut self, list: &List, last: &[u16], places: &mut [u16]) -> Result<bool> {
         self.next.reserve(list.len())?;
         let walks = self.next.walks.get_mut(..list.len());
         let mut memory = Memory {
             walks: walks.unwrap_or_default(),
             order: &mut self.next.order,
             refused: &mut self.refused,
+            times: &mut self.times,
             past: Past {
                 walks: self.last.walks.get(..self.last.servers).unwrap_or_default(),
                 order: &self.last.order,
+                table: last,
                 kept: self.kept,
             },
         };

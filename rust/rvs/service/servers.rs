@@ -102,7 +102,7 @@ impl Draft {
             self.cells = Some(Cells::new(after)?);
         }
         if scheduler.table_len() != 0 && scheduler.refills(change) {
-            match Table::of(scheduler, &self.list, plan)? {
+            match Table::of(scheduler, &self.list, (plan, self.table.as_deref()))? {
                 Some(table) => self.table = Some(table),
                 // There is none to keep.
                 None if change == Change::Bound => return Err(EINVAL),
@@ -190,11 +190,12 @@ struct Table {
 }
 
 impl Table {
-    /// Has a table filled; `None` if the scheduler keeps the one it has.
+    /// Has a table filled, where `plan` tells how the `last` one was; `None` if the scheduler keeps
+    /// that.
     fn of(
         scheduler: Scheduler,
         list: &List,
-        plan: &mut Option<KBox<Plan>>,
+        (plan, last): (&mut Option<KBox<Plan>>, Option<&Self>),
     ) -> Result<Option<Arc<Self>>> {
         let mut places = KVVec::zeroed(scheduler.table_len(), GFP_KERNEL)?;
         let filled = match scheduler {
@@ -203,11 +204,12 @@ impl Table {
                 Plan::once(list, &mut places)?
             }
             Scheduler::Mh => {
+                let last = last.map_or(&[][..], |table| &table.places);
                 let mut latest = match plan.take() {
                     Some(plan) => plan,
                     None => Plan::new()?,
                 };
-                let filled = latest.fill(list, &mut places)?;
+                let filled = latest.fill(list, last, &mut places)?;
                 *plan = filled.then_some(latest);
                 filled
             }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! A run through mh's table that follows none.
 
-use super::gaps::{Gaps, Marks, GAPS};
+use super::few::{Few, FEW_AT_MOST};
+use super::marks::Marks;
 use super::turns::Turns;
 use super::{Memory, Walk, PLACES};
 use crate::sched::NOBODY;
@@ -9,8 +10,9 @@ use crate::sched::NOBODY;
 /// Has everybody take turns until all places are taken; returns of how many turns all refusals are
 /// known.
 ///
-/// Somebody must have a turn, and the table must be free. The first places are found by asking for one after the other; of the
-/// last ones the best is taken at once, since by far the most refusals would be at the end.
+/// Somebody must have a turn, and the table must be free. The first places are found by asking for
+/// one after the other; of the last ones the best is taken at once, since by far the most refusals
+/// would be at the end.
 pub(super) fn fill(memory: &mut Memory<'_>, table: &mut [u16]) -> Option<usize> {
     let Memory {
         walks,
@@ -20,20 +22,17 @@ pub(super) fn fill(memory: &mut Memory<'_>, table: &mut [u16]) -> Option<usize> 
     } = memory;
     let walks: &[Walk] = walks;
     refused.fill(Marks::default());
-    let known = PLACES.saturating_sub(GAPS);
+    let known = PLACES.saturating_sub(FEW_AT_MOST);
     let (early, last) = order.split_at_mut_checked(known).unwrap_or_default();
     // Two loops: most services want nothing noted.
     match refused.is_empty() {
         true => first::<false>(walks, table, known, (early, refused))?,
         false => first::<true>(walks, table, known, (early, refused))?,
     }
-    let mut turns = Turns::of(walks).after(known);
-    let (mut gaps, mut order) = (Gaps::of(table), last.iter_mut());
-    while gaps.len != 0 {
-        let walk = turns.take().or_else(|| {
-            turns = Turns::of(walks);
-            turns.take()
-        })?;
+    let mut turns = Turns::after(walks, known)?;
+    let (mut gaps, mut order) = (Few::free(table), last.iter_mut());
+    while !gaps.list().is_empty() {
+        let walk = turns.take()?;
         let place = gaps.best(walk.way, u32::MAX)?;
         gaps.remove(place);
         *table.get_mut(usize::from(place))? = walk.seat;
@@ -63,7 +62,7 @@ fn first<const NOTED: bool>(
                 let place = walk.ask(at, table, |at| {
                     if NOTED {
                         if let Some(marks) = refused.get_mut(at) {
-                            marks.add(walk.mark);
+                            marks.add(walk.mark());
                         }
                     }
                 })?;
@@ -114,7 +113,7 @@ impl Walk {
 
 /// Goes a step round the table.
 #[inline]
-fn after(at: usize, skip: usize) -> usize {
+pub(super) fn after(at: usize, skip: usize) -> usize {
     let next = at.wrapping_add(skip);
     next.checked_sub(PLACES).unwrap_or(next)
 }

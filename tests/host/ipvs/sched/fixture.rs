@@ -4,7 +4,7 @@
 use super::server::{note, some_flow, List, Server};
 use ipvs::addr::Family;
 use ipvs::flow::Flow;
-use ipvs::sched::maglev::{Kept, Marks, Memory, Past, Walk, FEW, PLACES};
+use ipvs::sched::maglev::{Kept, Marks, Memory, Past, Walk, FEW, PLACES, TIMES};
 use ipvs::sched::{self, Cell, Change, Options, Scheduler, Servers, State, Summary, CELLS, GROUP};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -249,14 +249,16 @@ impl World {
             walks: &mut next.walks,
             order: &mut next.order,
             refused: &mut next.refused,
+            times: &mut [0; TIMES],
             past: Past {
                 walks: &plan.walks,
                 order: &plan.order,
+                table: &self.table,
                 kept: plan.kept,
             },
         };
         let kept = self.scheduler.fill(self, &mut memory, &mut table);
-        self.followed += u32::from(kept.is_some_and(|kept| kept.known < plan.kept.known));
+        self.followed += u32::from(kept.is_some_and(|kept| kept.followed != 0));
         if kept.is_some() {
             self.table = table;
         }

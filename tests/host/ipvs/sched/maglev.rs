@@ -68,7 +68,7 @@ enum Change {
 }
 
 fn changes() -> impl Strategy<Value = Vec<Change>> {
-    let weight = || prop_oneof![4 => Just(1), 2 => 0..=3_u32, 1 => 1..=9_u32];
+    let weight = || prop_oneof![4 => Just(1), 2 => 0..=3_u32, 1 => 1..=10_u32];
     let change = prop_oneof![
         weight().prop_map(Change::Add),
         any::<prop::sample::Index>().prop_map(Change::Remove),
@@ -104,6 +104,7 @@ proptest! {
             prop::collection::vec(0..5_u32, 230..700),
             prop::collection::vec((1..=5_u32).prop_map(|weight| weight * 100_000_007), 400..700),
             prop::collection::vec(1..=1_u32, 900..1_100),
+            prop::collection::vec(1..=10_u32, 900..1_100),
         ],
         changes in changes(),
     ) {
