@@ -304,7 +304,7 @@ impl Skb<'_> {
         unsafe { bindings::skb_copy_bits(self.as_raw(), offset, to.as_mut_ptr().cast(), len) == 0 }
     }
 
-    /// Makes the first `len` bytes linear and ours alone, and returns them.
+    /// Makes the first `len` bytes linear and ours alone to read and write, and returns them.
     ///
     /// # Errors
     ///
@@ -323,8 +323,9 @@ impl Skb<'_> {
         }
         // SAFETY: The packet is valid by the type invariant.
         let data = unsafe { (*self.as_raw()).data };
-        // SAFETY: The helper made `len` linear bytes at `data` that no clone shares;
-        // they stay in place while `self` is borrowed.
+        // SAFETY: The helper made `len` linear bytes at `data` that no clone reads: what is left are
+        // clones without headers, as TCP keeps of what it sent. They stay in place while `self` is
+        // borrowed.
         Ok(unsafe { slice::from_raw_parts_mut(data, len) })
     }
 
@@ -336,7 +337,7 @@ impl Skb<'_> {
     #[inline]
     pub fn make_room(&mut self, route: &Route<'_>) -> Result<(), NoMemory> {
         // SAFETY: The packet is valid and ours, no slice of its bytes is alive.
-        match unsafe { bindings::rvs_helper_skb_cow(self.as_raw(), route.link_header()) } {
+        match unsafe { bindings::rvs_helper_skb_cow_head(self.as_raw(), route.link_header()) } {
             0 => Ok(()),
             _ => Err(NoMemory),
         }

@@ -52,7 +52,7 @@ __rvs_helper void rvs_helper_preempt_enable(void)
 
 __rvs_helper void rvs_helper_this_cpu_add(unsigned long word, u64 value)
 {
-#ifdef CONFIG_UML
+#if defined(CONFIG_UML) && defined(CONFIG_64BIT) && !defined(CONFIG_SMP)
 	/* One CPU, and one instruction: what this_cpu_add() is on the machine that it stands for. */
 	raw_cpu_add(*(__force u64 __percpu *)word, value);
 #else

@@ -62,9 +62,10 @@ __rvs_helper int rvs_helper_nf_hook_local_out(u8 pf, struct net *net,
 		       skb_dst(skb)->dev, dst_output);
 }
 
-__rvs_helper int rvs_helper_skb_cow(struct sk_buff *skb, unsigned int headroom)
+/* What follows the headers may be a clone's as well: who writes asks for what it writes. */
+__rvs_helper int rvs_helper_skb_cow_head(struct sk_buff *skb, unsigned int headroom)
 {
-	return skb_cow(skb, headroom);
+	return skb_cow_head(skb, headroom);
 }
 
 __rvs_helper void rvs_helper_skb_clear_tstamp(struct sk_buff *skb)
