@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Addresses, ports, protocols and endpoints in network order.
+//!
+//! An address is [`IpAddr`] of the standard library: it knows its family, so a function for one
+//! family takes [`Ipv4Addr`] or [`Ipv6Addr`] and cannot be given the other.
+
+pub use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,87 +32,63 @@ impl Family {
             _ => None,
         }
     }
-}
 
-/// An address of either family: two words as they lie in memory. IPv4 is in the first bytes, the rest
-/// is zero.
-///
-/// Always written and read in these words: a processor waits where it reads at once what it has just
-/// written in parts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Addr([u64; 2]);
-
-impl Addr {
-    /// The unspecified address.
-    pub const ANY: Addr = Addr([0; 2]);
-
-    /// Returns the address with these IPv4 bytes.
-    pub const fn from_v4(bytes: [u8; 4]) -> Addr {
-        let [a, b, c, d] = bytes;
-        Addr([u64::from_ne_bytes([a, b, c, d, 0, 0, 0, 0]), 0])
-    }
-
-    /// Returns the address with these IPv6 bytes.
-    pub const fn from_v6(bytes: [u8; 16]) -> Addr {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
-        Addr([
-            u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
-            u64::from_ne_bytes([i, j, k, l, m, n, o, p]),
-        ])
+    /// Returns the family of an address.
+    #[inline]
+    pub const fn of(addr: IpAddr) -> Family {
+        match addr {
+            IpAddr::V4(_) => Family::V4,
+            IpAddr::V6(_) => Family::V6,
+        }
     }
 
     /// Returns the address whose bytes `bytes` begins with, if there are enough of them.
-    pub fn from_slice(family: Family, bytes: &[u8]) -> Option<Addr> {
-        match family {
-            Family::V4 => Some(Addr::from_v4(*bytes.first_chunk()?)),
-            Family::V6 => Some(Addr::from_v6(*bytes.first_chunk()?)),
+    pub fn read(self, bytes: &[u8]) -> Option<IpAddr> {
+        match self {
+            Family::V4 => Some(ipv4(*bytes.first_chunk()?)),
+            Family::V6 => Some(ipv6(*bytes.first_chunk()?)),
         }
     }
 
-    /// Returns the bytes; those of an IPv4 address are followed by zeroes.
-    pub const fn octets(self) -> [u8; 16] {
-        let [first, second] = self.0;
-        let [a, b, c, d, e, f, g, h] = first.to_ne_bytes();
-        let [i, j, k, l, m, n, o, p] = second.to_ne_bytes();
-        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
-    }
-
-    /// Returns the bytes of an IPv4 address.
-    pub const fn v4(self) -> [u8; 4] {
-        let [first, _] = self.0;
-        let [a, b, c, d, ..] = first.to_ne_bytes();
-        [a, b, c, d]
-    }
-
-    /// Returns an IPv4 address as a number.
-    pub const fn host_v4(self) -> u32 {
-        u32::from_be_bytes(self.v4())
-    }
-
-    /// Returns whether the address stays inside its host: 127.0.0.0/8 or ::1.
-    #[inline]
-    pub const fn is_loopback(self, family: Family) -> bool {
-        match family {
-            Family::V4 => matches!(self.v4(), [127, ..]),
-            Family::V6 => {
-                matches!(
-                    self.octets(),
-                    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
-                )
-            }
+    /// Returns the unspecified address.
+    pub const fn unspecified(self) -> IpAddr {
+        match self {
+            Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            Family::V6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         }
     }
+}
 
-    /// Returns words of 32 bits as they lie in memory.
-    pub const fn words(self) -> [u32; 4] {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = self.octets();
-        [
-            u32::from_ne_bytes([a, b, c, d]),
-            u32::from_ne_bytes([e, f, g, h]),
-            u32::from_ne_bytes([i, j, k, l]),
-            u32::from_ne_bytes([m, n, o, p]),
-        ]
+/// Returns the IPv4 address with these bytes.
+pub const fn ipv4(bytes: [u8; 4]) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::from_bits(u32::from_be_bytes(bytes)))
+}
+
+/// Returns the IPv6 address with these bytes.
+pub const fn ipv6(bytes: [u8; 16]) -> IpAddr {
+    IpAddr::V6(Ipv6Addr::from_bits(u128::from_be_bytes(bytes)))
+}
+
+/// Returns the bytes; those of an IPv4 address are followed by zeroes.
+pub const fn octets(addr: IpAddr) -> [u8; 16] {
+    match addr {
+        IpAddr::V4(addr) => {
+            let [a, b, c, d] = addr.octets();
+            [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        }
+        IpAddr::V6(addr) => addr.octets(),
     }
+}
+
+/// Returns words of 32 bits as they lie in memory; that of an IPv4 address is followed by zeroes.
+pub const fn words(addr: IpAddr) -> [u32; 4] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = octets(addr);
+    [
+        u32::from_ne_bytes([a, b, c, d]),
+        u32::from_ne_bytes([e, f, g, h]),
+        u32::from_ne_bytes([i, j, k, l]),
+        u32::from_ne_bytes([m, n, o, p]),
+    ]
 }
 
 /// A port in network order.
@@ -161,10 +142,10 @@ impl Protocol {
 }
 
 /// An address and a port.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// The address.
-    pub addr: Addr,
+    pub addr: IpAddr,
     /// The port.
     pub port: Port,
 }
@@ -188,38 +169,24 @@ mod tests {
 
     #[test]
     fn an_address_keeps_its_bytes() {
-        assert_eq!(Addr::from_v6(V6).octets(), V6);
-        assert_eq!(Addr::from_v4([192, 0, 2, 1]).v4(), [192, 0, 2, 1]);
-        assert_eq!(Addr::from_v4([192, 0, 2, 1]).host_v4(), 0xc000_0201);
-        let octets = Addr::from_v4([192, 0, 2, 1]).octets();
-        assert_eq!(octets[..4], [192, 0, 2, 1]);
-        assert_eq!(octets[4..], [0; 12]);
+        assert_eq!(octets(ipv6(V6)), V6);
+        let addr = ipv4([192, 0, 2, 1]);
+        assert_eq!(octets(addr)[..4], [192, 0, 2, 1]);
+        assert_eq!(octets(addr)[4..], [0; 12]);
+        assert_eq!(words(addr)[0].to_ne_bytes(), [192, 0, 2, 1]);
+        assert_eq!(words(ipv6(V6))[3].to_ne_bytes(), [9, 10, 11, 12]);
     }
 
     #[test]
     fn an_address_needs_all_its_bytes() {
         for (family, length) in [(Family::V4, 4), (Family::V6, 16)] {
-            assert_eq!(Addr::from_slice(family, &V6[..length - 1]), None);
-            let exact = Addr::from_slice(family, &V6[..length]);
+            assert_eq!(family.read(&V6[..length - 1]), None);
+            let exact = family.read(&V6[..length]);
             assert!(exact.is_some());
-            assert_eq!(exact, Addr::from_slice(family, &V6));
+            assert_eq!(exact, family.read(&V6));
+            assert_eq!(exact.map(Family::of), Some(family));
+            assert_eq!(Family::of(family.unspecified()), family);
         }
-    }
-
-    #[test]
-    fn loopback_is_a_network_of_ipv4_and_an_address_of_ipv6() {
-        for (bytes, is_loopback) in [
-            ([127, 0, 0, 1], true),
-            ([127, 255, 255, 255], true),
-            ([126, 0, 0, 1], false),
-            ([128, 0, 0, 1], false),
-        ] {
-            assert_eq!(Addr::from_v4(bytes).is_loopback(Family::V4), is_loopback);
-        }
-        let one = Addr::from_v6([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
-        assert!(one.is_loopback(Family::V6));
-        assert!(!Addr::ANY.is_loopback(Family::V6));
-        assert!(!Addr::from_v6(V6).is_loopback(Family::V6));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Words are summed as they lie in memory: the arithmetic is the same in either byte order, and
 //! the kernel's own sums can be continued.
 
-use crate::addr::{Addr, Family, Protocol};
+use crate::addr::{IpAddr, Protocol};
 
 /// A sum of 16-bit words that has not been folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,11 +59,10 @@ impl Sum {
 
     /// Adds an address.
     #[inline]
-    pub fn addr(self, family: Family, addr: Addr) -> Sum {
-        let [a, b, c, d] = addr.words();
-        match family {
-            Family::V4 => self.plus(Sum(a)),
-            Family::V6 => self.plus(Sum(a)).plus(Sum(b)).plus(Sum(c)).plus(Sum(d)),
+    pub fn addr(self, addr: IpAddr) -> Sum {
+        match addr {
+            IpAddr::V4(addr) => self.plus(Sum(u32::from_ne_bytes(addr.octets()))),
+            IpAddr::V6(addr) => self.bytes(&addr.octets()),
         }
     }
 
@@ -92,17 +91,11 @@ impl Sum {
 /// Returns the sum of the pseudo header of TCP and UDP (RFC 9293 3.1, RFC 8200 8.1).
 ///
 /// `length` is that of the transport header and what follows it, in bytes.
-pub fn pseudo_header(
-    family: Family,
-    source: Addr,
-    dest: Addr,
-    protocol: Protocol,
-    length: u32,
-) -> Sum {
+pub fn pseudo_header(source: IpAddr, dest: IpAddr, protocol: Protocol, length: u32) -> Sum {
     let [a, b, c, d] = length.to_be_bytes();
     Sum::ZERO
-        .addr(family, source)
-        .addr(family, dest)
+        .addr(source)
+        .addr(dest)
         .word([0, protocol.0])
         .word([a, b])
         .word([c, d])
@@ -141,6 +134,7 @@ pub const fn never_zero(field: [u8; 2]) -> [u8; 2] {
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
     use super::*;
+    use crate::addr::ipv4;
 
     /// The example of RFC 1071, section 3.
     #[test]
@@ -213,8 +207,8 @@ mod tests {
 
     #[test]
     fn the_pseudo_header_holds_addresses_protocol_and_length() {
-        let (a, b) = (Addr::from_v4([10, 0, 0, 1]), Addr::from_v4([10, 0, 0, 2]));
-        let sum = pseudo_header(Family::V4, a, b, Protocol::UDP, 0x1_0008);
+        let (a, b) = (ipv4([10, 0, 0, 1]), ipv4([10, 0, 0, 2]));
+        let sum = pseudo_header(a, b, Protocol::UDP, 0x1_0008);
         assert_eq!(
             sum.fold(),
             Sum::ZERO

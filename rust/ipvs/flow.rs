@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The key of a connection: its two directions, equality, hashing input.
 
-use crate::addr::{Endpoint, Family, Protocol};
+use crate::addr::{words, Endpoint, Family, IpAddr, Protocol};
 use crate::hash::{self, Seed};
 
 /// Where a packet comes from and where it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flow {
-    /// The family of both addresses.
-    pub family: Family,
     /// The transport protocol.
     pub protocol: Protocol,
     /// The sender.
@@ -35,31 +33,42 @@ impl Flow {
         self.hash_to(&self.dest, seed)
     }
 
+    /// Returns the family of its addresses.
+    #[inline]
+    pub const fn family(&self) -> Family {
+        Family::of(self.source.addr)
+    }
+
     /// Returns the hash of this flow if it went to `dest`.
     #[inline(always)]
     pub fn hash_to(&self, dest: &Endpoint, seed: &Seed) -> u32 {
-        let hash = match self.family {
-            Family::V4 => {
+        let hash = match (self.source.addr, dest.addr) {
+            (IpAddr::V4(source), IpAddr::V4(target)) => {
+                let number = |addr: [u8; 4], end: Endpoint| {
+                    u64::from(u32::from_ne_bytes(addr)) << 16 | port(end)
+                };
+                let source = number(source.octets(), self.source);
+                let (low, high) = ordered(source, number(target.octets(), *dest));
                 let protocol = u64::from(self.protocol.0) << 32;
-                let (low, high) = ordered(number_v4(self.source), number_v4(*dest));
                 // Thirteen bytes: 48 bits of each end, and the protocol.
                 hash::words(seed, [low | high << 48], high >> 16 | protocol)
             }
-            Family::V6 => self.hash_v6(dest, seed),
+            (IpAddr::V4(_) | IpAddr::V6(_), _) => self.hash_long(dest, seed),
         };
         fold(hash)
     }
 
+    /// Hashes all words that an address of either family can have.
     #[inline(never)]
-    fn hash_v6(&self, dest: &Endpoint, seed: &Seed) -> u64 {
-        let (low, high) = ordered(words_v6(self.source), words_v6(*dest));
+    fn hash_long(&self, dest: &Endpoint, seed: &Seed) -> u64 {
+        let (low, high) = ordered(long(self.source), long(*dest));
         let ([a, b, low], [c, d, high]) = (low, high);
         let protocol = u64::from(self.protocol.0) << 32;
         hash::words(seed, [a, b, c, d], low << 16 | high | protocol)
     }
 }
 
-/// Returns the two in an order that does not depend on who sent.
+/// Returns the two in an order that does not depend on the direction.
 #[inline]
 fn ordered<T: Ord>(one: T, other: T) -> (T, T) {
     if one <= other {
@@ -69,17 +78,10 @@ fn ordered<T: Ord>(one: T, other: T) -> (T, T) {
     }
 }
 
-/// Returns an IPv4 endpoint as 48 bits, as they lie in memory.
+/// Returns an endpoint as three words, as they lie in memory.
 #[inline]
-fn number_v4(end: Endpoint) -> u64 {
-    let [addr, ..] = end.addr.words();
-    u64::from(addr) << 16 | port(end)
-}
-
-/// Returns an IPv6 endpoint as words, as they lie in memory.
-#[inline]
-fn words_v6(end: Endpoint) -> [u64; 3] {
-    let [a, b, c, d] = end.addr.words();
+fn long(end: Endpoint) -> [u64; 3] {
+    let [a, b, c, d] = words(end.addr);
     [
         u64::from(a) << 32 | u64::from(b),
         u64::from(c) << 32 | u64::from(d),
@@ -104,7 +106,7 @@ fn fold(hash: u64) -> u32 {
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
     use super::*;
-    use crate::addr::{Addr, Port};
+    use crate::addr::{ipv4, ipv6, Port};
 
     #[test]
     fn both_directions_hash_alike() {
@@ -151,13 +153,10 @@ mod tests {
 
     fn flow(family: Family) -> Flow {
         let addr = |last| match family {
-            Family::V4 => Addr::from_v4([10, 0, 0, last]),
-            Family::V6 => {
-                Addr::from_v6([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last])
-            }
+            Family::V4 => ipv4([10, 0, 0, last]),
+            Family::V6 => ipv6([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]),
         };
         Flow {
-            family,
             protocol: Protocol::TCP,
             source: Endpoint {
                 addr: addr(2),

@@ -4,7 +4,7 @@
 //! An error quotes the packet it is about. What a router or a real server quotes went through the
 //! director, so addresses in it must be put back before the other side understands it.
 
-use crate::addr::{Addr, Port, Protocol};
+use crate::addr::{IpAddr, Port, Protocol};
 use crate::checksum::Sum;
 use crate::packet::{self, Fragment, Packet, Transport};
 use crate::xmit::{self, Side};
@@ -52,7 +52,7 @@ pub const fn is_error_packet(packet: &Packet) -> bool {
 pub fn quoted(head: &[u8], outer: &Packet) -> Option<Quoted> {
     let offset = outer.transport_offset.checked_add(HEADER)?;
     let packet = packet::parse_quoted(head.get(usize::from(offset)..)?).ok()?;
-    let fits = packet.family == outer.family
+    let fits = packet.family() == outer.family()
         && packet.fragment != Fragment::Later
         && packet.ports.is_some()
         && matches!(
@@ -77,9 +77,12 @@ pub fn rewrite(
     outer: &Packet,
     quoted: &Quoted,
     side: Side,
-    addr: Addr,
+    addr: IpAddr,
     port: Port,
 ) -> Option<()> {
+    let IpAddr::V4(addr) = addr else {
+        return None;
+    };
     let (ip, rest) = bytes.split_at_mut_checked(usize::from(outer.transport_offset))?;
     xmit::put_addr(ip, side, addr)?;
     xmit::renew_header_checksum(ip)?;
@@ -116,6 +119,7 @@ fn put_checksum(icmp: &mut [u8], field: [u8; 2]) -> Option<()> {
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
     use super::*;
+    use crate::addr::{ipv4, Family};
 
     /// 198.51.100.1 tells 10.0.0.2 that its UDP packet 10.0.0.2:40000 -> 192.0.2.1:53 found no port.
     const ERROR: [u8; 56] = [
@@ -132,7 +136,7 @@ mod tests {
         };
         assert!(is_error_packet(&outer));
         assert_eq!(quoted.offset, 28);
-        assert_eq!(quoted.packet.dest, Addr::from_v4([192, 0, 2, 1]));
+        assert_eq!(quoted.packet.dest, ipv4([192, 0, 2, 1]));
         assert_eq!(
             quoted.packet.ports,
             Some((Port::from_host(40000), Port::from_host(53)))
@@ -164,7 +168,7 @@ mod tests {
                 return assert!(false);
             };
             let mut bytes = ERROR;
-            let (addr, port) = (Addr::from_v4([172, 16, 0, 9]), Port::from_host(8080));
+            let (addr, port) = (ipv4([172, 16, 0, 9]), Port::from_host(8080));
             assert_eq!(
                 rewrite(&mut bytes, &outer, &quoted, side, addr, port),
                 Some(())
@@ -202,7 +206,7 @@ mod tests {
                 &outer,
                 &quoted,
                 Side::Source,
-                Addr::ANY,
+                Family::V4.unspecified(),
                 Port::ANY,
             );
             assert_eq!(done, None);

@@ -4,7 +4,7 @@
 //! What was read is a value of its own: it borrows nothing, so it stays true as long as nobody
 //! writes the headers, wherever the buffer moves.
 
-use crate::addr::{Addr, Endpoint, Family, Port, Protocol};
+use crate::addr::{ipv4, Endpoint, Family, IpAddr, Port, Protocol};
 use crate::flow::Flow;
 
 /// Why bytes are no packet.
@@ -81,14 +81,12 @@ impl TcpFlags {
 /// What is known about one packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet {
-    /// The version of its network header.
-    pub family: Family,
     /// The transport protocol.
     pub protocol: Protocol,
-    /// The sender.
-    pub source: Addr,
-    /// The addressee.
-    pub dest: Addr,
+    /// The source address.
+    pub source: IpAddr,
+    /// The destination address, of the same family.
+    pub dest: IpAddr,
     /// Where the transport header begins, in bytes after the network header's beginning.
     pub transport_offset: u16,
     /// The length of the whole packet by its network header, in bytes.
@@ -111,12 +109,17 @@ const IPV4: u16 = 20;
 const IPV6: u16 = 40;
 
 impl Packet {
+    /// Returns the version of its network header.
+    #[inline]
+    pub const fn family(&self) -> Family {
+        Family::of(self.source)
+    }
+
     /// Returns the flow that the packet belongs to, if its ports are known.
     #[inline]
     pub fn flow(&self) -> Option<Flow> {
         let (source, dest) = self.ports?;
         Some(Flow {
-            family: self.family,
             protocol: self.protocol,
             source: Endpoint {
                 addr: self.source,
@@ -133,7 +136,7 @@ impl Packet {
     ///
     /// So it is in a packet that stands for many on the wire and is longer than the field can say.
     fn has_no_length(&self) -> bool {
-        match self.family {
+        match self.family() {
             Family::V4 => self.length == 0,
             Family::V6 => self.length == u32::from(IPV6),
         }
@@ -173,10 +176,9 @@ pub fn parse_plain(head: &[u8], length: u32) -> Option<Packet> {
         _ => return None,
     };
     Some(Packet {
-        family: Family::V4,
         protocol,
-        source: Addr::from_v4([s0, s1, s2, s3]),
-        dest: Addr::from_v4([d0, d1, d2, d3]),
+        source: ipv4([s0, s1, s2, s3]),
+        dest: ipv4([d0, d1, d2, d3]),
         transport_offset: IPV4,
         length: told,
         fragment: Fragment::Whole,
@@ -247,10 +249,9 @@ fn parse_v4(head: &[u8]) -> Result<Packet, Error> {
         _ => Fragment::Later,
     };
     Ok(Packet {
-        family: Family::V4,
         protocol: Protocol(protocol),
-        source: Addr::from_v4([s0, s1, s2, s3]),
-        dest: Addr::from_v4([d0, d1, d2, d3]),
+        source: ipv4([s0, s1, s2, s3]),
+        dest: ipv4([d0, d1, d2, d3]),
         transport_offset,
         length: u32::from(u16::from_be_bytes([l0, l1])),
         fragment,
@@ -266,13 +267,12 @@ fn parse_v6(head: &[u8]) -> Result<Packet, Error> {
         .split_first_chunk::<{ IPV6 as usize }>()
         .ok_or(Error::Truncated)?;
     let [_, _, _, _, l0, l1, next, hops, addrs @ ..] = header;
-    let source = Addr::from_slice(Family::V6, addrs).ok_or(Error::Truncated)?;
+    let source = Family::V6.read(addrs).ok_or(Error::Truncated)?;
     let dest = addrs
         .get(16..)
-        .and_then(|bytes| Addr::from_slice(Family::V6, bytes))
+        .and_then(|bytes| Family::V6.read(bytes))
         .ok_or(Error::Truncated)?;
     let mut packet = Packet {
-        family: Family::V6,
         protocol: Protocol(*next),
         source,
         dest,
@@ -372,7 +372,7 @@ mod tests {
         let Ok(packet) = parse(&UDP, 28) else {
             return assert!(false);
         };
-        assert_eq!(packet.dest, Addr::from_v4([192, 0, 2, 1]));
+        assert_eq!(packet.dest, ipv4([192, 0, 2, 1]));
         assert_eq!(
             packet.ports,
             Some((Port::from_host(40000), Port::from_host(53)))

@@ -11,7 +11,7 @@
 //! until one of the group's servers changes: a decision looks at few servers, however many there
 //! are.
 
-use crate::addr::{Addr, Family, Protocol};
+use crate::addr::{words, Family, IpAddr, Protocol};
 use crate::flags::service::{SCHED1, SCHED2};
 use crate::flow::Flow;
 use core::ops::{ControlFlow, Range};
@@ -528,8 +528,8 @@ fn number_of(group: usize, slot: usize) -> usize {
 }
 
 /// Folds an address into the 32 bits that the hashing schedulers use.
-fn fold(family: Family, addr: Addr) -> u32 {
-    let words = addr.words().into_iter();
+fn fold(family: Family, addr: IpAddr) -> u32 {
+    let words = words(addr).into_iter();
     let count = match family {
         Family::V4 => 1,
         Family::V6 => 4,
@@ -609,7 +609,7 @@ fn advance<R>(cell: &impl Cell, mut step: impl FnMut(u64) -> (u64, R)) -> R {
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
     use super::*;
-    use crate::addr::Endpoint;
+    use crate::addr::{ipv4, Endpoint, Port};
 
     #[test]
     fn names_lead_back() {
@@ -970,11 +970,10 @@ mod tests {
         /// Picks for one client and service address.
         fn picks_of(&self, source: [u8; 4], dest: [u8; 4], name: u8) -> bool {
             let end = |addr| Endpoint {
-                addr: Addr::from_v4(addr),
-                ..Endpoint::default()
+                addr: ipv4(addr),
+                port: Port::ANY,
             };
             let flow = Flow {
-                family: Family::V4,
                 protocol: Protocol::TCP,
                 source: end(source),
                 dest: end(dest),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The identity and the settings of a virtual service and of a real server.
 
-use crate::addr::{Addr, Family, Port, Protocol};
+use crate::addr::{words, Family, IpAddr, Port, Protocol};
 use crate::flags;
 use crate::sched::Scheduler;
 use crate::xmit::Method;
@@ -33,14 +33,12 @@ impl PartialEq<Protocol> for ServiceProtocol {
 /// port, then the mark is zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServiceKey {
-    /// The family of the packets.
-    pub family: Family,
     /// The firewall mark, or 0.
     pub mark: u32,
     /// The transport protocol.
     pub protocol: ServiceProtocol,
-    /// The virtual address.
-    pub addr: Addr,
+    /// The virtual address; for a mark the unspecified one of the packets' family.
+    pub addr: IpAddr,
     /// The virtual port; any port if it is 0.
     pub port: Port,
 }
@@ -49,23 +47,16 @@ impl ServiceKey {
     /// Returns the key of a service chosen by firewall mark.
     pub const fn of_mark(family: Family, mark: u32) -> ServiceKey {
         ServiceKey {
-            family,
             mark,
             protocol: ServiceProtocol::of(Protocol::TCP),
-            addr: Addr::ANY,
+            addr: family.unspecified(),
             port: Port::ANY,
         }
     }
 
     /// Returns the key of a service chosen by protocol, address and port.
-    pub const fn of_address(
-        family: Family,
-        protocol: Protocol,
-        addr: Addr,
-        port: Port,
-    ) -> ServiceKey {
+    pub const fn of_address(protocol: Protocol, addr: IpAddr, port: Port) -> ServiceKey {
         ServiceKey {
-            family,
             mark: 0,
             protocol: ServiceProtocol::of(protocol),
             addr,
@@ -73,10 +64,16 @@ impl ServiceKey {
         }
     }
 
+    /// Returns the family of the packets.
+    #[inline]
+    pub const fn family(&self) -> Family {
+        Family::of(self.addr)
+    }
+
     /// Returns a number that spreads keys over the buckets of a table; only users with
     /// privileges choose keys, so speed matters more than secrecy.
     pub fn hash(&self, seed: u64) -> u32 {
-        let place = mix_place(seed, self.family, self.addr, self.port);
+        let place = mix_place(seed, self.addr, self.port);
         let kind = mix(place, u64::from(self.protocol.0));
         high_half(mix(kind, u64::from(self.mark)))
     }
@@ -84,8 +81,7 @@ impl ServiceKey {
     /// Returns whether both stand for the same service to a server that was removed from one: the
     /// family of a mark does not count.
     pub fn owns_like(&self, other: &ServiceKey) -> bool {
-        let same_place =
-            self.family == other.family && self.addr == other.addr && self.port == other.port;
+        let same_place = self.addr == other.addr && self.port == other.port;
         self.mark == other.mark && self.protocol == other.protocol && (self.is_mark() || same_place)
     }
 
@@ -96,9 +92,9 @@ impl ServiceKey {
 }
 
 /// Stirs the place of a service or a server into a hash.
-fn mix_place(hash: u64, family: Family, addr: Addr, port: Port) -> u64 {
-    let kind = u64::from(family.number()).wrapping_shl(16) | u64::from(port.host());
-    let words = addr.words().into_iter();
+fn mix_place(hash: u64, addr: IpAddr, port: Port) -> u64 {
+    let kind = u64::from(Family::of(addr).number()).wrapping_shl(16) | u64::from(port.host());
+    let words = words(addr).into_iter();
     words.fold(mix(hash, kind), |hash, word| mix(hash, u64::from(word)))
 }
 
@@ -158,10 +154,8 @@ impl ServiceSettings {
 /// What identifies a real server in its service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DestKey {
-    /// The family of the address.
-    pub family: Family,
     /// The address.
-    pub addr: Addr,
+    pub addr: IpAddr,
     /// The port; that of the packet if it is 0.
     pub port: Port,
 }
@@ -175,9 +169,9 @@ impl DestKey {
         let owner = mix(u64::from(service.mark), kind);
         let owner = match service.is_mark() {
             true => owner,
-            false => mix_place(owner, service.family, service.addr, service.port),
+            false => mix_place(owner, service.addr, service.port),
         };
-        high_half(mix_place(owner, self.family, self.addr, self.port))
+        high_half(mix_place(owner, self.addr, self.port))
     }
 }
 
@@ -348,6 +342,7 @@ impl Thresholds {
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
     use super::*;
+    use crate::addr::ipv4;
 
     #[test]
     fn ranges_are_checked_in_the_order_of_their_errors() {
@@ -446,7 +441,7 @@ mod tests {
     #[test]
     fn digests_tell_services_apart() {
         let other = |change: ServiceKey| SERVER.digest(&WEB) != SERVER.digest(&change);
-        let addr = Addr::from_v4([192, 0, 2, 2]);
+        let addr = ipv4([192, 0, 2, 2]);
         let port = Port::from_host(81);
         assert!(other(ServiceKey { addr, ..WEB }));
         assert!(other(ServiceKey { port, ..WEB }));
@@ -457,11 +452,11 @@ mod tests {
     fn place_owns_alike_if_all_of_it_is_the_same() {
         let same = |change: ServiceKey| WEB.owns_like(&change);
         let protocol = ServiceProtocol::of(Protocol::UDP);
-        let addr = Addr::from_v4([192, 0, 2, 2]);
+        let addr = ipv4([192, 0, 2, 2]);
         let port = Port::from_host(81);
         assert!(same(WEB));
         assert!(!same(ServiceKey {
-            family: Family::V6,
+            addr: Family::V6.unspecified(),
             ..WEB
         }));
         assert!(!same(ServiceKey { protocol, ..WEB }));
@@ -473,10 +468,10 @@ mod tests {
     fn every_part_of_a_key_moves_its_hash() {
         let moved = |change: ServiceKey| WEB.hash(1) != change.hash(1);
         let protocol = ServiceProtocol::of(Protocol::UDP);
-        let addr = Addr::from_v4([192, 0, 2, 2]);
+        let addr = ipv4([192, 0, 2, 2]);
         let port = Port::from_host(81);
         assert!(moved(ServiceKey {
-            family: Family::V6,
+            addr: Family::V6.unspecified(),
             ..WEB
         }));
         assert!(moved(ServiceKey { mark: 1, ..WEB }));
@@ -516,16 +511,11 @@ mod tests {
         assert_eq!(SETTINGS.conn_flags(), 0x183);
     }
 
-    const WEB: ServiceKey = ServiceKey::of_address(
-        Family::V4,
-        Protocol::TCP,
-        Addr::from_v4([192, 0, 2, 1]),
-        Port::from_host(80),
-    );
+    const WEB: ServiceKey =
+        ServiceKey::of_address(Protocol::TCP, ipv4([192, 0, 2, 1]), Port::from_host(80));
 
     const SERVER: DestKey = DestKey {
-        family: Family::V4,
-        addr: Addr::from_v4([192, 0, 2, 9]),
+        addr: ipv4([192, 0, 2, 9]),
         port: Port::from_host(80),
     };
 

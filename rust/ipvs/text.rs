@@ -4,7 +4,7 @@
 //! They are put together by hand: a director may have a million connections to list, and general
 //! formatting takes ten times as long.
 
-use crate::addr::{Addr, Endpoint, Family, Port, Protocol};
+use crate::addr::{words, Endpoint, Family, IpAddr, Port, Protocol};
 use crate::service::{DestKey, ServiceKey, ServiceSettings};
 use crate::xmit::Method;
 
@@ -113,11 +113,11 @@ impl Line {
     }
 
     /// Puts an address: eight hexadecimal digits, or eight groups without any shortening.
-    fn address(&mut self, family: Family, addr: Addr) {
-        match family {
-            Family::V4 => self.word(addr.host_v4()),
-            Family::V6 => {
-                let [first, rest @ ..] = addr.words();
+    fn address(&mut self, addr: IpAddr) {
+        match addr {
+            IpAddr::V4(addr) => self.word(addr.to_bits()),
+            IpAddr::V6(_) => {
+                let [first, rest @ ..] = words(addr);
                 self.groups(first);
                 for word in rest {
                     self.chunk([b':']);
@@ -138,12 +138,12 @@ impl Line {
     }
 
     /// Puts an address, an IPv6 one in brackets, and a port.
-    fn place(&mut self, family: Family, addr: Addr, port: Port) {
-        match family {
-            Family::V4 => self.address(family, addr),
-            Family::V6 => {
+    fn place(&mut self, addr: IpAddr, port: Port) {
+        match addr {
+            IpAddr::V4(_) => self.address(addr),
+            IpAddr::V6(_) => {
                 self.chunk([b'[']);
-                self.address(family, addr);
+                self.address(addr);
                 self.chunk([b']']);
             }
         }
@@ -151,9 +151,9 @@ impl Line {
         self.port(port);
     }
 
-    fn end(&mut self, family: Family, end: Endpoint) {
+    fn end(&mut self, end: Endpoint) {
         self.chunk([b' ']);
-        self.address(family, end.addr);
+        self.address(end.addr);
         self.chunk([b' ']);
         self.port(end.port);
     }
@@ -162,9 +162,9 @@ impl Line {
     pub fn conn(&mut self, conn: &Conn<'_>) {
         let name = protocol_name(u16::from(conn.protocol.0)).unwrap_or("ERR!");
         self.left(name.as_bytes(), 3);
-        self.end(conn.family, conn.client);
-        self.end(conn.family, conn.virtual_end);
-        self.end(conn.dest_family, conn.dest);
+        self.end(conn.client);
+        self.end(conn.virtual_end);
+        self.end(conn.dest);
         self.chunk([b' ']);
         self.left(conn.state.as_bytes(), 11);
         self.chunk([b' ']);
@@ -200,12 +200,12 @@ impl Line {
                 }
             }
             self.text("  ");
-            self.place(key.family, key.addr, key.port);
+            self.place(key.addr, key.port);
         }
         self.chunk([b' ']);
         self.text(settings.scheduler.name());
         self.chunk([b' ']);
-        let has_flags = key.is_mark() || key.family == Family::V4;
+        let has_flags = key.is_mark() || key.family() == Family::V4;
         if has_flags && settings.is_one_packet() {
             self.text("ops ");
         }
@@ -217,7 +217,7 @@ impl Line {
     /// Puts a real server.
     pub fn server(&mut self, server: &Server<'_>) {
         self.text("  -> ");
-        self.place(server.key.family, server.key.addr, server.key.port);
+        self.place(server.key.addr, server.key.port);
         self.text("      ");
         self.left(method_name(server.method), 7);
         self.chunk([b' ']);
@@ -234,14 +234,10 @@ impl Line {
 pub struct Conn<'a> {
     /// The transport protocol.
     pub protocol: Protocol,
-    /// The family of the client and the virtual service.
-    pub family: Family,
     /// Where requests come from.
     pub client: Endpoint,
     /// Where clients send requests to.
     pub virtual_end: Endpoint,
-    /// The family of the server.
-    pub dest_family: Family,
     /// Where requests are answered.
     pub dest: Endpoint,
     /// The name of its state.
@@ -327,6 +323,7 @@ fn method_name(method: Method) -> &'static [u8] {
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
     use super::*;
+    use crate::addr::{ipv4, ipv6};
     use crate::flags;
     use crate::sched::Scheduler;
     use crate::service::ServiceProtocol;
@@ -335,20 +332,20 @@ mod tests {
     fn a_connection_is_a_line() {
         assert!(is(
             &conn(Protocol::UDP, Family::V4, "UDP", 295),
-            b"UDP C0000201 0050 0A000001 1F90 0A000002 FFFF UDP             295\n"
+            b"UDP C0000201 0050 0A000001 1F90 \
+              2001:0db8:0102:0304:0506:0708:090a:0b0c FFFF UDP             295\n"
         ));
         assert!(is(
             &conn(Protocol(47), Family::V6, "ESTABLISHED", u32::MAX),
             b"ERR! 2001:0db8:0102:0304:0506:0708:090a:0b0c 0050 \
-              0a00:0001:0000:0000:0000:0000:0000:0000 1F90 \
-              0a00:0002:0000:0000:0000:0000:0000:0000 FFFF ESTABLISHED 4294967295\n"
+              0A000001 1F90 2001:0db8:0102:0304:0506:0708:090a:0b0c FFFF ESTABLISHED 4294967295\n"
         ));
     }
 
     #[test]
     fn a_service_is_a_line() {
-        let tcp = ServiceKey::of_address(Family::V4, Protocol::TCP, V4, Port::from_host(80));
-        let six = ServiceKey::of_address(Family::V6, Protocol::ICMP, V6, Port::from_host(0xabc));
+        let tcp = ServiceKey::of_address(Protocol::TCP, V4, Port::from_host(80));
+        let six = ServiceKey::of_address(Protocol::ICMP, V6, Port::from_host(0xabc));
         let odd = ServiceKey {
             protocol: ServiceProtocol(65535),
             ..tcp
@@ -385,11 +382,11 @@ mod tests {
     #[test]
     fn a_server_is_a_line() {
         assert!(is(
-            &server(Family::V4, V4, Method::Direct, [1, 0, 10]),
+            &server(V4, Method::Direct, [1, 0, 10]),
             b"  -> C0000201:0050      Route   1      0          10        \n"
         ));
         assert!(is(
-            &server(Family::V6, V6, Method::Bypass, [u32::MAX; 3]),
+            &server(V6, Method::Bypass, [u32::MAX; 3]),
             b"  -> [2001:0db8:0102:0304:0506:0708:090a:0b0c]:0050      Masq    \
               4294967295 4294967295 4294967295\n"
         ));
@@ -406,14 +403,14 @@ mod tests {
         assert!(is(&line, b""));
     }
 
-    const V4: Addr = Addr::from_v4([192, 0, 2, 1]);
-    const V6: Addr = Addr::from_v6([0x20, 1, 0xd, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    const V4: IpAddr = ipv4([192, 0, 2, 1]);
+    const V6: IpAddr = ipv6([0x20, 1, 0xd, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
 
     fn is(line: &Line, bytes: &[u8]) -> bool {
         line.bytes() == bytes
     }
 
-    fn end(addr: Addr, port: u16) -> Endpoint {
+    fn end(addr: IpAddr, port: u16) -> Endpoint {
         Endpoint {
             addr,
             port: Port::from_host(port),
@@ -424,11 +421,9 @@ mod tests {
         let mut line = Line::new();
         line.conn(&Conn {
             protocol,
-            family,
             client: end(if family == Family::V4 { V4 } else { V6 }, 80),
-            virtual_end: end(Addr::from_v4([10, 0, 0, 1]), 8080),
-            dest_family: family,
-            dest: end(Addr::from_v4([10, 0, 0, 2]), 65535),
+            virtual_end: end(ipv4([10, 0, 0, 1]), 8080),
+            dest: end(V6, 65535),
             state,
             origin: "",
             seconds_left,
@@ -448,12 +443,11 @@ mod tests {
         line
     }
 
-    fn server(family: Family, addr: Addr, method: Method, counts: [u32; 3]) -> Line {
+    fn server(addr: IpAddr, method: Method, counts: [u32; 3]) -> Line {
         let mut line = Line::new();
         let [weight, active, inactive] = counts;
         line.server(&Server {
             key: &DestKey {
-                family,
                 addr,
                 port: Port::from_host(80),
             },

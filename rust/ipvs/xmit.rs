@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Forwarding methods: what is to happen with a packet, as a value.
 
-use crate::addr::{Addr, Port};
+use crate::addr::{Ipv4Addr, Port};
 use crate::checksum::Sum;
 
 pub mod direct;
@@ -180,11 +180,11 @@ impl Side {
 
 /// Puts an address into an IPv4 header; its checksum is left as it was. `None` if it is too short.
 #[inline]
-pub fn put_addr(header: &mut [u8], side: Side, addr: Addr) -> Option<()> {
+pub fn put_addr(header: &mut [u8], side: Side, addr: Ipv4Addr) -> Option<()> {
     let [.., s0, s1, s2, s3, d0, d1, d2, d3] = header.first_chunk_mut::<20>()?;
     match side {
-        Side::Source => [*s0, *s1, *s2, *s3] = addr.v4(),
-        Side::Dest => [*d0, *d1, *d2, *d3] = addr.v4(),
+        Side::Source => [*s0, *s1, *s2, *s3] = addr.octets(),
+        Side::Dest => [*d0, *d1, *d2, *d3] = addr.octets(),
     }
     Some(())
 }

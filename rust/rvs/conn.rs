@@ -7,7 +7,7 @@
 //! cannot be changed: its packet is still forwarded, and nothing is counted.
 
 use crate::dest::{Activity, Dest};
-use ipvs::addr::{Addr, Endpoint, Family, Port, Protocol};
+use ipvs::addr::{Endpoint, IpAddr, Port, Protocol};
 use ipvs::flags::conn as flags;
 use ipvs::flow::Flow;
 use ipvs::hash::Seed;
@@ -42,49 +42,10 @@ pub(crate) struct Record {
     virtual_port: Port,
     dest_port: Port,
     protocol: Protocol,
-    families: Families,
-    client: Addr,
-    virtual_addr: Addr,
-    dest: Addr,
+    client: IpAddr,
+    virtual_addr: IpAddr,
+    dest: IpAddr,
     mark: u32,
-}
-
-/// The family of the client's side and that of the server's side.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-enum Families {
-    // The lowest bit is the client's.
-    BothV4 = 0,
-    BothV6 = 3,
-    /// A tunnel over IPv6.
-    V4OverV6 = 2,
-    /// A tunnel over IPv4.
-    V6OverV4 = 1,
-}
-
-impl Families {
-    const fn new(client: Family, server: Family) -> Self {
-        match (client, server) {
-            (Family::V4, Family::V4) => Self::BothV4,
-            (Family::V6, Family::V6) => Self::BothV6,
-            (Family::V4, Family::V6) => Self::V4OverV6,
-            (Family::V6, Family::V4) => Self::V6OverV4,
-        }
-    }
-
-    const fn client(self) -> Family {
-        match self {
-            Self::BothV4 | Self::V4OverV6 => Family::V4,
-            Self::BothV6 | Self::V6OverV4 => Family::V6,
-        }
-    }
-
-    const fn server(self) -> Family {
-        match self {
-            Self::BothV4 | Self::V6OverV4 => Family::V4,
-            Self::BothV6 | Self::V4OverV6 => Family::V6,
-        }
-    }
 }
 
 impl Record {
@@ -112,7 +73,7 @@ impl Record {
     /// Tells which way a packet of `flow` goes, if it belongs to this connection.
     #[inline(always)]
     fn direction(&self, standing: Standing, flow: &Flow) -> Option<Direction> {
-        if self.protocol != flow.protocol || self.families.client() != flow.family {
+        if self.protocol != flow.protocol {
             return None;
         }
         let server = match standing.method() {
@@ -128,17 +89,23 @@ impl Record {
 
     /// Keeps tracking from remembering a connection that has ended.
     fn end_tracking(&self, scope: &Scope) {
-        if self.client_port == Port::ANY || self.families.client() != Family::V4 {
+        let (IpAddr::V4(client), IpAddr::V4(virtual_addr)) = (self.client, self.virtual_addr)
+        else {
+            return;
+        };
+        if self.client_port == Port::ANY {
             return;
         }
-        let end = |end: Endpoint| End {
-            addr: end.addr.v4(),
-            port: end.port.bytes(),
-        };
         let original = Original {
             protocol: self.protocol.0,
-            source: end(self.client()),
-            dest: end(self.virtual_end()),
+            source: End {
+                addr: client.octets(),
+                port: self.client_port.bytes(),
+            },
+            dest: End {
+                addr: virtual_addr.octets(),
+                port: self.virtual_port.bytes(),
+            },
         };
         rcu::read(|rcu| {
             if let Some(net) = scope.read(rcu) {
@@ -183,18 +150,6 @@ impl table::Record for Record {
 pub(crate) struct Conn<'g>(&'g Entry<Record>);
 
 impl<'g> Conn<'g> {
-    /// Returns the family of the client and the virtual service.
-    #[inline]
-    pub(crate) fn family(self) -> Family {
-        self.0.families.client()
-    }
-
-    /// Returns the family of the server.
-    #[inline]
-    pub(crate) fn dest_family(self) -> Family {
-        self.0.families.server()
-    }
-
     /// Returns the transport protocol.
     #[inline]
     pub(crate) fn protocol(self) -> Protocol {
@@ -353,8 +308,6 @@ pub(crate) struct New<'a, 'g> {
     pub(crate) server: Option<Borrow<'g, Dest>>,
     /// How packets get to the server.
     pub(crate) method: Method,
-    /// The family of the server's address.
-    pub(crate) dest_family: Family,
     /// Where the server listens.
     pub(crate) dest: Endpoint,
     /// The mark of the packet.
@@ -376,7 +329,6 @@ impl New<'_, '_> {
             virtual_port: self.flow.dest.port,
             dest_port: self.dest.port,
             protocol: self.flow.protocol,
-            families: Families::new(self.flow.family, self.dest_family),
             client: self.flow.source.addr,
             virtual_addr: self.flow.dest.addr,
             dest: self.dest.addr,

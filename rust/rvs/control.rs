@@ -256,7 +256,7 @@ const fn kept(seconds: u32) -> u32 {
 ///
 /// Protocols other than TCP, UDP and SCTP match no packet in C either.
 fn check_key(key: &ServiceKey) -> Result<(), Refusal> {
-    if key.family == Family::V6 {
+    if key.family() == Family::V6 {
         return Err(Refusal::FamilyNotYet);
     }
     if key.protocol == Protocol::SCTP {
@@ -267,7 +267,7 @@ fn check_key(key: &ServiceKey) -> Result<(), Refusal> {
 
 /// Refuses a real server that C would refuse, whatever else the service has.
 fn check_dest(service: &Service, request: &DestRequest) -> Result<(), Refusal> {
-    let differs = request.key.family != service.key().family;
+    let differs = Family::of(request.key.addr) != service.key().family();
     if differs && request.settings.method != Method::Tunnel {
         return Err(Refusal::DestFamily);
     }

@@ -95,7 +95,7 @@ impl Dest {
             lower: Atomic::new(settings.lower),
             way: Atomic::new(Way::of(settings).pack()),
             crossing <- new_spinlock_bh!((), "rvs_dest"),
-            permutation: Permutation::of(service.family, Endpoint { addr: key.addr, port: key.port }),
+            permutation: Permutation::of(service.family(), Endpoint { addr: key.addr, port: key.port }),
             changes: Slot::empty(),
             route: Cache::new(),
             stats: Stats::new()?,

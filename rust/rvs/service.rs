@@ -18,6 +18,7 @@ use crate::netns::Netns;
 use core::mem::replace;
 use groups::List;
 use index::Index;
+use ipvs::addr::IpAddr;
 use ipvs::flow::Flow;
 use ipvs::rate::Samples;
 use ipvs::sched::Change;
@@ -381,11 +382,11 @@ impl Service {
 
 /// Refuses an address that no server can have.
 fn check_address(net: &Net, key: &DestKey) -> Result {
-    match key.family {
-        ipvs::addr::Family::V4 => match route::kind_v4(net, key.addr.v4()) {
+    match key.addr {
+        IpAddr::V4(addr) => match route::kind_v4(net, addr.octets()) {
             route::Kind::Local | route::Kind::Unicast => Ok(()),
             route::Kind::Other => Err(EINVAL),
         },
-        ipvs::addr::Family::V6 => Ok(()),
+        IpAddr::V6(_) => Ok(()),
     }
 }

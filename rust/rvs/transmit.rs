@@ -5,7 +5,7 @@ use crate::conn::Conn;
 use crate::dest::Dest;
 use crate::drops::Drop;
 use crate::hook::{Packets, Path};
-use ipvs::addr::Endpoint;
+use ipvs::addr::{Endpoint, IpAddr};
 use ipvs::checksum::Sum;
 use ipvs::icmp::{self as quoted_icmp, Quoted};
 use ipvs::packet::Packet;
@@ -111,17 +111,22 @@ fn track(skb: &mut Skb<'_>, conn: Conn<'_>, standing: Standing, way: Direction) 
         conntrack::untrack(skb);
     } else if standing.method() == Method::Nat {
         let reply = match way {
-            Direction::In => Reply::From(end(conn.dest())),
-            Direction::Out => Reply::To(end(conn.virtual_end())),
+            Direction::In => end(conn.dest()).map(Reply::From),
+            Direction::Out => end(conn.virtual_end()).map(Reply::To),
         };
-        conntrack::expect_reply(skb, reply);
+        if let Some(reply) = reply {
+            conntrack::expect_reply(skb, reply);
+        }
     }
 }
 
-fn end(end: Endpoint) -> End {
-    End {
-        addr: end.addr.v4(),
-        port: end.port.bytes(),
+fn end(end: Endpoint) -> Option<End> {
+    match end.addr {
+        IpAddr::V4(addr) => Some(End {
+            addr: addr.octets(),
+            port: end.port.bytes(),
+        }),
+        IpAddr::V6(_) => None,
     }
 }
 
@@ -153,7 +158,7 @@ impl<'a, 'g> Job<'a, 'g> {
         }
         let packet = self.packet;
         let leaving = xmit::Leaving {
-            is_source_loopback: packet.source.is_loopback(packet.family),
+            is_source_loopback: packet.source.is_loopback(),
             hops: packet.ttl,
             fits: skb.fits(route.mtu()),
             may_fragment: !packet.dont_fragment,
@@ -172,7 +177,7 @@ impl<'a, 'g> Job<'a, 'g> {
             },
             is_packet_local: skb.has_local_route(),
             is_from_outside: skb.has_input_route(),
-            is_server_loopback: self.conn.dest().addr.is_loopback(self.conn.dest_family()),
+            is_server_loopback: self.conn.dest().addr.is_loopback(),
         }
     }
 
@@ -237,7 +242,10 @@ fn look_up<'g>(
         Hop::Table => NextHop::Table,
         Hop::Server => NextHop::Address,
     };
-    let route = Route::to_v4(path.net, conn.dest().addr.v4(), hop)?;
+    let IpAddr::V4(addr) = conn.dest().addr else {
+        return None;
+    };
+    let route = Route::to_v4(path.net, addr.octets(), hop)?;
     if let Some(dest) = dest.filter(|dest| dest.is_available()) {
         dest.route.fill(&route);
     }

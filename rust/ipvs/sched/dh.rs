@@ -37,7 +37,7 @@ pub(super) fn go_round<S: Servers>(
 
 /// Picks the server at the address's place, if it takes connections.
 pub(super) fn pick(servers: &impl Servers, flow: &Flow) -> Option<usize> {
-    let place = hash32(fold(flow.family, flow.dest.addr), BITS);
+    let place = hash32(fold(flow.family(), flow.dest.addr), BITS);
     let number = seated(servers, place)?;
     servers
         .server(number)

@@ -41,7 +41,10 @@ impl Permutation {
 
 /// Picks the server at the client's place; with the fallback, one at another hash of the client.
 pub(super) fn pick(servers: &impl Servers, flow: &Flow, options: Options) -> Option<usize> {
-    let (folded, port) = (fold(flow.family, flow.source.addr), port_of(flow, options));
+    let (folded, port) = (
+        fold(flow.family(), flow.source.addr),
+        port_of(flow, options),
+    );
     let place = |offset| place(digest(folded, port, &FIRST, offset));
     let first = place(0);
     let number = seated(servers, to_index(first))?;

@@ -16,7 +16,7 @@ pub(super) fn fill(servers: &impl Servers, table: &mut [u16]) {
 
 /// Picks the server at the client's place; with the fallback, the next that takes connections.
 pub(super) fn pick(servers: &impl Servers, flow: &Flow, options: Options) -> Option<usize> {
-    let key = port_of(flow, options).wrapping_add(fold(flow.family, flow.source.addr));
+    let key = port_of(flow, options).wrapping_add(fold(flow.family(), flow.source.addr));
     let hash = hash32(key, BITS);
     let number = seated(servers, hash)?;
     if takes(servers, number) {

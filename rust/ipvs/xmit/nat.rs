@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! VS/NAT: one end's address and port are replaced, and the checksums made up for it.
 
-use crate::addr::{Addr, Family, Port, Protocol};
+use crate::addr::{IpAddr, Port, Protocol};
 use crate::checksum::{never_zero, pseudo_header, replaced, replaced_partial, Sum};
 use crate::packet::{Packet, Transport};
 use crate::xmit::{put_addr, put_port, renew_header_checksum, Side};
@@ -31,7 +31,7 @@ pub struct Change {
     /// Which end.
     pub side: Side,
     /// The new address.
-    pub addr: Addr,
+    pub addr: IpAddr,
     /// The new port.
     pub port: Port,
 }
@@ -64,11 +64,14 @@ pub fn rewrite(bytes: &mut [u8], packet: &Packet, field: Field, change: Change) 
         Side::Dest => packet.dest,
     };
     let (ip, transport) = bytes.split_at_mut_checked(usize::from(packet.transport_offset))?;
-    put_addr(ip, change.side, change.addr)?;
+    match change.addr {
+        IpAddr::V4(addr) => put_addr(ip, change.side, addr)?,
+        IpAddr::V6(_) => return None,
+    }
     renew_header_checksum(ip)?;
     put_port(transport, change.side, change.port)?;
     let place = checksum_place(transport, packet.protocol)?;
-    let addrs = (addr_sum(old_addr), addr_sum(change.addr));
+    let addrs = (Sum::ZERO.addr(old_addr), Sum::ZERO.addr(change.addr));
     match (field, packet.transport) {
         (Field::Partial, _) => {
             // The port is not in the pseudo header; whoever completes the sum reads it anew.
@@ -103,18 +106,7 @@ fn whole_sum(packet: &Packet, change: Change) -> Sum {
         Side::Source => (change.addr, packet.dest),
         Side::Dest => (packet.source, change.addr),
     };
-    pseudo_header(
-        packet.family,
-        source,
-        dest,
-        packet.protocol,
-        packet.transport_length(),
-    )
-}
-
-#[inline]
-fn addr_sum(addr: Addr) -> Sum {
-    Sum::ZERO.addr(Family::V4, addr)
+    pseudo_header(source, dest, packet.protocol, packet.transport_length())
 }
 
 /// Returns the checksum field of a transport header.
@@ -132,6 +124,7 @@ fn checksum_place(transport: &mut [u8], protocol: Protocol) -> Option<&mut [u8; 
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
     use super::*;
+    use crate::addr::ipv4;
     use crate::packet::parse;
 
     #[test]
@@ -154,7 +147,7 @@ mod tests {
             let original = packet(protocol);
             let mut bytes = original;
             let back = Change {
-                addr: Addr::from_v4([192, 0, 2, 1]),
+                addr: ipv4([192, 0, 2, 1]),
                 port: Port::from_host(80),
                 ..CHANGES[0]
             };
@@ -249,12 +242,12 @@ mod tests {
     const CHANGES: [Change; 2] = [
         Change {
             side: Side::Dest,
-            addr: Addr::from_v4([172, 16, 255, 2]),
+            addr: ipv4([172, 16, 255, 2]),
             port: Port::from_host(8080),
         },
         Change {
             side: Side::Source,
-            addr: Addr::from_v4([192, 0, 2, 99]),
+            addr: ipv4([192, 0, 2, 99]),
             port: Port::from_host(65535),
         },
     ];
@@ -266,7 +259,7 @@ mod tests {
 
     fn pseudo(bytes: &[u8; 44]) -> Sum {
         match parse(bytes, 44) {
-            Ok(read) => pseudo_header(Family::V4, read.source, read.dest, read.protocol, 24),
+            Ok(read) => pseudo_header(read.source, read.dest, read.protocol, 24),
             Err(_) => Sum::ZERO,
         }
     }

@@ -142,7 +142,7 @@ fn change(request: &Request<'_>, netns: &Netns) -> Result<(), Failure> {
 /// Carries out the commands that change a real server.
 fn change_dest(number: u8, session: &Session<'_>, asked: &TopLevel<'_>) -> Result<(), Failure> {
     let service = session.service(&message::parse_service_key(asked.service)?)?;
-    let family = service.key().family;
+    let family = service.key().family();
     match number {
         command::NEW_DEST => session.add_dest(&service, &message::parse_dest(asked.dest, family)?),
         command::SET_DEST => session.edit_dest(&service, &message::parse_dest(asked.dest, family)?),

@@ -98,7 +98,6 @@ impl<'g> Path<'g> {
             hash: first.hash,
             server: Some(dest),
             method: dest.method(),
-            dest_family: key.family,
             dest: Endpoint {
                 addr: key.addr,
                 port,

@@ -167,9 +167,9 @@ impl Services {
         flow: &Flow,
         mark: u32,
     ) -> Option<Borrow<'g, Service>> {
-        let counts = self.counts(flow.family);
+        let counts = self.counts(flow.family());
         if mark != 0 && counts.marks.load(Relaxed) != 0 {
-            let found = self.find(rcu, &ServiceKey::of_mark(flow.family, mark));
+            let found = self.find(rcu, &ServiceKey::of_mark(flow.family(), mark));
             if found.is_some() {
                 return found;
             }
@@ -178,7 +178,7 @@ impl Services {
             return None;
         }
         let at = |port| {
-            let key = ServiceKey::of_address(flow.family, flow.protocol, flow.dest.addr, port);
+            let key = ServiceKey::of_address(flow.protocol, flow.dest.addr, port);
             self.find(rcu, &key)
         };
         let mut found = at(flow.dest.port);
@@ -231,7 +231,7 @@ impl Services {
             return Err(EEXIST);
         }
         let module = ModuleRef::get(crate::THIS).ok_or(ENOPROTOOPT)?;
-        if !settings.has_valid_netmask(key.family) {
+        if !settings.has_valid_netmask(key.family()) {
             return Err(EINVAL);
         }
         let service = Service::new(&command.netns.config, key, settings, self.next_serial())?;
@@ -241,10 +241,10 @@ impl Services {
         };
         command.netns.conns.open()?;
         let hooks = &command.netns.hooks;
-        hooks.turn_on(hook_family(key.family))?;
+        hooks.turn_on(hook_family(key.family()))?;
         let result = self.enter(command, listed);
-        if result.is_err() && self.counts(key.family).all() == 0 {
-            hooks.turn_off(hook_family(key.family));
+        if result.is_err() && self.counts(key.family()).all() == 0 {
+            hooks.turn_off(hook_family(key.family()));
         }
         result
     }
@@ -257,7 +257,7 @@ impl Services {
             drop(self.unlist(service.serial()));
             return Err(error);
         }
-        self.counts(service.key().family).enter(service.key());
+        self.counts(service.key().family()).enter(service.key());
         self.resize(command);
         Ok(())
     }
@@ -283,7 +283,7 @@ impl Services {
     pub(crate) fn remove(&self, command: &Command<'_>, service: &Service) -> Result {
         let table = self.table().ok_or(ESRCH)?;
         table.remove(service)?;
-        let family = service.key().family;
+        let family = service.key().family();
         self.counts(family).leave(service.key());
         if self.counts(family).all() == 0 {
             command.netns.hooks.turn_off(hook_family(family));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Sums against the definition of RFC 1071, and incremental updates against whole sums.
 
-use ipvs::addr::{Addr, Family, Protocol};
+use ipvs::addr::{ipv4, ipv6, Protocol};
 use ipvs::checksum::{never_zero, pseudo_header, replaced, replaced_partial, Sum};
 use proptest::prelude::*;
 
@@ -101,11 +101,11 @@ proptest! {
         protocol in any::<u8>(),
         length in any::<u32>(),
     ) {
-        let v6 = pseudo_header(Family::V6, Addr::from_v6(source), Addr::from_v6(dest), Protocol(protocol), length);
+        let v6 = pseudo_header(ipv6(source), ipv6(dest), Protocol(protocol), length);
         let tail = [&length.to_be_bytes()[..], &[0, 0, 0, protocol]].concat();
         prop_assert_eq!(number(v6), defined(&[&source[..], &dest[..], &tail].concat()));
         let (source, dest) = ([source[0], source[1], source[2], source[3]], [dest[0], dest[1], dest[2], dest[3]]);
-        let v4 = pseudo_header(Family::V4, Addr::from_v4(source), Addr::from_v4(dest), Protocol(protocol), length);
+        let v4 = pseudo_header(ipv4(source), ipv4(dest), Protocol(protocol), length);
         prop_assert_eq!(number(v4), defined(&[&source[..], &dest[..], &tail].concat()));
     }
 

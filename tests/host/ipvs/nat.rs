@@ -2,7 +2,7 @@
 //! Rewriting whole packets and the ICMP errors about them: checksums verify, nothing else changes.
 
 use crate::packet::{built, Built};
-use ipvs::addr::{Addr, Family, Port, Protocol};
+use ipvs::addr::{ipv4, octets, Port, Protocol};
 use ipvs::checksum::{pseudo_header, Sum};
 use ipvs::icmp::{self, Quoted};
 use ipvs::packet::{parse, Packet};
@@ -18,7 +18,7 @@ fn side() -> impl Strategy<Value = Side> {
 fn change() -> impl Strategy<Value = Change> {
     (side(), any::<[u8; 4]>(), any::<u16>()).prop_map(|(side, addr, port)| Change {
         side,
-        addr: Addr::from_v4(addr),
+        addr: ipv4(addr),
         port: Port::from_host(port),
     })
 }
@@ -31,7 +31,6 @@ fn read(bytes: &[u8]) -> Packet {
 fn transport_sum(bytes: &[u8]) -> Sum {
     let packet = read(bytes);
     pseudo_header(
-        Family::V4,
         packet.source,
         packet.dest,
         packet.protocol,
@@ -199,7 +198,7 @@ proptest! {
         let place = place(&bytes);
         let packet = read(&bytes);
         let pseudo = |packet: &Packet| {
-            pseudo_header(Family::V4, packet.source, packet.dest, packet.protocol, packet.transport_length())
+            pseudo_header(packet.source, packet.dest, packet.protocol, packet.transport_length())
         };
         bytes[place..place + 2].copy_from_slice(&pseudo(&packet).partial());
         prop_assert_eq!(apply(&mut bytes, Field::Partial, change), After::Done);
@@ -270,7 +269,7 @@ proptest! {
         let mut original = error_about(&inner, 3, 0);
         let back = before(&inner, change.side.other());
         let at = if change.side == Side::Source { 12 } else { 16 };
-        original[at..at + 4].copy_from_slice(&back.addr.v4());
+        original[at..at + 4].copy_from_slice(&octets(back.addr)[..4]);
         renew_header_checksum(&mut original[..20]).unwrap();
         let mut bytes = original.clone();
         translate(&mut bytes, change);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The parser on arbitrary bytes, and its answers against headers built field by field.
 
-use ipvs::addr::{Addr, Family, Port, Protocol};
+use ipvs::addr::{ipv4, Family, Port, Protocol};
 use ipvs::packet::{parse, parse_quoted, Error, Fragment, Packet, Transport};
 use proptest::prelude::*;
 
@@ -113,10 +113,10 @@ proptest! {
     fn what_was_built_is_read(built in built()) {
         let bytes = built.bytes();
         let packet = parse(&bytes, bytes.len() as u32).unwrap();
-        prop_assert_eq!(packet.family, Family::V4);
+        prop_assert_eq!(packet.family(), Family::V4);
         prop_assert_eq!(packet.protocol, built.protocol);
-        prop_assert_eq!(packet.source, Addr::from_v4(built.source.0));
-        prop_assert_eq!(packet.dest, Addr::from_v4(built.dest.0));
+        prop_assert_eq!(packet.source, ipv4(built.source.0));
+        prop_assert_eq!(packet.dest, ipv4(built.dest.0));
         prop_assert_eq!(usize::from(packet.transport_offset), 20 + built.options.len());
         prop_assert_eq!(packet.ttl, built.ttl);
         prop_assert!(packet.dont_fragment);
@@ -161,7 +161,7 @@ proptest! {
     fn arbitrary_bytes_are_read_or_refused(bytes in plausible(), length in any::<u32>()) {
         for packet in [parse(&bytes, length), parse_quoted(&bytes)].into_iter().flatten() {
             prop_assert!(usize::from(packet.transport_offset) <= bytes.len());
-            let header = match packet.family { Family::V4 => 20, Family::V6 => 40 };
+            let header = match packet.family() { Family::V4 => 20, Family::V6 => 40 };
             prop_assert!(packet.transport_offset >= header);
             prop_assert_eq!(packet.flow().is_some(), packet.ports.is_some());
             if packet.fragment == Fragment::Later {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Listed lines against general formatting of the same fields.
 
-use ipvs::addr::{Addr, Endpoint, Family, Port, Protocol};
+use ipvs::addr::{ipv4, ipv6, Endpoint, Family, IpAddr, Port, Protocol};
 use ipvs::flags::service as flags;
 use ipvs::sched::Scheduler;
 use ipvs::service::{DestKey, ServiceKey, ServiceProtocol, ServiceSettings};
@@ -9,13 +9,16 @@ use ipvs::text::{Conn, Line, Server};
 use ipvs::xmit::Method;
 use proptest::prelude::*;
 
-fn family() -> impl Strategy<Value = Family> {
-    prop_oneof![Just(Family::V4), Just(Family::V6)]
+fn addr() -> impl Strategy<Value = IpAddr> {
+    prop_oneof![
+        any::<[u8; 4]>().prop_map(ipv4),
+        any::<[u8; 16]>().prop_map(ipv6),
+    ]
 }
 
 fn end() -> impl Strategy<Value = Endpoint> {
-    (any::<[u8; 16]>(), any::<u16>()).prop_map(|(bytes, port)| Endpoint {
-        addr: Addr::from_v6(bytes),
+    (addr(), any::<u16>()).prop_map(|(addr, port)| Endpoint {
+        addr,
         port: Port::from_host(port),
     })
 }
@@ -25,21 +28,21 @@ fn number() -> impl Strategy<Value = u32> {
     (any::<u32>(), 0..32).prop_map(|(number, shift)| number >> shift)
 }
 
-fn address(family: Family, addr: Addr) -> String {
-    if family == Family::V4 {
-        return format!("{:08X}", addr.host_v4());
-    }
-    let bytes = addr.octets();
+fn address(addr: IpAddr) -> String {
+    let bytes = match addr {
+        IpAddr::V4(addr) => return format!("{:08X}", addr.to_bits()),
+        IpAddr::V6(addr) => addr.octets(),
+    };
     let groups = bytes
         .chunks(2)
         .map(|pair| format!("{:02x}{:02x}", pair[0], pair[1]));
     groups.collect::<Vec<_>>().join(":")
 }
 
-fn place(family: Family, addr: Addr, port: Port) -> String {
-    match family {
-        Family::V4 => format!("{}:{:04X}", address(family, addr), port.host()),
-        Family::V6 => format!("[{}]:{:04X}", address(family, addr), port.host()),
+fn place(addr: IpAddr, port: Port) -> String {
+    match addr {
+        IpAddr::V4(_) => format!("{}:{:04X}", address(addr), port.host()),
+        IpAddr::V6(_) => format!("[{}]:{:04X}", address(addr), port.host()),
     }
 }
 
@@ -68,7 +71,6 @@ proptest! {
     #[test]
     fn connections_look_as_formatted(
         protocol in prop_oneof![Just(6_u8), Just(17), any::<u8>()],
-        families in (family(), family()),
         ends in (end(), end(), end()),
         state in prop_oneof![Just("UDP"), Just("NONE"), Just("ESTABLISHED")],
         origin in prop_oneof![Just(""), Just("LOCAL  ")],
@@ -77,29 +79,26 @@ proptest! {
         let (client, virtual_end, dest) = ends;
         let ours = printed(|line| line.conn(&Conn {
             protocol: Protocol(protocol),
-            family: families.0,
             client,
             virtual_end,
-            dest_family: families.1,
             dest,
             state,
             origin,
             seconds_left,
         }));
-        let end = |family, end: Endpoint| format!("{} {:04X}", address(family, end.addr), end.port.host());
+        let end = |end: Endpoint| format!("{} {:04X}", address(end.addr), end.port.host());
         let wanted = format!(
             "{:<3} {} {} {} {state:<11} {origin}{seconds_left:>7}\n",
             name(u16::from(protocol)).unwrap_or("ERR!"),
-            end(families.0, client),
-            end(families.0, virtual_end),
-            end(families.1, dest),
+            end(client),
+            end(virtual_end),
+            end(dest),
         );
         prop_assert_eq!(ours, wanted);
     }
 
     #[test]
     fn services_look_as_formatted(
-        family in family(),
         mark in prop_oneof![Just(0), number()],
         protocol in prop_oneof![Just(6_u16), Just(17), any::<u16>()],
         at in end(),
@@ -108,16 +107,16 @@ proptest! {
         netmask in number(),
         timeout in (number(), any::<bool>()),
     ) {
-        let key = ServiceKey { family, mark, protocol: ServiceProtocol(protocol), addr: at.addr, port: at.port };
+        let key = ServiceKey { mark, protocol: ServiceProtocol(protocol), addr: at.addr, port: at.port };
         let settings = ServiceSettings { scheduler, flags, timeout_seconds: 0, netmask };
         let timeout = if timeout.1 { timeout.0 as i32 } else { -(timeout.0.min(1 << 31) as i64) as i32 };
         let ours = printed(|line| line.service(&key, &settings, timeout));
         let ops = if settings.is_one_packet() { "ops " } else { "" };
         let scheduler = scheduler.name();
         let named = name(protocol).map_or(format!("IP_{protocol}"), str::to_string);
-        let begin = match (mark, family) {
-            (0, Family::V4) => format!("{named}  {} {scheduler} {ops} ", place(family, at.addr, at.port)),
-            (0, Family::V6) => format!("{named}  {} {scheduler} ", place(family, at.addr, at.port)),
+        let begin = match (mark, key.family()) {
+            (0, Family::V4) => format!("{named}  {} {scheduler} {ops} ", place(at.addr, at.port)),
+            (0, Family::V6) => format!("{named}  {} {scheduler} ", place(at.addr, at.port)),
             (mark, _) => format!("FWM  {mark:08X} {scheduler} {ops}"),
         };
         let end = if settings.is_persistent() {
@@ -130,19 +129,18 @@ proptest! {
 
     #[test]
     fn servers_look_as_formatted(
-        family in family(),
         at in end(),
         method in 0..8_u32,
         counts in (number(), number(), number()),
     ) {
-        let key = DestKey { family, addr: at.addr, port: at.port };
+        let key = DestKey { addr: at.addr, port: at.port };
         let (weight, active, inactive) = counts;
         let method = Method::from_number(method);
         let ours = printed(|line| line.server(&Server { key: &key, method, weight, active, inactive }));
         let method = ["Masq", "Local", "Tunnel", "Route", "Masq", "Masq", "Masq", "Masq"][method.number() as usize];
         let wanted = format!(
             "  -> {}      {method:<7} {weight:<6} {active:<10} {inactive:<10}\n",
-            place(family, at.addr, at.port)
+            place(at.addr, at.port)
         );
         prop_assert_eq!(ours, wanted);
     }

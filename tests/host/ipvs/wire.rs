@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Netlink attributes: whatever comes in is read without harm, whatever goes out can be read.
 
-use ipvs::addr::{Addr, Family, Port, Protocol};
+use ipvs::addr::{ipv4, ipv6, Family, IpAddr, Port, Protocol};
 use ipvs::refusal::Refusal;
 use ipvs::sched::Scheduler;
 use ipvs::service::{
@@ -36,20 +36,20 @@ fn attributes(depth: u32) -> impl Strategy<Value = Vec<u8>> {
     inner.boxed()
 }
 
-fn addr() -> impl Strategy<Value = (Family, Addr)> {
+fn addr() -> impl Strategy<Value = IpAddr> {
     prop_oneof![
-        any::<[u8; 4]>().prop_map(|bytes| (Family::V4, Addr::from_v4(bytes))),
-        any::<[u8; 16]>().prop_map(|bytes| (Family::V6, Addr::from_v6(bytes))),
+        any::<[u8; 4]>().prop_map(ipv4),
+        any::<[u8; 16]>().prop_map(ipv6),
     ]
 }
 
 fn service_key() -> impl Strategy<Value = ServiceKey> {
     prop_oneof![
-        (addr(), 1..=u32::MAX).prop_map(|((family, _), mark)| ServiceKey::of_mark(family, mark)),
-        (addr(), any::<u16>(), any::<u16>()).prop_map(|((family, addr), protocol, port)| {
+        (addr(), 1..=u32::MAX).prop_map(|(addr, mark)| ServiceKey::of_mark(Family::of(addr), mark)),
+        (addr(), any::<u16>(), any::<u16>()).prop_map(|(addr, protocol, port)| {
             ServiceKey {
                 protocol: ServiceProtocol(protocol),
-                ..ServiceKey::of_address(family, Protocol::NONE, addr, Port::from_host(port))
+                ..ServiceKey::of_address(Protocol::NONE, addr, Port::from_host(port))
             }
         }),
     ]
@@ -72,7 +72,7 @@ prop_compose! {
 
 prop_compose! {
     fn dest()(
-        (family, addr) in addr(),
+        addr in addr(),
         ports in any::<[u16; 2]>(),
         method in any::<u32>(),
         numbers in any::<[u32; 6]>(),
@@ -84,7 +84,7 @@ prop_compose! {
         let tunnel = TunnelSettings { kind, port: tunnel_port, flags };
         let settings = DestSettings { method: Method::from_number(method), weight, upper, lower, tunnel };
         let statistics = Statistics::default();
-        Dest { key: DestKey { family, addr, port }, settings, active, inactive, persistent, statistics }
+        Dest { key: DestKey { addr, port }, settings, active, inactive, persistent, statistics }
     }
 }
 
@@ -142,7 +142,7 @@ proptest! {
     fn servers_come_back_as_they_were_shown(shown in dest(), service in addr()) {
         let bytes = written(|out| genl::dest(out, &shown));
         let top = TopLevel::parse(&bytes).expect("our own form");
-        let request = genl::parse_dest(top.dest, service.0).expect("our own form");
+        let request = genl::parse_dest(top.dest, Family::of(service)).expect("our own form");
         prop_assert_eq!(request.key, shown.key);
         prop_assert_eq!(request.settings, shown.settings);
     }
@@ -155,7 +155,7 @@ proptest! {
         let mut more = Writer::new(&mut buffer);
         prop_assert_eq!(more.put(5, &mark.to_ne_bytes()), Ok(()));
         inner.extend(more.written());
-        let key = ServiceKey::of_mark(shown.key.family, mark);
+        let key = ServiceKey::of_mark(shown.key.family(), mark);
         prop_assert_eq!(genl::parse_service_key(Some(&inner)), Ok(key));
     }
 

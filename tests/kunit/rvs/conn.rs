@@ -123,7 +123,7 @@ use crate::conn::{Conn, Conns, New};
 use crate::dest::Dest;
 use crate::netns::Netns;
 use crate::service::Command;
-use ipvs::addr::{Addr, Endpoint, Family, Port, Protocol};
+use ipvs::addr::{ipv4, Endpoint, Family, Port, Protocol};
 use ipvs::flow::Flow;
 use ipvs::proto::{tcp, Direction};
 use ipvs::service::{DestKey, DestSettings, ServiceKey, TunnelSettings};
@@ -144,7 +144,6 @@ fn setting() -> Result<(Arc<Netns>, Arc<Dest>)> {
     netns.conns.open()?;
     drop(command);
     let key = DestKey {
-        family: Family::V4,
         addr: server().addr,
         port: server().port,
     };
@@ -167,7 +166,7 @@ fn setting() -> Result<(Arc<Netns>, Arc<Dest>)> {
 
 fn end_at(last: u8, port: u16) -> Endpoint {
     Endpoint {
-        addr: Addr::from_v4([192, 0, 2, last]),
+        addr: ipv4([192, 0, 2, last]),
         port: Port::from_host(port),
     }
 }
@@ -179,7 +178,6 @@ fn server() -> Endpoint {
 /// From a client's port to the virtual service.
 fn flow(port: u16) -> Flow {
     Flow {
-        family: Family::V4,
         protocol: Protocol::TCP,
         source: end_at(9, port.wrapping_add(1)),
         dest: end_at(1, 80),
@@ -197,7 +195,6 @@ fn new<'a, 'g>(
         hash: conns.hash(flow),
         server: Some(dest),
         method,
-        dest_family: Family::V4,
         dest: server(),
         mark: 0,
         flags: 0,

@@ -4,7 +4,7 @@
 #[kernel::prelude::kunit_tests(rvs_dest)]
 mod tests {
     use crate::dest::{Activity, Dest, Trash};
-    use ipvs::addr::{Addr, Family, Port, Protocol};
+    use ipvs::addr::{ipv4, Port, Protocol};
     use ipvs::service::{DestKey, DestSettings, ServiceKey, TunnelSettings};
     use ipvs::xmit::Method;
     use kernel::prelude::*;
@@ -96,16 +96,11 @@ mod tests {
         Ok(())
     }
 
-    const SERVICE: ServiceKey = ServiceKey::of_address(
-        Family::V4,
-        Protocol::TCP,
-        Addr::from_v4([192, 0, 2, 1]),
-        Port::from_host(80),
-    );
+    const SERVICE: ServiceKey =
+        ServiceKey::of_address(Protocol::TCP, ipv4([192, 0, 2, 1]), Port::from_host(80));
 
     const KEY: DestKey = DestKey {
-        family: Family::V4,
-        addr: Addr::from_v4([192, 0, 2, 2]),
+        addr: ipv4([192, 0, 2, 2]),
         port: Port::from_host(8080),
     };
 

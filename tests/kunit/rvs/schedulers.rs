@@ -6,7 +6,7 @@ mod tests {
     use crate::dest::{Activity, Dest};
     use crate::netns::Netns;
     use crate::service::{Command, Service};
-    use ipvs::addr::{Addr, Endpoint, Family, Port, Protocol};
+    use ipvs::addr::{ipv4, Endpoint, Family, Port, Protocol};
     use ipvs::flow::Flow;
     use ipvs::sched::Scheduler;
     use ipvs::service::{DestKey, DestSettings, ServiceKey, ServiceSettings, TunnelSettings};
@@ -254,11 +254,10 @@ mod tests {
 
     fn picked(service: &Service, last: u8) -> Option<Arc<Dest>> {
         let end = Endpoint {
-            addr: Addr::from_v4([192, 0, 2, last]),
+            addr: ipv4([192, 0, 2, last]),
             port: Port::from_host(80),
         };
         let flow = Flow {
-            family: Family::V4,
             protocol: Protocol::TCP,
             source: end,
             dest: end,
@@ -289,8 +288,7 @@ mod tests {
 
     fn server(last: u8) -> DestKey {
         DestKey {
-            family: Family::V4,
-            addr: Addr::from_v4([127, 0, 1, last]),
+            addr: ipv4([127, 0, 1, last]),
             port: Port::from_host(80),
         }
     }

@@ -5,7 +5,7 @@
 mod tests {
     use crate::netns::Netns;
     use crate::service::Command;
-    use ipvs::addr::{Addr, Endpoint, Family, Port, Protocol};
+    use ipvs::addr::{ipv4, Endpoint, Family, IpAddr, Port, Protocol};
     use ipvs::flow::Flow;
     use ipvs::sched::Scheduler;
     use ipvs::service::{DestKey, DestSettings, ServiceKey, ServiceSettings, TunnelSettings};
@@ -67,7 +67,7 @@ mod tests {
         let again = service.add_dest(&command, server(1), &SERVER);
         assert_eq!(again.err(), Some(EEXIST));
         let nowhere = DestKey {
-            addr: Addr::from_v4([224, 0, 0, 1]),
+            addr: ipv4([224, 0, 0, 1]),
             ..server(1)
         };
         let nowhere = service.add_dest(&command, nowhere, &SERVER);
@@ -163,25 +163,26 @@ mod tests {
         },
     };
 
-    const VIRTUAL: Addr = Addr::from_v4([127, 0, 0, 1]);
+    const VIRTUAL: IpAddr = ipv4([127, 0, 0, 1]);
 
     fn place(port: u16) -> ServiceKey {
-        ServiceKey::of_address(Family::V4, Protocol::TCP, VIRTUAL, Port::from_host(port))
+        ServiceKey::of_address(Protocol::TCP, VIRTUAL, Port::from_host(port))
     }
 
     fn server(last: u8) -> DestKey {
         DestKey {
-            family: Family::V4,
-            addr: Addr::from_v4([127, 0, 1, last]),
+            addr: ipv4([127, 0, 1, last]),
             port: Port::from_host(80),
         }
     }
 
     fn flow(port: u16) -> Flow {
         Flow {
-            family: Family::V4,
             protocol: Protocol::TCP,
-            source: Endpoint::default(),
+            source: Endpoint {
+                addr: Family::V4.unspecified(),
+                port: Port::ANY,
+            },
             dest: Endpoint {
                 addr: VIRTUAL,
                 port: Port::from_host(port),

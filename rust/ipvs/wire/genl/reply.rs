@@ -2,6 +2,7 @@
 //! What replies say: values become attributes, in the order of C's.
 
 use super::{attribute, dest_attribute, info_attribute, service_attribute};
+use crate::addr::{octets, Family};
 use crate::proto::Timeouts;
 use crate::rate::{Counter, Samples};
 use crate::service::{DestKey, DestSettings, ServiceKey, ServiceSettings};
@@ -145,13 +146,13 @@ pub fn service(out: &mut Writer<'_>, service: &Service) -> Result<(), Full> {
 fn service_key(out: &mut Writer<'_>, key: &ServiceKey) -> Result<(), Full> {
     out.put(
         service_attribute::FAMILY,
-        &key.family.number().to_ne_bytes(),
+        &key.family().number().to_ne_bytes(),
     )?;
     if key.is_mark() {
         return out.put(service_attribute::MARK, &key.mark.to_ne_bytes());
     }
     out.put(service_attribute::PROTOCOL, &key.protocol.0.to_ne_bytes())?;
-    out.put(service_attribute::ADDR, &key.addr.octets())?;
+    out.put(service_attribute::ADDR, &octets(key.addr))?;
     out.put(service_attribute::PORT, &key.port.bytes())
 }
 
@@ -181,7 +182,7 @@ pub fn dest(out: &mut Writer<'_>, dest: &Dest) -> Result<(), Full> {
     let settings = &dest.settings;
     let tunnel = &settings.tunnel;
     out.nest(attribute::DEST, |out| {
-        out.put(dest_attribute::ADDR, &dest.key.addr.octets())?;
+        out.put(dest_attribute::ADDR, &octets(dest.key.addr))?;
         out.put(dest_attribute::PORT, &dest.key.port.bytes())?;
         out.put(
             dest_attribute::METHOD,
@@ -196,7 +197,7 @@ pub fn dest(out: &mut Writer<'_>, dest: &Dest) -> Result<(), Full> {
         out.put(dest_attribute::ACTIVE, &dest.active.to_ne_bytes())?;
         out.put(dest_attribute::INACTIVE, &dest.inactive.to_ne_bytes())?;
         out.put(dest_attribute::PERSISTENT, &dest.persistent.to_ne_bytes())?;
-        let family = dest.key.family.number();
+        let family = Family::of(dest.key.addr).number();
         out.put(dest_attribute::FAMILY, &family.to_ne_bytes())?;
         out.nest(dest_attribute::STATS, |out| dest.statistics.write(out))?;
         out.nest(dest_attribute::STATS64, |out| {
@@ -230,7 +231,7 @@ pub fn info(out: &mut Writer<'_>, table_size: u32) -> Result<(), Full> {
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
     use super::*;
-    use crate::addr::{Addr, Family, Port, Protocol};
+    use crate::addr::{ipv4, Port, Protocol};
     use crate::sched::Scheduler;
     use crate::service::TunnelSettings;
     use crate::wire::genl::{parse_dest, parse_service, TopLevel};
@@ -352,12 +353,7 @@ mod tests {
     };
 
     const SERVICE: Service = Service {
-        key: ServiceKey::of_address(
-            Family::V4,
-            Protocol::TCP,
-            Addr::from_v4([10, 0, 0, 1]),
-            Port::from_host(80),
-        ),
+        key: ServiceKey::of_address(Protocol::TCP, ipv4([10, 0, 0, 1]), Port::from_host(80)),
         settings: ServiceSettings {
             scheduler: Scheduler::Wrr,
             flags: 0x08,
@@ -369,8 +365,7 @@ mod tests {
 
     const DEST: Dest = Dest {
         key: DestKey {
-            family: Family::V4,
-            addr: Addr::from_v4([10, 0, 0, 2]),
+            addr: ipv4([10, 0, 0, 2]),
             port: Port::from_host(8080),
         },
         settings: DestSettings {

@@ -2,7 +2,7 @@
 //! What a request says: attributes become values, or a refusal.
 
 use super::{attribute, dest_attribute, service_attribute, ENGINE_MAX, SCHEDULER_MAX};
-use crate::addr::{Addr, Family, Port};
+use crate::addr::{Family, Port};
 use crate::refusal::Refusal;
 use crate::service::{DestKey, DestSettings, ServiceKey, ServiceProtocol, TunnelSettings};
 use crate::wire::{Attributes, Malformed};
@@ -138,9 +138,8 @@ impl<'a> ServiceAttributes<'a> {
             return Err(Refusal::ServiceIncomplete);
         };
         let family = family()?;
-        let addr = Addr::from_slice(family, &addr).ok_or(Refusal::ServiceIncomplete)?;
+        let addr = family.read(&addr).ok_or(Refusal::ServiceIncomplete)?;
         Ok(ServiceKey {
-            family,
             mark: 0,
             protocol: ServiceProtocol(protocol),
             addr,
@@ -240,8 +239,8 @@ impl DestAttributes {
             return Err(Refusal::DestIncomplete);
         };
         let family = self.family(service)?;
-        let addr = Addr::from_slice(family, &addr).ok_or(Refusal::DestIncomplete)?;
-        Ok(DestKey { family, addr, port })
+        let addr = family.read(&addr).ok_or(Refusal::DestIncomplete)?;
+        Ok(DestKey { addr, port })
     }
 
     /// Returns the family that is given, or else that of the service.
@@ -296,7 +295,7 @@ pub fn parse_dest(bytes: Option<&[u8]>, service: Family) -> Result<DestRequest, 
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
     use super::*;
-    use crate::addr::Protocol;
+    use crate::addr::{ipv4, Protocol};
     use crate::wire::{Full, Writer};
 
     #[test]
@@ -352,7 +351,7 @@ mod tests {
             address(out)?;
             out.put(service_attribute::MARK, &[0; 4])
         });
-        let none = ServiceKey::of_address(Family::V4, Protocol::TCP, Addr::ANY, Port::ANY);
+        let none = ServiceKey::of_address(Protocol::TCP, Family::V4.unspecified(), Port::ANY);
         assert_eq!(parse_service_key(Some(bytes)), Ok(none));
     }
 
@@ -426,13 +425,13 @@ mod tests {
         let mut buffer = [0; 128];
         let bytes = written(&mut buffer, server);
         let read = parse_dest_key(Some(bytes), Family::V4);
-        assert_eq!(read.map(|key| key.family), Ok(Family::V4));
+        assert_eq!(read.map(|key| Family::of(key.addr)), Ok(Family::V4));
         let bytes = written(&mut buffer, |out| {
             server(out)?;
             out.put(dest_attribute::FAMILY, &10u16.to_ne_bytes())
         });
         let read = parse_dest_key(Some(bytes), Family::V4);
-        assert_eq!(read.map(|key| key.family), Ok(Family::V6));
+        assert_eq!(read.map(|key| Family::of(key.addr)), Ok(Family::V6));
         let bytes = written(&mut buffer, |out| {
             server(out)?;
             out.put(dest_attribute::FAMILY, &FIVE)
@@ -491,12 +490,8 @@ mod tests {
 
     const FIVE: [u8; 2] = 5u16.to_ne_bytes();
 
-    const KEY: ServiceKey = ServiceKey::of_address(
-        Family::V4,
-        Protocol::UDP,
-        Addr::from_v4([10, 0, 0, 1]),
-        Port::from_host(53),
-    );
+    const KEY: ServiceKey =
+        ServiceKey::of_address(Protocol::UDP, ipv4([10, 0, 0, 1]), Port::from_host(53));
 
     fn written<'a>(
         buffer: &'a mut [u8],

@@ -73,10 +73,8 @@ fn list(net: &Net, after: Cursor, out: &mut Lines<'_>, origin: &str) -> Option<C
 fn shown<'a>(conn: Conn<'_>, origin: &'a str, now: Jiffies) -> text::Conn<'a> {
     text::Conn {
         protocol: conn.protocol(),
-        family: conn.family(),
         client: conn.client(),
         virtual_end: conn.virtual_end(),
-        dest_family: conn.dest_family(),
         dest: conn.dest(),
         state: conn.state_name(),
         origin,

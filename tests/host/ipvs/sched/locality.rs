@@ -4,7 +4,7 @@
 use super::fixture::World;
 use super::models::load;
 use super::server::{List, Server};
-use ipvs::addr::Addr;
+use ipvs::addr::{ipv6, words};
 use ipvs::sched::{lblc, lblcr};
 use proptest::prelude::*;
 
@@ -65,11 +65,11 @@ proptest! {
     /// Every word of an address counts, with its own factor, and whatever they are there is a bucket.
     #[test]
     fn an_address_has_a_bucket(octets: [u8; 16], factors: [u64; 4], number in 0_usize..4) {
-        let addr = Addr::from_v6(octets);
+        let addr = ipv6(octets);
         prop_assert!(lblc::Factors(factors).bucket(addr) < lblc::BUCKETS);
         let mut one = [0; 4];
         one[number] = 1 << 54;
-        let word = addr.words()[number] as usize;
+        let word = words(addr)[number] as usize;
         prop_assert_eq!(lblc::Factors(one).bucket(addr), word % lblc::BUCKETS);
     }
 }

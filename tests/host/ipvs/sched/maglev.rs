@@ -4,7 +4,7 @@
 use super::fixture::{World, FULL};
 use super::server::{flow, Server};
 use super::tables::{seats, turns, Seats, PLACES};
-use ipvs::addr::{Addr, Endpoint, Family, Port};
+use ipvs::addr::{ipv4, Endpoint, Family, Port};
 use ipvs::sched::{Options, Permutation, Scheduler};
 use proptest::prelude::*;
 
@@ -212,7 +212,7 @@ fn different(count: u32, network: u8) -> World {
     let mut world = World::new(Scheduler::None, Family::V4, Options::of(0));
     for name in 1..=count {
         let [.., middle, low] = name.to_be_bytes();
-        let addr = Addr::from_v4([10, network, middle, low]);
+        let addr = ipv4([10, network, middle, low]);
         let endpoint = Endpoint {
             addr,
             port: Port::from_host(80),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Servers that count how often they are asked something, and packets for them.
 
-use ipvs::addr::{Addr, Endpoint, Family, Port, Protocol};
+use ipvs::addr::{ipv4, ipv6, Endpoint, Family, Port, Protocol};
 use ipvs::flow::Flow;
 use ipvs::sched::{self, Permutation};
 
@@ -108,11 +108,11 @@ impl sched::Server for Server {
 pub fn endpoint(name: u32) -> Endpoint {
     let [_, high, middle, low] = name.to_be_bytes();
     let addr = if name % 5 == 4 {
-        Addr::from_v6([
+        ipv6([
             0x20, 1, 0xd, 0xb8, 0, 0, 0, high, 0, 7, 0, 0, 0, 0, middle, low,
         ])
     } else {
-        Addr::from_v4([10, high, middle, low])
+        ipv4([10, high, middle, low])
     };
     let port = Port::from_host(if name % 3 == 0 { 80 } else { 8080 });
     Endpoint { addr, port }
@@ -123,14 +123,13 @@ pub fn flow(family: Family, seed: u16) -> Flow {
     let [client, how] = seed.to_be_bytes();
     let end = |last, port| Endpoint {
         addr: match family {
-            Family::V4 => Addr::from_v4([198, 51, 100, last]),
-            Family::V6 => Addr::from_v6([0xfd, 0, 0, 0, 1, last, 0, 0, 0, 0, 0, 3, 0, 0, last, 9]),
+            Family::V4 => ipv4([198, 51, 100, last]),
+            Family::V6 => ipv6([0xfd, 0, 0, 0, 1, last, 0, 0, 0, 0, 0, 3, 0, 0, last, 9]),
         },
         port: Port::from_host(port),
     };
     let protocols = [Protocol::TCP, Protocol::UDP, Protocol::SCTP, Protocol::ICMP];
     Flow {
-        family,
         protocol: protocols[usize::from(how % 4)],
         source: end(client, 40_000 + u16::from(how)),
         dest: end(how, 80),

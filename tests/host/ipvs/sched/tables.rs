@@ -3,15 +3,15 @@
 
 use super::models::{gcd, Event, Model};
 use super::server::{List, Server};
-use ipvs::addr::{Addr, Endpoint, Family, Protocol};
+use ipvs::addr::{octets, Endpoint, Family, IpAddr, Protocol};
 use ipvs::flow::Flow;
 use ipvs::sched::Options;
 
 /// Names of servers.
 pub type Seats = Vec<Option<u32>>;
 
-pub fn fold(family: Family, addr: Addr) -> u32 {
-    let bytes = addr.octets();
+pub fn fold(family: Family, addr: IpAddr) -> u32 {
+    let bytes = octets(addr);
     let word = |at| u32::from_be_bytes(*bytes[at..].first_chunk().unwrap());
     match family {
         Family::V4 => word(0),
@@ -78,7 +78,7 @@ impl Model for Dh {
     }
 
     fn pick(&mut self, list: &List, flow: &Flow) -> Option<u32> {
-        let place = hash32(fold(flow.family, flow.dest.addr), 8);
+        let place = hash32(fold(flow.family(), flow.dest.addr), 8);
         search(list, &self.seats, place, std::iter::empty())
     }
 }
@@ -112,7 +112,7 @@ impl Model for Sh {
     }
 
     fn pick(&mut self, list: &List, flow: &Flow) -> Option<u32> {
-        let key = port(flow, self.options).wrapping_add(fold(flow.family, flow.source.addr));
+        let key = port(flow, self.options).wrapping_add(fold(flow.family(), flow.source.addr));
         let hash = hash32(key, 8);
         let others = (0..256).map(|offset| ((offset + hash) % 256 + hash) & 255);
         let tries = if self.options.fallback { 256 } else { 0 };
@@ -236,7 +236,7 @@ impl Model for Mh {
 
     fn pick(&mut self, list: &List, flow: &Flow) -> Option<u32> {
         let (folded, port) = (
-            fold(flow.family, flow.source.addr),
+            fold(flow.family(), flow.source.addr),
             port(flow, self.options),
         );
         let place =

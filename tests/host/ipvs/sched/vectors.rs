@@ -4,7 +4,7 @@
 use super::fixture::{World, FULL};
 use super::server::{some_flow, Server};
 use super::tables::{hash32, hsiphash, PLACES};
-use ipvs::addr::{Addr, Endpoint, Family, Port};
+use ipvs::addr::{ipv4, words, Endpoint, Family, IpAddr, Port};
 use ipvs::flow::Flow;
 use ipvs::hash::{self, Seed};
 use ipvs::sched::{Options, Permutation, Scheduler, GROUP};
@@ -18,31 +18,30 @@ const WITH_PORT: Options = Options {
     port: true,
 };
 
-fn addr(text: &str) -> (Family, Addr) {
-    match text.parse::<std::net::IpAddr>().unwrap() {
-        std::net::IpAddr::V4(addr) => (Family::V4, Addr::from_v4(addr.octets())),
-        std::net::IpAddr::V6(addr) => (Family::V6, Addr::from_v6(addr.octets())),
-    }
+fn addr(text: &str) -> IpAddr {
+    text.parse().unwrap()
 }
 
 fn from(client: &str) -> Flow {
-    let (family, addr) = addr(client);
-    let port = Port::from_host(40_000);
+    let end = Endpoint {
+        addr: addr(client),
+        port: Port::from_host(40_000),
+    };
     Flow {
-        family,
-        source: Endpoint { addr, port },
+        source: end,
+        dest: end,
         ..some_flow()
     }
 }
 
 fn to(service: &str) -> Flow {
-    let (family, addr) = addr(service);
+    let end = Endpoint {
+        addr: addr(service),
+        port: Port::ANY,
+    };
     Flow {
-        family,
-        dest: Endpoint {
-            addr,
-            port: Port::ANY,
-        },
+        source: end,
+        dest: end,
         ..some_flow()
     }
 }
@@ -98,8 +97,8 @@ fn a1_dh_sh_and_lblc_use_the_places_of_the_specification() {
     let dh = World::of(Scheduler::Dh, &[1; 256]);
     let mut sh = World::of(Scheduler::Sh, &[1; 256]);
     for (text, eight, ten, with_port) in HASHES {
-        let (family, addr) = addr(text);
-        let folded = super::tables::fold(family, addr);
+        let addr = addr(text);
+        let folded = super::tables::fold(Family::of(addr), addr);
         assert_eq!((hash32(folded, 8), hash32(folded, 10)), (eight, ten));
         assert_eq!(place(&dh, to(text)), eight);
         sh.options = PLAIN;
@@ -151,7 +150,7 @@ fn maglev(weights: [u32; 3]) -> World {
     let mut world = World::new(Scheduler::Mh, Family::V4, PLAIN);
     for (weight, last) in weights.into_iter().zip(11..) {
         let port = Port::from_host(80);
-        let addr = Addr::from_v4([10, 0, 0, last]);
+        let addr = ipv4([10, 0, 0, last]);
         let endpoint = Endpoint { addr, port };
         let permutation = Permutation::of(Family::V4, endpoint);
         let name = u32::from(last) - 10;
@@ -187,7 +186,7 @@ fn a4_mh_clients() {
     places.table = (0..end).map(|number| end - number).take(PLACES).collect();
     let place = |world: &World, flow| usize::try_from(world.pick_for(&flow).unwrap() - 1).unwrap();
     for (client, hash, plain, server, with_port, server_with_port) in CLIENTS {
-        let number = addr(client).1.host_v4();
+        let number = u32::from_be(words(addr(client))[0]);
         let seed = Seed([2_654_435_761; 2]);
         assert_eq!(
             hash::short(&seed, u32::from_le_bytes(number.to_ne_bytes())),

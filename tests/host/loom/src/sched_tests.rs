@@ -3,7 +3,7 @@
 
 use crate::summary::{Changes, Remembered};
 use crate::sync::{AtomicU32, AtomicU64, Full, Relaxed};
-use ipvs::addr::{Addr, Endpoint, Family, Port, Protocol};
+use ipvs::addr::{Endpoint, Family, Port, Protocol};
 use ipvs::flow::Flow;
 use ipvs::sched::{self, Change, Options, Permutation, Scheduler, Servers, Summary, CELLS, GROUP};
 use loom::sync::Arc;
@@ -101,11 +101,10 @@ impl Service {
     /// Picks a server and returns its number.
     fn pick(&self) -> usize {
         let end = Endpoint {
-            addr: Addr::ANY,
+            addr: Family::V4.unspecified(),
             port: Port::ANY,
         };
         let flow = Flow {
-            family: Family::V4,
             protocol: Protocol::TCP,
             source: end,
             dest: end,
