@@ -137,6 +137,8 @@ impl Protocol {
     pub const ESP: Protocol = Protocol(50);
     /// Authenticated packets of IPsec.
     pub const AH: Protocol = Protocol(51);
+    /// ICMP of version 6.
+    pub const ICMPV6: Protocol = Protocol(58);
     /// SCTP.
     pub const SCTP: Protocol = Protocol(132);
 }

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The key of a connection: its two directions, equality, hashing input.
 
-use crate::addr::{words, Endpoint, Family, IpAddr, Protocol};
+use crate::addr::{words, Endpoint, Family, IpAddr};
 use crate::hash::{self, Seed};
+use crate::proto::Transport;
 
 /// Where a packet comes from and where it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flow {
     /// The transport protocol.
-    pub protocol: Protocol,
-    /// The sender.
+    pub transport: Transport,
+    /// Where packets come from.
     pub source: Endpoint,
-    /// The addressee.
+    /// Where packets go.
     pub dest: Endpoint,
 }
 
@@ -49,7 +50,7 @@ impl Flow {
                 };
                 let source = number(source.octets(), self.source);
                 let (low, high) = ordered(source, number(target.octets(), *dest));
-                let protocol = u64::from(self.protocol.0) << 32;
+                let protocol = u64::from(self.transport.protocol().0) << 32;
                 // Thirteen bytes: 48 bits of each end, and the protocol.
                 hash::words(seed, [low | high << 48], high >> 16 | protocol)
             }
@@ -63,7 +64,7 @@ impl Flow {
     fn hash_long(&self, dest: &Endpoint, seed: &Seed) -> u64 {
         let (low, high) = ordered(long(self.source), long(*dest));
         let ([a, b, low], [c, d, high]) = (low, high);
-        let protocol = u64::from(self.protocol.0) << 32;
+        let protocol = u64::from(self.transport.protocol().0) << 32;
         hash::words(seed, [a, b, c, d], low << 16 | high | protocol)
     }
 }
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn another_addressee_hashes_as_in_a_flow_to_it() {
+    fn another_destination_hashes_as_in_a_flow_to_it() {
         for family in [Family::V4, Family::V6] {
             let (flow, seed) = (flow(family), Seed([1, 2]));
             let dest = Endpoint {
@@ -141,7 +142,7 @@ mod tests {
             swapped.source.port = flow.dest.port;
             swapped.dest.port = flow.source.port;
             let udp = Flow {
-                protocol: Protocol::UDP,
+                transport: Transport::Udp,
                 ..flow
             };
             for other in [port, swapped, udp] {
@@ -157,7 +158,7 @@ mod tests {
             Family::V6 => ipv6([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]),
         };
         Flow {
-            protocol: Protocol::TCP,
+            transport: Transport::Tcp,
             source: Endpoint {
                 addr: addr(2),
                 port: Port::from_host(40000),

@@ -18,20 +18,18 @@
 )]
 
 pub mod addr;
-pub mod checksum;
+pub mod app;
+pub mod conn;
 pub mod flags;
 pub mod flow;
 pub mod hash;
-pub mod icmp;
 pub mod packet;
 pub mod proto;
 pub mod rate;
 pub mod refusal;
-pub mod reuse;
 pub mod sched;
 pub mod service;
 pub mod size;
-pub mod standing;
 pub mod text;
 pub mod wire;
 pub mod xmit;

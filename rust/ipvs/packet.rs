@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Reads IPv4, IPv6 and transport headers from bytes, checking every length.
+//! The headers of a packet: what they say, with every length checked, and edits to them.
 //!
-//! What was read is a value of its own: it borrows nothing, so it stays true as long as nobody
-//! writes the headers, wherever the buffer moves.
+//! Each header has a file that reads and edits it. What was read is a value of its own: it borrows
+//! nothing, so it stays true until the headers are written, wherever the buffer moves.
 
-use crate::addr::{ipv4, Endpoint, Family, IpAddr, Port, Protocol};
+use crate::addr::{Endpoint, Family, IpAddr, Port, Protocol};
 use crate::flow::Flow;
+use crate::proto::Transport;
+use checksum::{Change, Field, Sum, Update};
+
+pub mod checksum;
+pub mod icmp;
+pub mod ipv4;
+pub mod ipv6;
+pub mod tcp;
+pub mod udp;
 
 /// Why bytes are no packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,11 +40,11 @@ pub enum Fragment {
 
 /// What was read of the transport header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
+pub enum Header {
     /// Nothing: it is not there, or not all of it.
     Missing,
     /// TCP, with its flags.
-    Tcp(TcpFlags),
+    Tcp(tcp::Flags),
     /// UDP; whether it carries a checksum.
     Udp {
         /// The checksum field is not zero.
@@ -52,29 +61,22 @@ pub enum Transport {
     Other,
 }
 
-/// The flags of a TCP header.
+/// Which end of a packet is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TcpFlags(pub u8);
+pub enum Side {
+    /// The source address and port.
+    Source,
+    /// The destination address and port.
+    Dest,
+}
 
-impl TcpFlags {
-    /// Returns whether FIN is set.
-    pub const fn fin(self) -> bool {
-        self.0 & 0x01 != 0
-    }
-
-    /// Returns whether SYN is set.
-    pub const fn syn(self) -> bool {
-        self.0 & 0x02 != 0
-    }
-
-    /// Returns whether RST is set.
-    pub const fn rst(self) -> bool {
-        self.0 & 0x04 != 0
-    }
-
-    /// Returns whether ACK is set.
-    pub const fn ack(self) -> bool {
-        self.0 & 0x10 != 0
+impl Side {
+    /// Returns the other end.
+    pub const fn other(self) -> Side {
+        match self {
+            Side::Source => Side::Dest,
+            Side::Dest => Side::Source,
+        }
     }
 }
 
@@ -93,20 +95,15 @@ pub struct Packet {
     pub length: u32,
     /// What part of a datagram it is.
     pub fragment: Fragment,
-    /// How many times it may still be forwarded (IPv6: hop limit).
-    pub ttl: u8,
+    /// How many times it may still be forwarded: IPv4's TTL, IPv6's hop limit.
+    pub hop_limit: u8,
     /// It must not be fragmented; always so for IPv6.
     pub dont_fragment: bool,
     /// Source and destination port, if the transport protocol has any and they are there.
     pub ports: Option<(Port, Port)>,
     /// What was read of the transport header.
-    pub transport: Transport,
+    pub header: Header,
 }
-
-/// The shortest IPv4 header, in bytes.
-const IPV4: u16 = 20;
-/// The IPv6 header, in bytes.
-const IPV6: u16 = 40;
 
 impl Packet {
     /// Returns the version of its network header.
@@ -115,12 +112,13 @@ impl Packet {
         Family::of(self.source)
     }
 
-    /// Returns the flow that the packet belongs to, if its ports are known.
+    /// Returns the flow that the packet belongs to, if its protocol has flows and its ports are
+    /// known.
     #[inline]
     pub fn flow(&self) -> Option<Flow> {
         let (source, dest) = self.ports?;
         Some(Flow {
-            protocol: self.protocol,
+            transport: Transport::of(self.protocol)?,
             source: Endpoint {
                 addr: self.source,
                 port: source,
@@ -132,60 +130,136 @@ impl Packet {
         })
     }
 
-    /// Tells whether the length field is zero.
-    ///
-    /// So it is in a packet that stands for many on the wire and is longer than the field can say.
-    fn has_no_length(&self) -> bool {
-        match self.family() {
-            Family::V4 => self.length == 0,
-            Family::V6 => self.length == u32::from(IPV6),
-        }
-    }
-
     /// Returns the length of the transport header and all that follows it, in bytes.
     pub fn transport_length(&self) -> u32 {
         self.length.saturating_sub(u32::from(self.transport_offset))
     }
+
+    /// Returns one end.
+    #[inline]
+    pub const fn addr(&self, side: Side) -> IpAddr {
+        match side {
+            Side::Source => self.source,
+            Side::Dest => self.dest,
+        }
+    }
+
+    /// Returns the port of one end.
+    #[inline]
+    pub fn port(&self, side: Side) -> Option<Port> {
+        let (source, dest) = self.ports?;
+        match side {
+            Side::Source => Some(source),
+            Side::Dest => Some(dest),
+        }
+    }
+
+    /// Returns where the transport header ends that [`Packet::update_checksum`] needs, in bytes
+    /// after the network header's beginning; `None` if the header is not there.
+    #[inline]
+    pub fn headers_end(&self) -> Option<usize> {
+        let header = match self.header {
+            Header::Tcp(_) => tcp::HEADER,
+            Header::Udp { .. } => udp::HEADER,
+            Header::Icmp { .. } => icmp::HEADER,
+            Header::Missing | Header::Other => return None,
+        };
+        usize::from(self.transport_offset).checked_add(header)
+    }
+
+    /// Puts an address into `network`, all of the packet's network header, whose own checksum, if it
+    /// has one, is made good.
+    ///
+    /// `None` if the header is too short or the address of the other family.
+    #[inline]
+    pub fn put_addr(&self, network: &mut [u8], side: Side, addr: IpAddr) -> Option<()> {
+        match (self.family(), addr) {
+            (Family::V4, IpAddr::V4(addr)) => ipv4::put_addr(network, side, addr),
+            (Family::V6, IpAddr::V6(addr)) => ipv6::put_addr(network, side, addr),
+            (Family::V4, IpAddr::V6(_)) | (Family::V6, IpAddr::V4(_)) => None,
+        }
+    }
+
+    /// Takes one from the TTL or hop limit in `network`, the beginning of the packet's network
+    /// header.
+    ///
+    /// `None` if the header is too short or the limit is used up; nothing changed then.
+    #[inline]
+    pub fn decrement_hop_limit(&self, network: &mut [u8]) -> Option<()> {
+        match self.family() {
+            Family::V4 => ipv4::decrement_ttl(network),
+            Family::V6 => ipv6::decrement_hop_limit(network),
+        }
+    }
+
+    /// Makes up in the checksum of `transport`, the packet's transport header, for a change of
+    /// addresses and ports.
+    ///
+    /// `None` if the header is too short or has no such checksum.
+    #[inline(always)]
+    pub fn update_checksum(
+        &self,
+        transport: &mut [u8],
+        field: Field,
+        change: Change,
+    ) -> Option<Update> {
+        match self.header {
+            Header::Tcp(_) => tcp::update_checksum(transport, field, change),
+            Header::Udp { summed } => udp::update_checksum(transport, field, change, summed),
+            Header::Icmp { .. } | Header::Missing | Header::Other => None,
+        }
+    }
+
+    /// Stores the transport checksum for `sum`: that of the transport header, with zero in the
+    /// field, all that follows it, and what else the protocol adds.
+    ///
+    /// `bytes` begin with the network header. `None` if they are too few or the protocol has no such
+    /// checksum.
+    pub fn store_checksum(&self, bytes: &mut [u8], sum: Sum) -> Option<()> {
+        let transport = bytes.get_mut(usize::from(self.transport_offset)..)?;
+        match self.header {
+            Header::Udp { .. } => udp::store_checksum(transport, sum),
+            Header::Icmp { .. } => icmp::store_checksum(transport, sum),
+            Header::Tcp(_) | Header::Missing | Header::Other => None,
+        }
+    }
 }
 
-/// Reads a packet as [`parse`] does, if it is what most packets are: TCP or UDP over IPv4 without
-/// options, whole, with all of its headers in `head`.
+/// Puts a port into a transport header that has ports; its checksum is left as it was. `None` if it
+/// is too short.
+#[inline]
+pub fn put_port(transport: &mut [u8], side: Side, port: Port) -> Option<()> {
+    let [s0, s1, d0, d1] = transport.first_chunk_mut::<4>()?;
+    match side {
+        Side::Source => [*s0, *s1] = port.bytes(),
+        Side::Dest => [*d0, *d1] = port.bytes(),
+    }
+    Some(())
+}
+
+/// Reads the ports of a transport header that has them.
+#[inline]
+pub(crate) fn read_ports(transport: &[u8]) -> Option<(Port, Port)> {
+    let [a, b, c, d] = *transport.first_chunk()?;
+    Some((Port::from_bytes([a, b]), Port::from_bytes([c, d])))
+}
+
+/// Reads a packet as [`parse`] does, if it is what most packets are: IPv4 without options, whole, of
+/// a transport protocol, with all of its headers in `head`.
 ///
 /// `None` says nothing about a packet, but that [`parse`] must be asked.
 #[inline]
 pub fn parse_plain(head: &[u8], length: u32) -> Option<Packet> {
-    let (header, rest) = head.split_first_chunk::<{ IPV4 as usize }>()?;
-    let [first, _, l0, l1, _, _, f0, f1, ttl, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] =
-        *header;
-    let told = u32::from(u16::from_be_bytes([l0, l1]));
-    let flags = u16::from_be_bytes([f0, f1]);
-    // Version 4 and a header of five words; neither more fragments nor an offset.
-    if first != 0x45 || flags & 0x3fff != 0 || told < u32::from(IPV4) || told > length {
-        return None;
-    }
-    let protocol = Protocol(protocol);
-    let [a, b, c, d, _, _, high, low] = rest.first_chunk::<8>()?;
-    let transport = match protocol {
-        Protocol::UDP => Transport::Udp {
-            summed: [*high, *low] != [0, 0],
-        },
-        Protocol::TCP => {
-            let [.., flags, _, _, _, _, _, _] = rest.first_chunk::<20>()?;
-            Transport::Tcp(TcpFlags(*flags))
-        }
-        _ => return None,
+    let (packet, rest) = ipv4::read_plain(head, length)?;
+    let header = match Transport::of(packet.protocol)? {
+        Transport::Tcp => tcp::read(rest),
+        Transport::Udp => udp::read(rest),
     };
-    Some(Packet {
-        protocol,
-        source: ipv4([s0, s1, s2, s3]),
-        dest: ipv4([d0, d1, d2, d3]),
-        transport_offset: IPV4,
-        length: told,
-        fragment: Fragment::Whole,
-        ttl,
-        dont_fragment: flags & 0x4000 != 0,
-        ports: Some((Port::from_bytes([*a, *b]), Port::from_bytes([*c, *d]))),
-        transport,
+    let ports = read_ports(rest)?;
+    (header != Header::Missing).then_some(Packet {
+        ports: Some(ports),
+        header,
+        ..packet
     })
 }
 
@@ -194,20 +268,30 @@ pub fn parse_plain(head: &[u8], length: u32) -> Option<Packet> {
 /// # Errors
 ///
 /// When the network header cannot be trusted: see [`Error`]. A transport header that is not there
-/// is no error but [`Transport::Missing`].
+/// is no error but [`Header::Missing`].
 pub fn parse(head: &[u8], length: u32) -> Result<Packet, Error> {
     let packet = parse_quoted(head)?;
-    let told = match packet.has_no_length() && length > u32::from(u16::MAX) {
+    let declared = match has_no_length(&packet) && length > u32::from(u16::MAX) {
         true => length,
         false => packet.length,
     };
-    if told < u32::from(packet.transport_offset) || told > length {
+    if declared < u32::from(packet.transport_offset) || declared > length {
         return Err(Error::Length);
     }
     Ok(Packet {
-        length: told,
+        length: declared,
         ..packet
     })
+}
+
+/// Returns whether the length field is zero.
+///
+/// So it is in a packet that stands for many on the wire and is longer than the field can say.
+fn has_no_length(packet: &Packet) -> bool {
+    match packet.family() {
+        Family::V4 => packet.length == 0,
+        Family::V6 => packet.length == u32::from(ipv6::HEADER),
+    }
 }
 
 /// Reads a packet that an ICMP error quotes: the bytes may end before the packet does, and its
@@ -218,8 +302,8 @@ pub fn parse(head: &[u8], length: u32) -> Result<Packet, Error> {
 /// As [`parse`], but for the total length.
 pub fn parse_quoted(head: &[u8]) -> Result<Packet, Error> {
     let packet = match head.first().ok_or(Error::Truncated)? >> 4 {
-        4 => parse_v4(head)?,
-        6 => parse_v6(head)?,
+        4 => ipv4::read(head)?,
+        6 => ipv6::read(head)?,
         _ => return Err(Error::Version),
     };
     let offset = usize::from(packet.transport_offset);
@@ -231,128 +315,17 @@ pub fn parse_quoted(head: &[u8]) -> Result<Packet, Error> {
     }
 }
 
-fn parse_v4(head: &[u8]) -> Result<Packet, Error> {
-    let header: &[u8; IPV4 as usize] = head.first_chunk().ok_or(Error::Truncated)?;
-    let [first, _, l0, l1, _, _, f0, f1, ttl, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] =
-        *header;
-    let transport_offset = u16::from(first & 0xf) << 2;
-    if transport_offset < IPV4 {
-        return Err(Error::Length);
-    }
-    if head.len() < usize::from(transport_offset) {
-        return Err(Error::Truncated);
-    }
-    let flags = u16::from_be_bytes([f0, f1]);
-    let fragment = match (flags & 0x1fff, flags & 0x2000) {
-        (0, 0) => Fragment::Whole,
-        (0, _) => Fragment::First,
-        _ => Fragment::Later,
-    };
-    Ok(Packet {
-        protocol: Protocol(protocol),
-        source: ipv4([s0, s1, s2, s3]),
-        dest: ipv4([d0, d1, d2, d3]),
-        transport_offset,
-        length: u32::from(u16::from_be_bytes([l0, l1])),
-        fragment,
-        ttl,
-        dont_fragment: flags & 0x4000 != 0,
-        ports: None,
-        transport: Transport::Missing,
-    })
-}
-
-fn parse_v6(head: &[u8]) -> Result<Packet, Error> {
-    let (header, rest) = head
-        .split_first_chunk::<{ IPV6 as usize }>()
-        .ok_or(Error::Truncated)?;
-    let [_, _, _, _, l0, l1, next, hops, addrs @ ..] = header;
-    let source = Family::V6.read(addrs).ok_or(Error::Truncated)?;
-    let dest = addrs
-        .get(16..)
-        .and_then(|bytes| Family::V6.read(bytes))
-        .ok_or(Error::Truncated)?;
-    let mut packet = Packet {
-        protocol: Protocol(*next),
-        source,
-        dest,
-        transport_offset: IPV6,
-        length: u32::from(IPV6).saturating_add(u32::from(u16::from_be_bytes([*l0, *l1]))),
-        fragment: Fragment::Whole,
-        ttl: *hops,
-        dont_fragment: true,
-        ports: None,
-        transport: Transport::Missing,
-    };
-    skip_extensions(&mut packet, rest)?;
-    Ok(packet)
-}
-
-/// Moves on to the transport header, over the extension headers of RFC 8200.
-///
-/// Of a later fragment the transport offset stays at the fragment header.
-fn skip_extensions(packet: &mut Packet, bytes: &[u8]) -> Result<(), Error> {
-    let mut rest = bytes;
-    loop {
-        let length = match packet.protocol.0 {
-            // Hop-by-hop, routing, destination options: eight bytes and eight for each unit.
-            0 | 43 | 60 => {
-                8_u16.saturating_add(u16::from(*rest.get(1).ok_or(Error::Truncated)?) << 3)
-            }
-            44 => {
-                let [next, _, high, low] = *rest.first_chunk().ok_or(Error::Truncated)?;
-                let place = u16::from_be_bytes([high, low]);
-                packet.fragment = match (place & 0xfff8, place & 1) {
-                    (0, 0) => Fragment::Whole,
-                    (0, _) => Fragment::First,
-                    _ => Fragment::Later,
-                };
-                if packet.fragment == Fragment::Later {
-                    packet.protocol = Protocol(next);
-                    return Ok(());
-                }
-                8
-            }
-            _ => return Ok(()),
-        };
-        packet.protocol = Protocol(*rest.first().ok_or(Error::Truncated)?);
-        packet.transport_offset = packet.transport_offset.saturating_add(length);
-        rest = rest.get(usize::from(length)..).ok_or(Error::Truncated)?;
-    }
-}
-
 /// Adds what the transport header says, as far as it is there.
 fn with_transport(packet: Packet, bytes: &[u8]) -> Packet {
-    let ports = match packet.protocol {
-        Protocol::TCP | Protocol::UDP | Protocol::SCTP => bytes
-            .first_chunk()
-            .map(|[a, b, c, d]| (Port::from_bytes([*a, *b]), Port::from_bytes([*c, *d]))),
-        _ => None,
-    };
-    let transport = match packet.protocol {
-        Protocol::TCP => bytes
-            .first_chunk::<20>()
-            .map_or(Transport::Missing, |[.., flags, _, _, _, _, _, _]| {
-                Transport::Tcp(TcpFlags(*flags))
-            }),
-        Protocol::UDP => bytes
-            .first_chunk::<8>()
-            .map_or(Transport::Missing, |[.., high, low]| Transport::Udp {
-                summed: [*high, *low] != [0, 0],
-            }),
-        Protocol::ICMP | Protocol(58) => {
-            bytes
-                .first_chunk::<8>()
-                .map_or(Transport::Missing, |[kind, code, ..]| Transport::Icmp {
-                    kind: *kind,
-                    code: *code,
-                })
-        }
-        _ => Transport::Other,
+    let (ports, header) = match packet.protocol {
+        Protocol::TCP => (read_ports(bytes), tcp::read(bytes)),
+        Protocol::UDP => (read_ports(bytes), udp::read(bytes)),
+        Protocol::ICMP | Protocol::ICMPV6 => (None, icmp::read(bytes)),
+        Protocol(_) => (None, Header::Other),
     };
     Packet {
         ports,
-        transport,
+        header,
         ..packet
     }
 }
@@ -361,6 +334,7 @@ fn with_transport(packet: Packet, bytes: &[u8]) -> Packet {
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
     use super::*;
+    use crate::addr::ipv4;
 
     const UDP: [u8; 28] = [
         0x45, 0, 0, 28, 0, 1, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 2, 192, 0, 2, 1, // IPv4
@@ -377,8 +351,8 @@ mod tests {
             packet.ports,
             Some((Port::from_host(40000), Port::from_host(53)))
         );
-        assert_eq!(packet.transport, Transport::Udp { summed: false });
-        assert_eq!((packet.ttl, packet.dont_fragment), (64, true));
+        assert_eq!(packet.header, Header::Udp { summed: false });
+        assert_eq!((packet.hop_limit, packet.dont_fragment), (64, true));
         assert_eq!(packet.transport_length(), 8);
     }
 
@@ -417,13 +391,13 @@ mod tests {
         }
         for len in 20..24 {
             assert_eq!(
-                parse(&UDP[..len], 28).map(|p| (p.ports, p.transport)),
-                Ok((None, Transport::Missing))
+                parse(&UDP[..len], 28).map(|p| (p.ports, p.header)),
+                Ok((None, Header::Missing))
             );
         }
         for len in 24..28 {
-            let read = parse(&UDP[..len], 28).map(|p| (p.ports.is_some(), p.transport));
-            assert_eq!(read, Ok((true, Transport::Missing)));
+            let read = parse(&UDP[..len], 28).map(|p| (p.ports.is_some(), p.header));
+            assert_eq!(read, Ok((true, Header::Missing)));
         }
     }
 
@@ -461,8 +435,8 @@ mod tests {
     fn only_the_first_fragment_has_ports() {
         let first = parse(&with(6, 0x20), 28).map(|p| (p.fragment, p.ports.is_some()));
         assert_eq!(first, Ok((Fragment::First, true)));
-        let later = parse(&with(7, 1), 28).map(|p| (p.fragment, p.ports.is_some(), p.transport));
-        assert_eq!(later, Ok((Fragment::Later, false, Transport::Missing)));
+        let later = parse(&with(7, 1), 28).map(|p| (p.fragment, p.ports.is_some(), p.header));
+        assert_eq!(later, Ok((Fragment::Later, false, Header::Missing)));
     }
 
     #[test]
@@ -475,10 +449,10 @@ mod tests {
             return assert!(false);
         };
         assert_eq!(packet.transport_offset, 24);
-        let Transport::Tcp(flags) = packet.transport else {
+        let Header::Tcp(flags) = packet.header else {
             return assert!(false);
         };
-        assert!(flags.syn() && flags.ack() && !flags.fin() && !flags.rst());
+        assert_eq!(flags.0, 0x12);
     }
 
     #[test]

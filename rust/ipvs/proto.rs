@@ -1,18 +1,70 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What each transport protocol needs: ports, states, time-outs.
+//! The table of transport protocols: what differs between them, one row each.
+//!
+//! A row is a variant of [`Transport`] with a file of its own; every question is one exhaustive
+//! `match` here. States and events are opaque to everything else.
 
 use crate::addr::Protocol;
+use crate::conn::state::ConnState;
+use crate::packet::Header;
 
 pub mod tcp;
 pub mod udp;
+
+/// A transport protocol whose packets belong to connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Transport {
+    /// TCP.
+    Tcp = 6,
+    /// UDP.
+    Udp = 17,
+}
+
+/// What packets of an IP protocol are to a director.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// They belong to connections.
+    Transport(Transport),
+    /// They may be errors about packets that belong to connections.
+    Icmp,
+    /// They can belong to connections, but are not looked into here: they pass as they are.
+    Unserved,
+    /// They never belong to connections.
+    Other,
+}
+
+impl Role {
+    /// Returns the role of a protocol's packets.
+    #[inline]
+    pub const fn of(protocol: Protocol) -> Role {
+        match protocol {
+            Protocol::TCP => Role::Transport(Transport::Tcp),
+            Protocol::UDP => Role::Transport(Transport::Udp),
+            Protocol::ICMP => Role::Icmp,
+            Protocol::SCTP | Protocol::AH | Protocol::ESP => Role::Unserved,
+            Protocol(_) => Role::Other,
+        }
+    }
+
+    /// Returns whether a fragment is put together with the others before anything else.
+    ///
+    /// Only the first one shows the ports.
+    pub const fn needs_whole(self) -> bool {
+        match self {
+            Role::Transport(_) | Role::Icmp => true,
+            Role::Unserved | Role::Other => false,
+        }
+    }
+}
 
 /// Which way a packet of a connection goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// From the client to the virtual service.
-    In,
+    Original,
     /// From the real server to the client.
-    Out,
+    Reply,
 }
 
 /// A state of some protocol's machine, as a number: small enough for a packed word.
@@ -22,6 +74,33 @@ pub struct StateCode(pub u8);
 impl StateCode {
     /// The state of a connection that has seen no packet.
     pub const NEW: StateCode = StateCode(0);
+}
+
+/// What a packet says to the state machine of its protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Which way it goes.
+    pub direction: Direction,
+    /// Its transport header.
+    pub header: Header,
+    /// How wary the machine is.
+    pub guard: Guard,
+}
+
+/// How wary state machines are (`secure_tcp`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// As in normal times.
+    Normal,
+    /// As under attack: an established state takes an answer of the server.
+    Secure,
+}
+
+/// Which first packets may create a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Creation {
+    /// For TCP, all but resets (`sloppy_tcp`), else only those that open one.
+    pub sloppy_tcp: bool,
 }
 
 /// The three time-outs that user space may change, in seconds.
@@ -53,36 +132,85 @@ impl Default for Timeouts {
 /// The seconds that a connection lives after its first packet if no transition replaces them.
 pub const INITIAL_TIMEOUT: u32 = 3;
 
-/// Returns how many seconds a connection of `protocol` in `state` lives without a packet.
-#[inline]
-pub fn timeout(protocol: Protocol, state: StateCode, settings: &Timeouts) -> u32 {
-    match protocol {
-        Protocol::TCP => tcp::State::from_code(state).timeout(settings),
-        _ => settings.udp,
-    }
-}
+/// What listings show for a state that a protocol does not have.
+const UNKNOWN: &str = "ERR!";
 
-/// Returns whether a connection of `protocol` in `state` counts as active on its server.
-pub fn is_active(protocol: Protocol, state: StateCode) -> bool {
-    match protocol {
-        Protocol::TCP => tcp::State::from_code(state).is_active(),
-        _ => false,
+impl Transport {
+    /// Returns the row of a protocol, if it has one.
+    #[inline]
+    pub const fn of(protocol: Protocol) -> Option<Transport> {
+        match Role::of(protocol) {
+            Role::Transport(transport) => Some(transport),
+            Role::Icmp | Role::Unserved | Role::Other => None,
+        }
     }
-}
 
-/// Returns the name of a state as listings show it.
-pub fn state_name(protocol: Protocol, state: StateCode) -> &'static str {
-    match protocol {
-        Protocol::TCP => tcp::State::from_number(state.0).map_or("ERR!", tcp::State::name),
-        Protocol::UDP => udp::state_name(state),
-        Protocol::NONE => "NONE",
-        _ => "ERR!",
+    /// Returns the number of the protocol.
+    pub const fn protocol(self) -> Protocol {
+        // The discriminants are the numbers.
+        Protocol(self as u8)
     }
-}
 
-/// Returns whether packets of `protocol` may create connections.
-pub fn is_scheduled(protocol: Protocol) -> bool {
-    matches!(protocol, Protocol::TCP | Protocol::UDP | Protocol::SCTP)
+    /// Returns whether its headers begin with a source and a destination port.
+    pub const fn has_ports(self) -> bool {
+        match self {
+            Transport::Tcp | Transport::Udp => true,
+        }
+    }
+
+    /// Returns whether a packet with this header may be the first of a connection.
+    pub fn may_create(self, header: Header, rule: Creation) -> bool {
+        match self {
+            Transport::Tcp => tcp::may_create(header, rule),
+            Transport::Udp => true,
+        }
+    }
+
+    /// Returns whether a packet with this header asks for a new connection although there is one.
+    #[inline]
+    pub const fn is_opening(self, header: Header) -> bool {
+        match self {
+            Transport::Tcp => tcp::is_opening(header),
+            Transport::Udp => false,
+        }
+    }
+
+    /// Returns whether a connection is so far over that its client may take the port again.
+    ///
+    /// `reuse_mode` is the setting `conn_reuse_mode`.
+    #[inline]
+    pub const fn is_over(self, conn: ConnState, reuse_mode: i32) -> bool {
+        match self {
+            Transport::Tcp => tcp::is_over(conn, reuse_mode),
+            Transport::Udp => false,
+        }
+    }
+
+    /// Returns the state and the flags of a connection after a packet.
+    #[inline]
+    pub fn next(self, conn: ConnState, event: &Event) -> ConnState {
+        match self {
+            Transport::Tcp => tcp::next(conn, event),
+            Transport::Udp => conn,
+        }
+    }
+
+    /// Returns how many seconds a connection in `state` lives without a packet.
+    #[inline]
+    pub fn timeout(self, state: StateCode, settings: &Timeouts) -> u32 {
+        match self {
+            Transport::Tcp => tcp::State::from_code(state).timeout(settings),
+            Transport::Udp => settings.udp,
+        }
+    }
+
+    /// Returns the name of a state as listings show it.
+    pub fn state_name(self, state: StateCode) -> &'static str {
+        match self {
+            Transport::Tcp => tcp::State::from_number(state.0).map_or(UNKNOWN, tcp::State::name),
+            Transport::Udp => udp::state_name(state).unwrap_or(UNKNOWN),
+        }
+    }
 }
 
 #[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_proto))]
@@ -91,14 +219,37 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_row_has_the_number_of_its_protocol() {
+        for protocol in [Protocol::TCP, Protocol::UDP] {
+            assert_eq!(
+                Transport::of(protocol).map(Transport::protocol),
+                Some(protocol)
+            );
+        }
+        let rows = (0..=u8::MAX).filter(|number| Transport::of(Protocol(*number)).is_some());
+        assert_eq!(rows.count(), 2);
+    }
+
+    #[test]
+    fn fragments_are_put_together_where_ports_are_looked_for() {
+        for protocol in [Protocol::TCP, Protocol::UDP, Protocol::ICMP] {
+            assert!(Role::of(protocol).needs_whole());
+        }
+        for protocol in [Protocol::SCTP, Protocol::AH, Protocol::ESP, Protocol(47)] {
+            assert!(!Role::of(protocol).needs_whole());
+        }
+        assert_eq!(Role::of(Protocol::SCTP), Role::Unserved);
+        assert_eq!(Role::of(Protocol(47)), Role::Other);
+    }
+
+    #[test]
     fn listings_name_states() {
-        assert_eq!(state_name(Protocol::TCP, StateCode(0)), "NONE");
-        assert_eq!(state_name(Protocol::TCP, StateCode(10)), "SYNACK");
-        assert_eq!(state_name(Protocol::TCP, StateCode(11)), "ERR!");
-        assert_eq!(state_name(Protocol::UDP, StateCode(0)), "UDP");
-        assert_eq!(state_name(Protocol::UDP, StateCode(1)), "ERR!");
-        assert_eq!(state_name(Protocol::NONE, StateCode(0)), "NONE");
-        assert_eq!(state_name(Protocol(47), StateCode(0)), "ERR!");
+        let name = |transport: Transport, state| transport.state_name(StateCode(state));
+        assert_eq!(name(Transport::Tcp, 0), "NONE");
+        assert_eq!(name(Transport::Tcp, 10), "SYNACK");
+        assert_eq!(name(Transport::Tcp, 11), "ERR!");
+        assert_eq!(name(Transport::Udp, 0), "UDP");
+        assert_eq!(name(Transport::Udp, 1), "ERR!");
     }
 
     #[test]
@@ -108,16 +259,10 @@ mod tests {
             tcp_fin: 7,
             udp: 9,
         };
-        assert_eq!(timeout(Protocol::TCP, StateCode(1), &settings), 1);
-        assert_eq!(timeout(Protocol::TCP, StateCode(4), &settings), 7);
-        assert_eq!(timeout(Protocol::TCP, StateCode(5), &settings), 120);
-        assert_eq!(timeout(Protocol::UDP, StateCode(0), &settings), 9);
-    }
-
-    #[test]
-    fn udp_is_never_active() {
-        assert!(!is_active(Protocol::UDP, StateCode(0)));
-        assert!(!is_active(Protocol::UDP, StateCode(1)));
-        assert!(is_active(Protocol::TCP, StateCode(1)));
+        let timeout = |transport: Transport, state| transport.timeout(StateCode(state), &settings);
+        assert_eq!(timeout(Transport::Tcp, 1), 1);
+        assert_eq!(timeout(Transport::Tcp, 4), 7);
+        assert_eq!(timeout(Transport::Tcp, 5), 120);
+        assert_eq!(timeout(Transport::Udp, 0), 9);
     }
 }

@@ -11,7 +11,7 @@
 //! until one of the group's servers changes: a decision looks at few servers, however many there
 //! are.
 
-use crate::addr::{words, Family, IpAddr, Protocol};
+use crate::addr::{words, Family, IpAddr};
 use crate::flags::service::{SCHED1, SCHED2};
 use crate::flow::Flow;
 use core::ops::{ControlFlow, Range};
@@ -545,11 +545,9 @@ fn hash32(value: u32, bits: u32) -> usize {
 
 /// Returns the client's port where the service wants it to count.
 fn port_of(flow: &Flow, options: Options) -> u32 {
-    match flow.protocol {
-        Protocol::TCP | Protocol::UDP | Protocol::SCTP if options.port => {
-            u32::from(flow.source.port.host())
-        }
-        _ => 0,
+    match options.port && flow.transport.has_ports() {
+        true => u32::from(flow.source.port.host()),
+        false => 0,
     }
 }
 
@@ -610,6 +608,7 @@ fn advance<R>(cell: &impl Cell, mut step: impl FnMut(u64) -> (u64, R)) -> R {
 mod tests {
     use super::*;
     use crate::addr::{ipv4, Endpoint, Port};
+    use crate::proto::Transport;
 
     #[test]
     fn names_lead_back() {
@@ -974,7 +973,7 @@ mod tests {
                 port: Port::ANY,
             };
             let flow = Flow {
-                protocol: Protocol::TCP,
+                transport: Transport::Tcp,
                 source: end(source),
                 dest: end(dest),
             };

@@ -250,16 +250,6 @@ impl DestSettings {
         }
     }
 
-    /// Returns the flags that new connections inherit (see [`flags::conn`]).
-    pub fn conn_flags(&self) -> u32 {
-        let inherited = self.method.number() | flags::conn::INACTIVE;
-        if self.method == Method::Nat {
-            inherited
-        } else {
-            inherited | flags::conn::NO_OUTPUT
-        }
-    }
-
     /// Returns the thresholds.
     pub const fn thresholds(&self) -> Thresholds {
         Thresholds {
@@ -499,16 +489,6 @@ mod tests {
         assert!(!hashed.is_persistent() && !hashed.is_one_packet());
         assert!(ServiceSettings { flags: 1, ..PLAIN }.is_persistent());
         assert!(ServiceSettings { flags: 4, ..PLAIN }.is_one_packet());
-    }
-
-    #[test]
-    fn only_nat_expects_output() {
-        let nat = DestSettings {
-            method: Method::Nat,
-            ..SETTINGS
-        };
-        assert_eq!(nat.conn_flags(), 0x100);
-        assert_eq!(SETTINGS.conn_flags(), 0x183);
     }
 
     const WEB: ServiceKey =

@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Forwarding methods: what is to happen with a packet, as a value.
+//! The table of forwarding methods, and what is to happen with a packet, as a value.
+//!
+//! A row says what differs between methods; each has a file. A packet goes in two steps: the row
+//! says what it needs before it can go ([`Way`]), and once its route is known [`plan`] says what
+//! becomes of its bytes and where it goes. The kernel's side carries the plan out.
 
-use crate::addr::{Ipv4Addr, Port};
-use crate::checksum::Sum;
+use crate::addr::Endpoint;
+use crate::packet::Side;
+pub use edit::{Checksum, Edit, HopLimit, Rewrite};
 
-pub mod direct;
-pub mod nat;
+mod direct;
+mod edit;
+mod local;
+mod nat;
+mod pass;
 
 /// How packets get to a real server; the numbers are the low bits of connection flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +43,7 @@ impl Method {
     }
 
     /// Returns the method with the number in the low three bits.
+    #[inline]
     pub const fn from_number(number: u32) -> Method {
         match number & 7 {
             0 => Method::Nat,
@@ -47,25 +56,91 @@ impl Method {
             _ => Method::Unknown7,
         }
     }
-}
 
-impl Method {
-    /// Returns how the next hop on the way to the server is chosen.
-    pub const fn hop(self) -> Hop {
+    /// Returns the method's row of the table.
+    #[inline]
+    pub const fn row(self) -> Row {
         match self {
-            Method::Direct => Hop::Server,
-            _ => Hop::Table,
+            Method::Nat => nat::ROW,
+            Method::Local => local::ROW,
+            Method::Direct => direct::ROW,
+            Method::Tunnel
+            | Method::Bypass
+            | Method::Unknown5
+            | Method::Unknown6
+            | Method::Unknown7 => pass::ROW,
+        }
+    }
+
+    /// Returns what becomes of the bytes of a packet to the server `dest`.
+    #[inline]
+    pub const fn original_edit(self, dest: Endpoint) -> Option<Rewrite> {
+        match self.row().rewrites {
+            true => Some(Rewrite {
+                side: Side::Dest,
+                to: dest,
+            }),
+            false => None,
+        }
+    }
+
+    /// Returns what becomes of the bytes of a server's packet, sent from `virtual_end` to the client.
+    #[inline]
+    pub const fn reply_edit(self, virtual_end: Endpoint) -> Option<Rewrite> {
+        match self.row().rewrites {
+            true => Some(Rewrite {
+                side: Side::Source,
+                to: virtual_end,
+            }),
+            false => None,
         }
     }
 }
 
+/// What differs between forwarding methods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// What a packet needs before it can go to the server.
+    pub way: Way,
+    /// When a packet may go to a server on this host.
+    pub local: LocalRule,
+    /// Whether one end of every packet is rewritten: the destination to the server, in replies the
+    /// source to the virtual service.
+    pub rewrites: bool,
+    /// Whether the server's packets come through the director.
+    pub sees_replies: bool,
+    /// Whether the server's packets have its own address and port as their source, so that the
+    /// connection is found by these as well.
+    pub has_reply_key: bool,
+}
+
+/// What a packet needs before it can go to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// A route to the server.
+    Route(NextHop),
+    /// Nothing: the server is this host, and the packet of the connection goes on.
+    Deliver,
+    /// Nothing: it goes on as if there were no connection.
+    Pass,
+}
+
 /// How the next hop of a route is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hop {
+pub enum NextHop {
     /// As the routing table says.
     Table,
     /// The server itself, on whose link the director is.
     Server,
+}
+
+/// When a packet may go to a server on this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocalRule {
+    /// When it is for this host anyway.
+    Unchanged,
+    /// Where packets end or begin, but not to a loopback address from outside.
+    Rewritten,
 }
 
 /// Where the packet is.
@@ -77,11 +152,18 @@ pub enum Place {
     Forward,
 }
 
+/// What is known of a packet once the route to its server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// The route ends at this host.
+    Local(LocalRoute),
+    /// The route leads elsewhere.
+    Remote(RemoteRoute),
+}
+
 /// What is known of a packet when the route to its server ends at this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Staying {
-    /// How the packet is to get there.
-    pub method: Method,
+pub struct LocalRoute {
     /// Where the packet is.
     pub place: Place,
     /// Whether the packet's own route ends at this host.
@@ -94,14 +176,14 @@ pub struct Staying {
 
 /// What is known of a packet when the route to its server leads elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Leaving {
+pub struct RemoteRoute {
     /// Whether the packet's source is a loopback address.
     pub is_source_loopback: bool,
     /// How many more hops the packet may take, this one included.
-    pub hops: u8,
+    pub hop_limit: u8,
     /// Whether the packet, or each segment of it, fits the route.
     pub fits: bool,
-    /// Whether a router may cut it.
+    /// Whether a router may fragment it.
     pub may_fragment: bool,
     /// Whether the packet is an ICMP error, about which no other is sent.
     pub is_error: bool,
@@ -109,127 +191,91 @@ pub struct Leaving {
 
 /// What is to happen with a packet whose route is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Plan {
-    /// The server is this host: the packet goes on as it was going, no hop is counted.
-    Deliver,
-    /// It is sent along the route, one hop less in its header.
+pub struct Plan {
+    /// What becomes of its bytes, first.
+    pub edit: Edit,
+    /// Where it goes then.
+    pub next: Next,
+}
+
+/// Where a packet goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It is sent along the route.
     Send,
-    /// It is dropped and its sender hears that it took too many hops.
-    TooManyHops,
-    /// It is dropped and its sender hears how much would fit.
-    TooBig,
+    /// The server is this host: the packet goes on as it was going.
+    Deliver,
+    /// It is dropped and its sender is told why.
+    Reject(Reject),
     /// It is dropped in silence: its way would lead where it may not.
     Boundary,
 }
 
-impl Leaving {
-    /// Decides what happens with the packet. Nothing with a loopback address may leave this host.
-    #[inline]
-    pub fn plan(&self) -> Plan {
-        if self.is_source_loopback {
-            Plan::Boundary
-        } else if self.hops <= 1 {
-            Plan::TooManyHops
-        } else if !self.fits && !self.may_fragment && !self.is_error {
-            Plan::TooBig
-        } else {
-            Plan::Send
-        }
-    }
-}
-
-impl Staying {
-    /// Decides what happens with the packet.
-    pub fn plan(&self) -> Plan {
-        if self.crosses_boundary() {
-            Plan::Boundary
-        } else {
-            Plan::Deliver
-        }
-    }
-
-    /// Only NAT may turn a packet for elsewhere to this host, and nothing for a loopback address may
-    /// enter it from outside.
-    fn crosses_boundary(&self) -> bool {
-        let is_nat = self.method == Method::Nat;
-        let is_turned = !is_nat && !self.is_packet_local;
-        let is_forwarded = is_nat && self.place == Place::Forward;
-        let is_smuggled = is_nat && self.is_server_loopback && self.is_from_outside;
-        self.method == Method::Bypass || is_turned || is_forwarded || is_smuggled
-    }
-}
-
-/// Which end of a packet is meant.
+/// Why a sender is told that its packet was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// The sender's address and port.
-    Source,
-    /// The addressee's.
-    Dest,
+pub enum Reject {
+    /// It took too many hops.
+    HopLimit,
+    /// It does not fit the route.
+    TooBig,
 }
 
-impl Side {
-    /// Returns the other end.
-    pub const fn other(self) -> Side {
-        match self {
-            Side::Source => Side::Dest,
-            Side::Dest => Side::Source,
+/// Decides what happens with a packet of a connection by `method` to the server `dest`.
+#[inline]
+pub fn plan(method: Method, dest: Endpoint, route: &Route) -> Plan {
+    let next = match route {
+        Route::Remote(route) => route.next(),
+        Route::Local(route) => route.next(method.row().local),
+    };
+    let hop_limit = match next {
+        // What the sender of a packet that is too big sees quoted has taken the hop, as with C.
+        Next::Send | Next::Reject(Reject::TooBig) => HopLimit::Decrement,
+        Next::Deliver | Next::Reject(Reject::HopLimit) | Next::Boundary => HopLimit::Keep,
+    };
+    let rewrite = match next {
+        Next::Send | Next::Deliver => method.original_edit(dest),
+        Next::Reject(_) | Next::Boundary => None,
+    };
+    let edit = Edit { hop_limit, rewrite };
+    Plan { edit, next }
+}
+
+impl RemoteRoute {
+    /// Nothing with a loopback address may leave this host.
+    #[inline]
+    fn next(&self) -> Next {
+        if self.is_source_loopback {
+            Next::Boundary
+        } else if self.hop_limit <= 1 {
+            Next::Reject(Reject::HopLimit)
+        } else if !self.fits && !self.may_fragment && !self.is_error {
+            Next::Reject(Reject::TooBig)
+        } else {
+            Next::Send
         }
     }
 }
 
-/// Puts an address into an IPv4 header; its checksum is left as it was. `None` if it is too short.
-#[inline]
-pub fn put_addr(header: &mut [u8], side: Side, addr: Ipv4Addr) -> Option<()> {
-    let [.., s0, s1, s2, s3, d0, d1, d2, d3] = header.first_chunk_mut::<20>()?;
-    match side {
-        Side::Source => [*s0, *s1, *s2, *s3] = addr.octets(),
-        Side::Dest => [*d0, *d1, *d2, *d3] = addr.octets(),
+impl LocalRoute {
+    fn next(&self, rule: LocalRule) -> Next {
+        let is_allowed = match rule {
+            LocalRule::Unchanged => self.is_packet_local,
+            LocalRule::Rewritten => {
+                self.place == Place::Host && !(self.is_server_loopback && self.is_from_outside)
+            }
+        };
+        match is_allowed {
+            true => Next::Deliver,
+            false => Next::Boundary,
+        }
     }
-    Some(())
-}
-
-/// Puts a port into a transport header; its checksum is left as it was. `None` if it is too short.
-#[inline]
-pub fn put_port(transport: &mut [u8], side: Side, port: Port) -> Option<()> {
-    let [s0, s1, d0, d1] = transport.first_chunk_mut::<4>()?;
-    match side {
-        Side::Source => [*s0, *s1] = port.bytes(),
-        Side::Dest => [*d0, *d1] = port.bytes(),
-    }
-    Some(())
-}
-
-/// Makes the checksum of an IPv4 header anew; `header` is all of it. `None` if it is too short.
-#[inline]
-pub fn renew_header_checksum(header: &mut [u8]) -> Option<()> {
-    let (fixed, options) = header.split_first_chunk_mut::<20>()?;
-    let [first @ .., _, _, _, _, _, _, _, _, _, _] = &*fixed;
-    let [_, _, _, _, _, _, _, _, _, _, _, _, last @ ..] = &*fixed;
-    let sum = Sum::ZERO.bytes(first).bytes(last);
-    let checksum = match options.is_empty() {
-        true => sum.checksum(),
-        false => sum.bytes(options).checksum(),
-    };
-    let [_, _, _, _, _, _, _, _, _, _, high, low, ..] = fixed;
-    [*high, *low] = checksum;
-    Some(())
 }
 
 #[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_xmit))]
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_renewed_header_sums_to_all_ones() {
-        let mut header = [
-            0x46, 0, 0, 24, 1, 2, 0, 0, 3, 6, 0xaa, 0xbb, 10, 0, 0, 1, 10, 0, 0, 2, 1, 1, 1, 0,
-        ];
-        assert_eq!(renew_header_checksum(&mut header), Some(()));
-        assert_eq!(Sum::ZERO.bytes(&header).fold(), 0xffff);
-        assert_eq!(renew_header_checksum(&mut [0; 19]), None);
-    }
+    use crate::addr::{ipv4, Port};
 
     #[test]
     fn numbers_are_the_low_bits_of_flags() {
@@ -240,128 +286,157 @@ mod tests {
 
     #[test]
     fn packets_are_sent_while_hops_are_left() {
-        assert_eq!(LEAVING.plan(), Plan::Send);
-        let left = |hops| Leaving { hops, ..LEAVING }.plan();
-        assert_eq!(left(2), Plan::Send);
-        assert_eq!(left(1), Plan::TooManyHops);
-        assert_eq!(left(0), Plan::TooManyHops);
+        assert_eq!(leaves(REMOTE), Next::Send);
+        let left = |hop_limit| {
+            leaves(RemoteRoute {
+                hop_limit,
+                ..REMOTE
+            })
+        };
+        assert_eq!(left(2), Next::Send);
+        assert_eq!(left(1), Next::Reject(Reject::HopLimit));
+        assert_eq!(left(0), Next::Reject(Reject::HopLimit));
     }
 
     #[test]
-    fn only_what_may_not_be_cut_is_too_big() {
-        let long = Leaving {
+    fn only_what_may_not_be_fragmented_is_too_big() {
+        let long = RemoteRoute {
             fits: false,
-            ..LEAVING
+            ..REMOTE
         };
-        assert_eq!(long.plan(), Plan::TooBig);
-        let cut = Leaving {
+        assert_eq!(leaves(long), Next::Reject(Reject::TooBig));
+        let cut = RemoteRoute {
             may_fragment: true,
             ..long
         };
-        assert_eq!(cut.plan(), Plan::Send);
+        assert_eq!(leaves(cut), Next::Send);
     }
 
     #[test]
     fn no_error_is_sent_about_an_error() {
-        let error = Leaving {
+        let error = RemoteRoute {
             fits: false,
             is_error: true,
-            ..LEAVING
+            ..REMOTE
         };
-        assert_eq!(error.plan(), Plan::Send);
+        assert_eq!(leaves(error), Next::Send);
     }
 
     #[test]
     fn loopback_sources_stay_inside() {
-        let inside = Leaving {
+        let inside = RemoteRoute {
             is_source_loopback: true,
-            ..LEAVING
+            ..REMOTE
         };
-        assert_eq!(inside.plan(), Plan::Boundary);
-        let last = Leaving { hops: 1, ..inside };
-        assert_eq!(last.plan(), Plan::Boundary);
+        assert_eq!(leaves(inside), Next::Boundary);
+        let last = RemoteRoute {
+            hop_limit: 1,
+            ..inside
+        };
+        assert_eq!(leaves(last), Next::Boundary);
     }
 
     #[test]
-    fn only_nat_turns_packets_to_this_host() {
-        let nat = Staying {
+    fn only_a_rewritten_packet_turns_to_this_host() {
+        let elsewhere = LocalRoute {
             is_packet_local: false,
-            ..STAYING
+            ..LOCAL
         };
-        assert_eq!(nat.plan(), Plan::Deliver);
-        let direct = Staying {
-            method: Method::Direct,
-            ..nat
-        };
-        assert_eq!(direct.plan(), Plan::Boundary);
-        let local = Staying {
-            is_packet_local: true,
-            ..direct
-        };
-        assert_eq!(local.plan(), Plan::Deliver);
+        assert_eq!(stays(Method::Nat, elsewhere), Next::Deliver);
+        assert_eq!(stays(Method::Direct, elsewhere), Next::Boundary);
+        assert_eq!(stays(Method::Direct, LOCAL), Next::Deliver);
     }
 
     #[test]
-    fn bypass_never_ends_here() {
-        let bypass = Staying {
-            method: Method::Bypass,
-            ..STAYING
-        };
-        assert_eq!(bypass.plan(), Plan::Boundary);
-    }
-
-    #[test]
-    fn nobody_outside_reaches_a_server_on_loopback() {
-        let smuggled = Staying {
+    fn nothing_outside_reaches_a_server_on_loopback() {
+        let smuggled = LocalRoute {
             is_server_loopback: true,
-            ..STAYING
+            ..LOCAL
         };
-        assert_eq!(smuggled.plan(), Plan::Boundary);
-        let inside = Staying {
+        assert_eq!(stays(Method::Nat, smuggled), Next::Boundary);
+        assert_eq!(stays(Method::Direct, smuggled), Next::Deliver);
+        let inside = LocalRoute {
             is_from_outside: false,
             ..smuggled
         };
-        assert_eq!(inside.plan(), Plan::Deliver);
-        let direct = Staying {
-            method: Method::Direct,
-            ..smuggled
-        };
-        assert_eq!(direct.plan(), Plan::Deliver);
+        assert_eq!(stays(Method::Nat, inside), Next::Deliver);
     }
 
     #[test]
     fn forwarded_errors_are_not_turned_to_this_host() {
-        let forwarded = Staying {
+        let forwarded = LocalRoute {
             place: Place::Forward,
-            ..STAYING
+            ..LOCAL
         };
-        assert_eq!(forwarded.plan(), Plan::Boundary);
-        let direct = Staying {
-            method: Method::Direct,
-            ..forwarded
+        assert_eq!(stays(Method::Nat, forwarded), Next::Boundary);
+        assert_eq!(stays(Method::Direct, forwarded), Next::Deliver);
+    }
+
+    #[test]
+    fn hop_is_taken_by_what_leaves_and_by_what_is_too_big() {
+        let long = RemoteRoute {
+            fits: false,
+            ..REMOTE
         };
-        assert_eq!(direct.plan(), Plan::Deliver);
+        for (route, hop_limit) in [
+            (Route::Remote(REMOTE), HopLimit::Decrement),
+            (Route::Remote(long), HopLimit::Decrement),
+            (Route::Local(LOCAL), HopLimit::Keep),
+        ] {
+            assert_eq!(plan(Method::Direct, DEST, &route).edit.hop_limit, hop_limit);
+        }
+    }
+
+    #[test]
+    fn only_what_goes_on_is_rewritten() {
+        let rewrite = Some(Rewrite {
+            side: Side::Dest,
+            to: DEST,
+        });
+        let edit = |method, route| plan(method, DEST, &route).edit.rewrite;
+        assert_eq!(edit(Method::Nat, Route::Remote(REMOTE)), rewrite);
+        assert_eq!(edit(Method::Nat, Route::Local(LOCAL)), rewrite);
+        assert_eq!(edit(Method::Direct, Route::Remote(REMOTE)), None);
+        let last = RemoteRoute {
+            hop_limit: 1,
+            ..REMOTE
+        };
+        assert_eq!(edit(Method::Nat, Route::Remote(last)), None);
     }
 
     #[test]
     fn only_direct_routing_needs_the_server_on_its_link() {
-        assert_eq!(Method::Direct.hop(), Hop::Server);
-        assert_eq!(Method::Nat.hop(), Hop::Table);
+        assert_eq!(Method::Direct.row().way, Way::Route(NextHop::Server));
+        assert_eq!(Method::Nat.row().way, Way::Route(NextHop::Table));
+        assert_eq!(Method::Local.row().way, Way::Deliver);
+        assert_eq!(Method::Unknown5.row().way, Way::Pass);
     }
 
-    const LEAVING: Leaving = Leaving {
+    const DEST: Endpoint = Endpoint {
+        addr: ipv4([10, 0, 0, 2]),
+        port: Port::from_host(8080),
+    };
+
+    const REMOTE: RemoteRoute = RemoteRoute {
         is_source_loopback: false,
-        hops: 64,
+        hop_limit: 64,
         fits: true,
         may_fragment: false,
         is_error: false,
     };
 
-    const STAYING: Staying = Staying {
-        method: Method::Nat,
+    const LOCAL: LocalRoute = LocalRoute {
         place: Place::Host,
         is_packet_local: true,
         is_from_outside: true,
         is_server_loopback: false,
     };
+
+    fn leaves(route: RemoteRoute) -> Next {
+        plan(Method::Nat, DEST, &Route::Remote(route)).next
+    }
+
+    fn stays(method: Method, route: LocalRoute) -> Next {
+        plan(method, DEST, &Route::Local(route)).next
+    }
 }

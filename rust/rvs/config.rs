@@ -154,6 +154,24 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Returns how wary state machines are.
+    #[inline]
+    pub(crate) fn guard(&self) -> proto::Guard {
+        match self.secure_tcp.is_active() {
+            true => proto::Guard::Secure,
+            false => proto::Guard::Normal,
+        }
+    }
+
+    /// Returns which first packets may create a connection.
+    pub(crate) fn creation(&self) -> proto::Creation {
+        proto::Creation {
+            sloppy_tcp: self.sloppy_tcp.is_on(),
+        }
+    }
+}
+
 /// How many connections there may be: what users see, and how far a namespace's own root may go.
 pub(crate) struct ConnMax {
     soft: Setting,
@@ -174,6 +192,13 @@ impl ConnMax {
     #[inline]
     pub(crate) fn get(&self) -> i32 {
         self.soft.get()
+    }
+
+    /// Returns the same as a count.
+    #[inline]
+    pub(crate) fn limit(&self) -> u64 {
+        // Never negative: see `set`.
+        u64::from(self.get().unsigned_abs())
     }
 
     /// Changes how many there may be; the machine's administrator moves the upper end as well.

@@ -7,6 +7,7 @@
 use crate::bag::Bag;
 use crate::stats::Stats;
 use ipvs::addr::{Endpoint, Port};
+use ipvs::conn::state::Activity;
 use ipvs::sched::Permutation;
 use ipvs::service::{
     Crossing, DestKey, DestSettings, Overload, ServiceKey, Thresholds, TunnelSettings,
@@ -21,15 +22,6 @@ use linux::rcu::{self, Arc, Reader, Slot};
 use linux::route::Cache;
 use linux::summary::Changes;
 use linux::work::{Delayed, Task};
-
-/// Whether a connection counts as active on its server.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Activity {
-    /// It does.
-    Active,
-    /// It does not.
-    Inactive,
-}
 
 /// A real server of one service.
 ///

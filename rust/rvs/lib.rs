@@ -21,11 +21,10 @@ mod control;
 mod dest;
 mod drops;
 mod grow;
-mod hook;
 mod netns;
+mod packet;
 mod service;
 mod stats;
-mod transmit;
 
 use kernel::prelude::*;
 use kernel::str::CStr;

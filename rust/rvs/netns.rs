@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::conn::Conns;
 use crate::control::proc;
 use crate::drops;
-use crate::hook::Hooks;
+use crate::packet::hooks::Hooks;
 use crate::service::{Command, Services};
 use crate::stats::Stats;
 use kernel::prelude::*;

@@ -128,8 +128,8 @@ impl Stats {
     #[inline(always)]
     fn packet(&self, direction: Direction, bytes: u32, epoch: u32) {
         let (packets, volume) = match direction {
-            Direction::In => (Counter::InPackets, Counter::InBytes),
-            Direction::Out => (Counter::OutPackets, Counter::OutBytes),
+            Direction::Original => (Counter::InPackets, Counter::InBytes),
+            Direction::Reply => (Counter::OutPackets, Counter::OutBytes),
         };
         self.fold_before(epoch);
         self.words.add(packets.index(), 1);

@@ -5,10 +5,10 @@
 //! compared with the specification at a glance. There are three directions because a director that
 //! routes directly never sees what the real server answers.
 
-use super::{StateCode, Timeouts};
-
-/// The shortest header, in bytes.
-pub const HEADER: usize = 20;
+use super::{Creation, Direction, Event, Guard, StateCode, Timeouts};
+use crate::conn::state::{Activity, ConnState};
+use crate::packet::tcp::Flags;
+use crate::packet::Header;
 
 /// The state of a connection; the numbers are those of sync messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,13 +54,29 @@ impl State {
     ];
 
     /// Returns the state with a number of the ABI.
-    pub fn from_number(number: u8) -> Option<State> {
-        Self::ALL.get(usize::from(number)).copied()
+    pub const fn from_number(number: u8) -> Option<State> {
+        match number {
+            0 => Some(State::None),
+            1 => Some(State::Established),
+            2 => Some(State::SynSent),
+            3 => Some(State::SynRecv),
+            4 => Some(State::FinWait),
+            5 => Some(State::TimeWait),
+            6 => Some(State::Close),
+            7 => Some(State::CloseWait),
+            8 => Some(State::LastAck),
+            9 => Some(State::Listen),
+            10 => Some(State::SynAck),
+            _ => None,
+        }
     }
 
     /// Returns the state of a code; what no TCP connection can have counts as [`State::None`].
-    pub fn from_code(code: StateCode) -> State {
-        Self::from_number(code.0).unwrap_or(State::None)
+    pub const fn from_code(code: StateCode) -> State {
+        match Self::from_number(code.0) {
+            Some(state) => state,
+            None => State::None,
+        }
     }
 
     /// Returns the number of the state.
@@ -92,11 +108,19 @@ impl State {
     }
 
     /// Returns whether the connection counts as active on its server.
-    pub fn is_active(self) -> bool {
-        matches!(
-            self,
-            State::Established | State::SynSent | State::SynRecv | State::SynAck
-        )
+    pub const fn activity(self) -> Activity {
+        match self {
+            State::Established | State::SynSent | State::SynRecv | State::SynAck => {
+                Activity::Active
+            }
+            State::None
+            | State::FinWait
+            | State::TimeWait
+            | State::Close
+            | State::CloseWait
+            | State::LastAck
+            | State::Listen => Activity::Inactive,
+        }
     }
 
     /// Returns how many seconds the connection lives without a packet.
@@ -113,9 +137,9 @@ impl State {
     }
 }
 
-/// What a packet means to the machine, in the order of the tables' columns.
+/// The flag that decides what a packet means, in the order of the tables' columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum Flag {
     /// Opens.
     Syn,
     /// Closes one half.
@@ -124,34 +148,33 @@ pub enum Event {
     Ack,
     /// Resets.
     Rst,
-    /// None of the four flags: a packet no sane peer sends. It has no column.
+    /// None of the four: a packet no sane peer sends. It has no column.
     None,
 }
 
-/// The FIN bit of the flags byte.
-pub const FLAG_FIN: u8 = 0x01;
-/// The SYN bit of the flags byte.
-pub const FLAG_SYN: u8 = 0x02;
-/// The RST bit of the flags byte.
-pub const FLAG_RST: u8 = 0x04;
-/// The ACK bit of the flags byte.
-pub const FLAG_ACK: u8 = 0x10;
-
-impl Event {
-    /// Returns what the flags byte of a TCP header means: a reset outweighs everything, opening
-    /// outweighs closing.
-    pub fn from_flags(flags: u8) -> Event {
-        if flags & FLAG_RST != 0 {
-            Event::Rst
-        } else if flags & FLAG_SYN != 0 {
-            Event::Syn
-        } else if flags & FLAG_FIN != 0 {
-            Event::Fin
-        } else if flags & FLAG_ACK != 0 {
-            Event::Ack
+impl Flag {
+    /// Returns the flag that decides: a reset outweighs everything, opening outweighs closing.
+    pub const fn of(flags: Flags) -> Flag {
+        if flags.has(Flags::RST) {
+            Flag::Rst
+        } else if flags.has(Flags::SYN) {
+            Flag::Syn
+        } else if flags.has(Flags::FIN) {
+            Flag::Fin
+        } else if flags.has(Flags::ACK) {
+            Flag::Ack
         } else {
-            Event::None
+            Flag::None
         }
+    }
+}
+
+/// Returns the flags of a header; none for that of another protocol.
+#[inline]
+const fn flags(header: Header) -> Flags {
+    match header {
+        Header::Tcp(flags) => flags,
+        Header::Udp { .. } | Header::Icmp { .. } | Header::Missing | Header::Other => Flags(0),
     }
 }
 
@@ -166,38 +189,58 @@ pub enum Table {
     InputOnly,
 }
 
-/// How wary the machine is (`secure_tcp`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Guard {
-    /// The normal table.
-    Normal,
-    /// The table under attack: an established state takes an answer of the server.
-    Secure,
-}
-
-/// Which first packets may create a connection (`sloppy_tcp`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Creation {
-    /// Only those that open one.
-    Strict,
-    /// All but resets.
-    Sloppy,
-}
-
-/// Returns whether a packet with this flags byte may create a connection.
-pub fn may_create(flags: u8, rule: Creation) -> bool {
-    match Event::from_flags(flags) {
-        Event::Rst => false,
-        Event::Syn => true,
-        Event::Fin | Event::Ack | Event::None => rule == Creation::Sloppy,
+/// Returns whether a packet may create a connection.
+pub(super) fn may_create(header: Header, rule: Creation) -> bool {
+    match Flag::of(flags(header)) {
+        Flag::Rst => false,
+        Flag::Syn => true,
+        Flag::Fin | Flag::Ack | Flag::None => rule.sloppy_tcp,
     }
 }
 
-/// Returns whether a packet with this flags byte asks for a new connection.
+/// Returns whether a packet asks for a new connection.
 ///
 /// A reset counts if it carries SYN too: the test is on the bit alone.
-pub fn is_opening(flags: u8) -> bool {
-    flags & FLAG_SYN != 0
+#[inline]
+pub(super) const fn is_opening(header: Header) -> bool {
+    flags(header).has(Flags::SYN)
+}
+
+/// Returns whether the client is free to take the port of a connection again.
+#[inline]
+pub(super) const fn is_over(conn: ConnState, reuse_mode: i32) -> bool {
+    if reuse_mode == 0 {
+        return false;
+    }
+    match State::from_code(conn.state) {
+        State::TimeWait | State::Close => true,
+        // Seen from one side only, the server's half may have been closed long ago.
+        State::FinWait => reuse_mode & 2 != 0 && conn.has_no_output(),
+        State::None
+        | State::Established
+        | State::SynSent
+        | State::SynRecv
+        | State::CloseWait
+        | State::LastAck
+        | State::Listen
+        | State::SynAck => false,
+    }
+}
+
+/// Returns the state and the flags of a connection after a packet.
+#[inline(never)]
+pub(super) fn next(conn: ConnState, event: &Event) -> ConnState {
+    let (table, conn) = match event.direction {
+        Direction::Reply => (Table::Output, conn.with_output()),
+        Direction::Original if conn.has_no_output() => (Table::InputOnly, conn),
+        Direction::Original => (Table::Input, conn),
+    };
+    let old = State::from_code(conn.state);
+    let new = old.next(table, Flag::of(flags(event.header)), event.guard);
+    if new.code() == conn.state {
+        return conn;
+    }
+    conn.moved(new.code(), new.activity())
 }
 
 /// The four columns of one direction: SYN, FIN, ACK, RST.
@@ -246,16 +289,16 @@ impl State {
     /// Returns the state after a packet.
     ///
     /// A packet without any of the four flags closes.
-    pub fn next(self, table: Table, event: Event, guard: Guard) -> State {
+    pub fn next(self, table: Table, flag: Flag, guard: Guard) -> State {
         let states = match guard {
             Guard::Normal => &NORMAL,
             Guard::Secure => &SECURE,
         };
         // The discriminants are the places in the tables.
-        let (state, table, event) = (self as usize, table as usize, event as usize);
+        let (state, table, flag) = (self as usize, table as usize, flag as usize);
         let rows = states.get(state).map(|(_, rows)| rows);
         let row = rows.and_then(|rows| rows.get(table));
-        row.and_then(|row| row.get(event))
+        row.and_then(|row| row.get(flag))
             .map_or(State::Close, |state| *state)
     }
 }
@@ -264,9 +307,11 @@ impl State {
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
     use super::*;
+    use crate::flags::conn::{INACTIVE, NO_OUTPUT};
+    use crate::xmit::Method;
 
     #[test]
-    fn rows_stand_in_the_order_of_the_numbers() {
+    fn rows_are_in_the_order_of_the_numbers() {
         assert!(in_order(&NORMAL));
         assert!(in_order(&SECURE));
         assert!(State::ALL
@@ -277,11 +322,11 @@ mod tests {
     #[test]
     fn handshake_and_close_seen_from_both_sides() {
         let walk = [
-            (Table::Input, Event::Syn, SR),
-            (Table::Output, Event::Syn, SR),
-            (Table::Input, Event::Ack, ES),
-            (Table::Input, Event::Fin, CW),
-            (Table::Output, Event::Fin, TW),
+            (Table::Input, Flag::Syn, SR),
+            (Table::Output, Flag::Syn, SR),
+            (Table::Input, Flag::Ack, ES),
+            (Table::Input, Flag::Fin, CW),
+            (Table::Output, Flag::Fin, TW),
         ];
         assert!(walks(&walk, Guard::Normal));
     }
@@ -289,11 +334,11 @@ mod tests {
     #[test]
     fn handshake_and_close_seen_from_one_side() {
         let walk = [
-            (Table::InputOnly, Event::Syn, SR),
-            (Table::InputOnly, Event::Ack, ES),
-            (Table::InputOnly, Event::Fin, FW),
-            (Table::InputOnly, Event::Ack, FW),
-            (Table::InputOnly, Event::Rst, CL),
+            (Table::InputOnly, Flag::Syn, SR),
+            (Table::InputOnly, Flag::Ack, ES),
+            (Table::InputOnly, Flag::Fin, FW),
+            (Table::InputOnly, Flag::Ack, FW),
+            (Table::InputOnly, Flag::Rst, CL),
         ];
         assert!(walks(&walk, Guard::Normal));
     }
@@ -301,10 +346,10 @@ mod tests {
     #[test]
     fn secure_table_waits_for_the_server() {
         let walk = [
-            (Table::Input, Event::Syn, SR),
-            (Table::Input, Event::Ack, SR),
-            (Table::Output, Event::Syn, SA),
-            (Table::Output, Event::Ack, ES),
+            (Table::Input, Flag::Syn, SR),
+            (Table::Input, Flag::Ack, SR),
+            (Table::Output, Flag::Syn, SA),
+            (Table::Output, Flag::Ack, ES),
         ];
         assert!(walks(&walk, Guard::Secure));
     }
@@ -312,40 +357,121 @@ mod tests {
     #[test]
     fn packet_without_flags_closes() {
         assert_eq!(
-            ES.next(Table::Input, Event::None, Guard::Normal),
+            ES.next(Table::Input, Flag::None, Guard::Normal),
             State::Close
         );
     }
 
     #[test]
     fn reset_outweighs_syn_outweighs_fin_outweighs_ack() {
-        assert_eq!(Event::from_flags(0xff), Event::Rst);
-        assert_eq!(Event::from_flags(0xfb), Event::Syn);
-        assert_eq!(Event::from_flags(0xf9), Event::Fin);
-        assert_eq!(Event::from_flags(0xf8), Event::Ack);
-        assert_eq!(Event::from_flags(0xe8), Event::None);
+        let flag = |flags| Flag::of(Flags(flags));
+        assert_eq!(flag(0xff), Flag::Rst);
+        assert_eq!(flag(0xfb), Flag::Syn);
+        assert_eq!(flag(0xf9), Flag::Fin);
+        assert_eq!(flag(0xf8), Flag::Ack);
+        assert_eq!(flag(0xe8), Flag::None);
     }
 
     #[test]
     fn only_syn_creates_unless_sloppy() {
-        assert!(may_create(FLAG_SYN, Creation::Strict));
-        assert!(may_create(FLAG_SYN | FLAG_ACK, Creation::Strict));
-        assert!(!may_create(FLAG_ACK, Creation::Strict));
-        assert!(may_create(FLAG_ACK, Creation::Sloppy));
-        assert!(may_create(0, Creation::Sloppy));
-        assert!(!may_create(FLAG_RST | FLAG_SYN, Creation::Sloppy));
+        let strict = |flags| may_create(header(flags), Creation { sloppy_tcp: false });
+        let sloppy = |flags| may_create(header(flags), Creation { sloppy_tcp: true });
+        assert!(strict(SYN) && strict(SYN | ACK) && !strict(ACK));
+        assert!(sloppy(ACK) && sloppy(0) && !sloppy(RST | SYN));
     }
 
     #[test]
     fn syn_alone_or_not_asks_for_a_new_connection() {
-        assert!(is_opening(FLAG_SYN) && is_opening(FLAG_SYN | FLAG_ACK | FLAG_RST));
-        assert!(!is_opening(FLAG_ACK | FLAG_FIN | FLAG_RST));
+        assert!(is_opening(header(SYN)) && is_opening(header(SYN | ACK | RST)));
+        assert!(!is_opening(header(ACK | FIN | RST)));
     }
 
     #[test]
     fn active_states_are_four() {
-        assert!(State::ALL.iter().filter(|state| state.is_active()).count() == 4);
-        assert!(ES.is_active() && SS.is_active() && SR.is_active() && SA.is_active());
+        let is_active = |state: &&State| state.activity() == Activity::Active;
+        assert!(State::ALL.iter().filter(is_active).count() == 4);
+        assert!([ES, SS, SR, SA].iter().all(|state| is_active(&state)));
+    }
+
+    #[test]
+    fn opening_makes_active_and_closing_inactive() {
+        let open = next(ConnState::new(Method::Nat, 0), &seen(SYN));
+        assert_eq!(open.state, SR.code());
+        assert!(open.is_active());
+        let closed = next(open, &seen(FIN));
+        assert_eq!(closed.state, TW.code());
+        assert!(!closed.is_active());
+    }
+
+    #[test]
+    fn packet_that_changes_no_state_changes_no_activity() {
+        let open = ConnState {
+            state: ES.code(),
+            flags: INACTIVE,
+        };
+        assert_eq!(next(open, &seen(ACK)), open);
+    }
+
+    #[test]
+    fn reply_of_the_server_ends_input_only() {
+        let direct = ConnState::new(Method::Direct, 0);
+        let reply = Event {
+            direction: Direction::Reply,
+            ..seen(ACK)
+        };
+        assert!(direct.has_no_output());
+        assert!(!next(direct, &reply).has_no_output());
+    }
+
+    #[test]
+    fn input_only_guesses_the_servers_fin() {
+        let open = ConnState {
+            state: ES.code(),
+            flags: NO_OUTPUT,
+        };
+        assert_eq!(next(open, &seen(FIN)).state, FW.code());
+    }
+
+    #[test]
+    fn port_is_free_after_the_end() {
+        for state in State::ALL {
+            let conn = ConnState {
+                state: state.code(),
+                flags: 0,
+            };
+            assert_eq!(is_over(conn, 1), state == TW || state == CL);
+            assert!(!is_over(conn, 0));
+        }
+    }
+
+    #[test]
+    fn mode_two_frees_the_port_of_a_half_seen_fin_wait() {
+        let seen = ConnState {
+            state: FW.code(),
+            flags: 0,
+        };
+        let half_seen = ConnState {
+            flags: NO_OUTPUT,
+            ..seen
+        };
+        assert!(!is_over(seen, 2) && is_over(half_seen, 2) && !is_over(half_seen, 1));
+    }
+
+    const FIN: u8 = Flags::FIN.0;
+    const SYN: u8 = Flags::SYN.0;
+    const RST: u8 = Flags::RST.0;
+    const ACK: u8 = Flags::ACK.0;
+
+    fn header(flags: u8) -> Header {
+        Header::Tcp(Flags(flags))
+    }
+
+    fn seen(flags: u8) -> Event {
+        Event {
+            direction: Direction::Original,
+            header: header(flags),
+            guard: Guard::Normal,
+        }
     }
 
     fn in_order(table: &[(State, Rows)]) -> bool {
@@ -355,10 +481,10 @@ mod tests {
             .eq(State::ALL.iter().copied())
     }
 
-    fn walks(steps: &[(Table, Event, State)], guard: Guard) -> bool {
+    fn walks(steps: &[(Table, Flag, State)], guard: Guard) -> bool {
         let mut state = NO;
-        steps.iter().all(|(table, event, expected)| {
-            state = state.next(*table, *event, guard);
+        steps.iter().all(|(table, flag, expected)| {
+            state = state.next(*table, *flag, guard);
             state == *expected
         })
     }

@@ -3,17 +3,7 @@
 
 use super::StateCode;
 
-/// The only state.
-pub const NORMAL: StateCode = StateCode(0);
-
-/// The shortest header, in bytes.
-pub const HEADER: usize = 8;
-
-/// Returns the name of a state as listings show it.
-pub fn state_name(state: StateCode) -> &'static str {
-    if state == NORMAL {
-        "UDP"
-    } else {
-        "ERR!"
-    }
+/// Returns the name of a state as listings show it, if it is the only one there is.
+pub fn state_name(state: StateCode) -> Option<&'static str> {
+    (state == StateCode::NEW).then_some("UDP")
 }

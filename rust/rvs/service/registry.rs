@@ -5,9 +5,11 @@ use super::table::{Lengths, Table};
 use super::{Command, Service};
 use crate::dest::Trash;
 use crate::grow;
+use crate::packet::hook::Packets;
 use core::mem::replace;
 use core::ops::ControlFlow;
-use ipvs::addr::{Family, Port, Protocol};
+use ipvs::addr::{Family, Port};
+use ipvs::app::ftp;
 use ipvs::flow::Flow;
 use ipvs::service::{ServiceKey, ServiceSettings};
 use ipvs::size::{self, Limits};
@@ -59,11 +61,6 @@ struct Counts {
     ftp: Atomic<u32>,
 }
 
-/// The control port of FTP.
-const FTP: Port = Port::from_host(21);
-/// The port from which an FTP server opens data connections.
-const FTP_DATA: Port = Port::from_host(20);
-
 impl Counts {
     const fn new() -> Self {
         Self {
@@ -82,7 +79,7 @@ impl Counts {
         [
             Some(&self.places),
             (key.port == Port::ANY).then_some(&self.any_port),
-            (key.protocol == Protocol::TCP && key.port == FTP).then_some(&self.ftp),
+            ftp::is_control(key).then_some(&self.ftp),
         ]
     }
 
@@ -178,12 +175,15 @@ impl Services {
             return None;
         }
         let at = |port| {
-            let key = ServiceKey::of_address(flow.protocol, flow.dest.addr, port);
+            let key = ServiceKey::of_address(flow.transport.protocol(), flow.dest.addr, port);
             self.find(rcu, &key)
         };
         let mut found = at(flow.dest.port);
-        if found.is_none() && counts.ftp.load(Relaxed) != 0 && is_ftp_data(net, flow) {
-            found = at(FTP);
+        if found.is_none()
+            && counts.ftp.load(Relaxed) != 0
+            && ftp::may_be_data(flow, |port| net.is_privileged_port(port.host()))
+        {
+            found = at(ftp::CONTROL);
         }
         if found.is_none() && counts.any_port.load(Relaxed) != 0 {
             found = at(Port::ANY);
@@ -241,7 +241,7 @@ impl Services {
         };
         command.netns.conns.open()?;
         let hooks = &command.netns.hooks;
-        hooks.turn_on(hook_family(key.family()))?;
+        hooks.turn_on::<Packets>(hook_family(key.family()))?;
         let result = self.enter(command, listed);
         if result.is_err() && self.counts(key.family()).all() == 0 {
             hooks.turn_off(hook_family(key.family()));
@@ -388,12 +388,6 @@ impl Services {
     fn table(&self) -> Option<Arc<Table>> {
         rcu::read(|rcu| self.table.read(rcu)?.upgrade())
     }
-}
-
-/// Returns whether a packet may belong to a data connection of FTP.
-fn is_ftp_data(net: &Net, flow: &Flow) -> bool {
-    let port = flow.dest.port;
-    flow.protocol == Protocol::TCP && (port == FTP_DATA || !net.is_privileged_port(port.host()))
 }
 
 /// Returns the family as the hooks know it.

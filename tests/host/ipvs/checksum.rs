@@ -2,7 +2,8 @@
 //! Sums against the definition of RFC 1071, and incremental updates against whole sums.
 
 use ipvs::addr::{ipv4, ipv6, Protocol};
-use ipvs::checksum::{never_zero, pseudo_header, replaced, replaced_partial, Sum};
+use ipvs::packet::checksum::{pseudo_header, replaced, replaced_partial, Sum};
+use ipvs::packet::udp::never_zero;
 use proptest::prelude::*;
 
 /// The definition: big-endian words added with end-around carry.

@@ -2,25 +2,34 @@
 //! Rewriting whole packets and the ICMP errors about them: checksums verify, nothing else changes.
 
 use crate::packet::{built, Built};
-use ipvs::addr::{ipv4, octets, Port, Protocol};
-use ipvs::checksum::{pseudo_header, Sum};
-use ipvs::icmp::{self, Quoted};
-use ipvs::packet::{parse, Packet};
-use ipvs::xmit::direct::decrement_ttl;
-use ipvs::xmit::nat::{self, After, Change, Field};
-use ipvs::xmit::{renew_header_checksum, Side};
+use ipvs::addr::{ipv4, octets, Endpoint, Port, Protocol};
+use ipvs::packet::checksum::{pseudo_header, Field, Sum};
+use ipvs::packet::icmp::{self, Quoted};
+use ipvs::packet::ipv4::renew_checksum;
+use ipvs::packet::{parse, Packet, Side};
+use ipvs::xmit::{Checksum, Edit, HopLimit, Rewrite};
 use proptest::prelude::*;
 
 fn side() -> impl Strategy<Value = Side> {
     prop_oneof![Just(Side::Source), Just(Side::Dest)]
 }
 
-fn change() -> impl Strategy<Value = Change> {
-    (side(), any::<[u8; 4]>(), any::<u16>()).prop_map(|(side, addr, port)| Change {
+fn change() -> impl Strategy<Value = Rewrite> {
+    (side(), any::<[u8; 4]>(), any::<u16>()).prop_map(|(side, addr, port)| Rewrite {
         side,
-        addr: ipv4(addr),
-        port: Port::from_host(port),
+        to: Endpoint {
+            addr: ipv4(addr),
+            port: Port::from_host(port),
+        },
     })
+}
+
+/// The edit that replaces an end and takes no hop.
+fn only(rewrite: Rewrite) -> Edit {
+    Edit {
+        hop_limit: HopLimit::Keep,
+        rewrite: Some(rewrite),
+    }
 }
 
 fn read(bytes: &[u8]) -> Packet {
@@ -54,7 +63,7 @@ fn place(bytes: &[u8]) -> usize {
 fn sealed(built: &Built) -> Vec<u8> {
     let mut bytes = built.bytes();
     let header = usize::from(read(&bytes).transport_offset);
-    renew_header_checksum(&mut bytes[..header]).unwrap();
+    renew_checksum(&mut bytes[..header]).unwrap();
     let (place, mut sum) = (place(&bytes), transport_sum(&bytes).checksum());
     if built.protocol == Protocol::UDP && sum == [0, 0] {
         sum = [0xff, 0xff];
@@ -69,21 +78,26 @@ fn verifies(bytes: &[u8]) -> bool {
 }
 
 /// Rewrites only as many bytes as are asked for, as the kernel's side does.
-fn apply(bytes: &mut [u8], field: Field, change: Change) -> After {
+fn apply(bytes: &mut [u8], field: Field, change: Rewrite) -> Checksum {
     let packet = read(bytes);
-    let reach = nat::reach(&packet).unwrap();
-    nat::rewrite(&mut bytes[..reach], &packet, field, change).unwrap()
+    let edit = only(change);
+    let reach = edit.reach(&packet, None).unwrap();
+    edit.apply(&mut bytes[..reach], &packet, None, field)
+        .unwrap()
 }
 
 /// Returns what the changed end was.
-fn before(bytes: &[u8], side: Side) -> Change {
+fn before(bytes: &[u8], side: Side) -> Rewrite {
     let packet = read(bytes);
     let ports = packet.ports.unwrap();
     let (addr, port) = match side {
         Side::Source => (packet.source, ports.0),
         Side::Dest => (packet.dest, ports.1),
     };
-    Change { side, addr, port }
+    Rewrite {
+        side,
+        to: Endpoint { addr, port },
+    }
 }
 
 /// Returns the packet with everything zero that a rewrite of `side` may touch.
@@ -112,7 +126,7 @@ fn error_about(inner: &[u8], kind: u8, options: usize) -> Vec<u8> {
     bytes.resize(header, 1);
     bytes.extend([kind, 1, 0, 0, 0, 0, 5, 0xdc]);
     bytes.extend(inner);
-    renew_header_checksum(&mut bytes[..header]).unwrap();
+    renew_checksum(&mut bytes[..header]).unwrap();
     let sum = Sum::ZERO.bytes(&bytes[header..]).checksum();
     bytes[header + 2..header + 4].copy_from_slice(&sum);
     bytes
@@ -124,20 +138,14 @@ fn quoted(bytes: &[u8]) -> (Packet, Quoted) {
 }
 
 /// Rewrites an error and finishes its checksum.
-fn translate(bytes: &mut [u8], change: Change) {
+fn translate(bytes: &mut [u8], change: Rewrite) {
     let (outer, quoted) = quoted(bytes);
-    let reach = quoted.reach();
-    icmp::rewrite(
-        &mut bytes[..reach],
-        &outer,
-        &quoted,
-        change.side,
-        change.addr,
-        change.port,
-    )
-    .unwrap();
+    let edit = only(change);
+    let reach = edit.reach(&outer, Some(&quoted)).unwrap();
+    let done = edit.apply(&mut bytes[..reach], &outer, Some(&quoted), Field::Whole);
+    assert_eq!(done, Some(Checksum::Sum(Sum::ZERO)));
     let sum = Sum::ZERO.bytes(&bytes[usize::from(outer.transport_offset)..]);
-    icmp::store_checksum(&mut bytes[..reach], &outer, sum).unwrap();
+    outer.store_checksum(&mut bytes[..reach], sum).unwrap();
 }
 
 proptest! {
@@ -148,7 +156,7 @@ proptest! {
         let original = sealed(&built);
         prop_assert!(verifies(&original));
         let mut bytes = original.clone();
-        prop_assert_eq!(apply(&mut bytes, Field::Whole, change), After::Done);
+        prop_assert_eq!(apply(&mut bytes, Field::Whole, change), Checksum::Updated);
         prop_assert!(verifies(&bytes));
         prop_assert_eq!(before(&bytes, change.side), change);
         prop_assert_eq!(untouched(&bytes, change.side), untouched(&original, change.side));
@@ -171,7 +179,7 @@ proptest! {
         let place = place(&bytes);
         bytes[place + bit / 8] ^= 1 << (bit % 8);
         prop_assume!(!verifies(&bytes));
-        if apply(&mut bytes, Field::Whole, change) == After::Done {
+        if apply(&mut bytes, Field::Whole, change) == Checksum::Updated {
             prop_assert!(transport_sum(&bytes).fold() != 0xffff);
         }
     }
@@ -182,16 +190,16 @@ proptest! {
         let place = place(&bytes);
         bytes[place..place + 2].fill(0);
         let packet = read(&bytes);
-        let After::Sum(sum) = apply(&mut bytes, Field::Whole, change) else {
+        let Checksum::Sum(sum) = apply(&mut bytes, Field::Whole, change) else {
             return Err(TestCaseError::fail("no checksum was asked for"));
         };
         let sum = sum.bytes(&bytes[usize::from(packet.transport_offset)..]);
-        nat::store_udp_checksum(&mut bytes, &packet, sum).unwrap();
+        packet.store_checksum(&mut bytes, sum).unwrap();
         prop_assert!(verifies(&bytes));
         prop_assert!(bytes[place..place + 2] != [0, 0]);
     }
 
-    /// Whoever completes the sum on output makes a packet that verifies.
+    /// The sum completed on output makes a packet that verifies.
     #[test]
     fn a_checksum_left_to_hardware_can_be_completed(built in built(), change in change()) {
         let mut bytes = sealed(&built);
@@ -201,7 +209,7 @@ proptest! {
             pseudo_header(packet.source, packet.dest, packet.protocol, packet.transport_length())
         };
         bytes[place..place + 2].copy_from_slice(&pseudo(&packet).partial());
-        prop_assert_eq!(apply(&mut bytes, Field::Partial, change), After::Done);
+        prop_assert_eq!(apply(&mut bytes, Field::Partial, change), Checksum::Updated);
         let completed = Sum::ZERO.bytes(&bytes[usize::from(packet.transport_offset)..]).checksum();
         bytes[place..place + 2].copy_from_slice(&completed);
         prop_assert!(verifies(&bytes));
@@ -211,10 +219,10 @@ proptest! {
     fn too_few_bytes_are_never_overrun(built in built(), change in change(), cut in any::<prop::sample::Index>()) {
         let mut bytes = sealed(&built);
         let packet = read(&bytes);
-        let reach = nat::reach(&packet).unwrap();
-        let end = cut.index(reach);
+        let edit = only(change);
+        let end = cut.index(edit.reach(&packet, None).unwrap());
         // What a rewrite reaches is what it needs, but for fields behind the checksum.
-        if nat::rewrite(&mut bytes[..end], &packet, Field::Whole, change).is_some() {
+        if edit.apply(&mut bytes[..end], &packet, None, Field::Whole).is_some() {
             prop_assert!(end >= place(&sealed(&built)) + 2);
         }
     }
@@ -223,11 +231,11 @@ proptest! {
     fn a_hop_changes_the_ttl_and_its_checksum_only(built in built()) {
         let mut bytes = sealed(&built);
         let original = bytes.clone();
-        let done = decrement_ttl(&mut bytes);
+        let done = read(&bytes).decrement_hop_limit(&mut bytes);
         prop_assert_eq!(done.is_some(), built.ttl > 0);
         if done.is_some() {
             prop_assert!(verifies(&bytes));
-            prop_assert_eq!(read(&bytes).ttl, built.ttl - 1);
+            prop_assert_eq!(read(&bytes).hop_limit, built.ttl - 1);
         }
         let without = |bytes: &[u8]| [&bytes[..8], &bytes[9..10], &bytes[12..]].concat();
         prop_assert_eq!(without(&bytes), without(&original));
@@ -256,7 +264,7 @@ proptest! {
             Side::Source => (outer.source, (inner.packet.dest, ports.1)),
             Side::Dest => (outer.dest, (inner.packet.source, ports.0)),
         };
-        prop_assert_eq!((told, quoted_end), (change.addr, (change.addr, change.port)));
+        prop_assert_eq!((told, quoted_end), (change.to.addr, (change.to.addr, change.to.port)));
         // The quoted packet's own checksum is not touched.
         let place = place(&sealed(&built)) + offset;
         prop_assert_eq!(&bytes[place..place + 2], &original[place..place + 2]);
@@ -269,11 +277,11 @@ proptest! {
         let mut original = error_about(&inner, 3, 0);
         let back = before(&inner, change.side.other());
         let at = if change.side == Side::Source { 12 } else { 16 };
-        original[at..at + 4].copy_from_slice(&octets(back.addr)[..4]);
-        renew_header_checksum(&mut original[..20]).unwrap();
+        original[at..at + 4].copy_from_slice(&octets(back.to.addr)[..4]);
+        renew_checksum(&mut original[..20]).unwrap();
         let mut bytes = original.clone();
         translate(&mut bytes, change);
-        translate(&mut bytes, Change { side: change.side, ..back });
+        translate(&mut bytes, Rewrite { side: change.side, ..back });
         prop_assert_eq!(bytes, original);
     }
 
@@ -289,8 +297,8 @@ proptest! {
         let outer = read(&bytes);
         prop_assert_eq!(icmp::is_error_packet(&outer), [3, 4, 11].contains(&kind));
         if let Some(quoted) = icmp::quoted(&bytes, &outer) {
-            prop_assert!(quoted.reach() <= bytes.len());
-            let done = icmp::rewrite(&mut bytes, &outer, &quoted, change.side, change.addr, change.port);
+            prop_assert!(quoted.headers_end() <= bytes.len());
+            let done = icmp::rewrite(&mut bytes, &outer, &quoted, change.side, change.to);
             prop_assert_eq!(done, Some(()));
         }
     }

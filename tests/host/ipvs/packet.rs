@@ -2,7 +2,7 @@
 //! The parser on arbitrary bytes, and its answers against headers built field by field.
 
 use ipvs::addr::{ipv4, Family, Port, Protocol};
-use ipvs::packet::{parse, parse_quoted, Error, Fragment, Packet, Transport};
+use ipvs::packet::{parse, parse_quoted, Error, Fragment, Header, Packet};
 use proptest::prelude::*;
 
 /// What a packet is built from.
@@ -118,14 +118,14 @@ proptest! {
         prop_assert_eq!(packet.source, ipv4(built.source.0));
         prop_assert_eq!(packet.dest, ipv4(built.dest.0));
         prop_assert_eq!(usize::from(packet.transport_offset), 20 + built.options.len());
-        prop_assert_eq!(packet.ttl, built.ttl);
+        prop_assert_eq!(packet.hop_limit, built.ttl);
         prop_assert!(packet.dont_fragment);
         prop_assert_eq!(packet.fragment, Fragment::Whole);
         let ports = (Port::from_host(built.source.1), Port::from_host(built.dest.1));
         prop_assert_eq!(packet.ports, Some(ports));
-        match packet.transport {
-            Transport::Tcp(flags) => prop_assert_eq!(flags.0, built.flags),
-            transport => prop_assert_eq!(transport, Transport::Udp { summed: false }),
+        match packet.header {
+            Header::Tcp(flags) => prop_assert_eq!(flags.0, built.flags),
+            header => prop_assert_eq!(header, Header::Udp { summed: false }),
         }
         let flow = packet.flow().unwrap();
         prop_assert_eq!((flow.source.port, flow.dest.port), ports);
@@ -143,11 +143,11 @@ proptest! {
             Ok(part) => {
                 prop_assert!(end >= usize::from(whole.transport_offset));
                 let ports = (end >= usize::from(whole.transport_offset) + 4).then_some(whole.ports).flatten();
-                let transport = match end >= read_so_far(&whole) {
-                    true => whole.transport,
-                    false => Transport::Missing,
+                let header = match end >= read_so_far(&whole) {
+                    true => whole.header,
+                    false => Header::Missing,
                 };
-                prop_assert_eq!(part, Packet { ports, transport, ..whole });
+                prop_assert_eq!(part, Packet { ports, header, ..whole });
             }
             Err(error) => {
                 prop_assert_eq!(error, Error::Truncated);
@@ -165,7 +165,7 @@ proptest! {
             prop_assert!(packet.transport_offset >= header);
             prop_assert_eq!(packet.flow().is_some(), packet.ports.is_some());
             if packet.fragment == Fragment::Later {
-                prop_assert_eq!((packet.ports, packet.transport), (None, Transport::Missing));
+                prop_assert_eq!((packet.ports, packet.header), (None, Header::Missing));
             }
         }
         if let Ok(packet) = parse(&bytes, length) {

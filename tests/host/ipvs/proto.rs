@@ -2,17 +2,18 @@
 //! Every state, direction and event of TCP against a stored table.
 
 use crate::snapshot;
-use ipvs::addr::Protocol;
-use ipvs::proto::tcp::{Event, Guard, State, Table};
-use ipvs::proto::{is_active, state_name, timeout, Timeouts};
+use ipvs::conn::state::Activity;
+use ipvs::packet::tcp::Flags;
+use ipvs::proto::tcp::{Flag, State, Table};
+use ipvs::proto::{Guard, StateCode, Timeouts, Transport};
 use std::fmt::Write;
 
-const EVENTS: [(Event, &str); 5] = [
-    (Event::Syn, "SYN"),
-    (Event::Fin, "FIN"),
-    (Event::Ack, "ACK"),
-    (Event::Rst, "RST"),
-    (Event::None, "none"),
+const FLAGS: [(Flag, &str); 5] = [
+    (Flag::Syn, "SYN"),
+    (Flag::Fin, "FIN"),
+    (Flag::Ack, "ACK"),
+    (Flag::Rst, "RST"),
+    (Flag::None, "none"),
 ];
 
 const TABLES: [(Table, &str); 3] = [
@@ -25,14 +26,14 @@ fn transitions(guard: Guard) -> String {
     let mut text = String::new();
     for (table, name) in TABLES {
         write!(text, "{name:12}").unwrap();
-        for (_, event) in EVENTS {
-            write!(text, " {event:11}").unwrap();
+        for (_, flag) in FLAGS {
+            write!(text, " {flag:11}").unwrap();
         }
         text.push('\n');
         for state in State::ALL {
             write!(text, "{:12}", state.name()).unwrap();
-            for (event, _) in EVENTS {
-                write!(text, " {:11}", state.next(table, event, guard).name()).unwrap();
+            for (flag, _) in FLAGS {
+                write!(text, " {:11}", state.next(table, flag, guard).name()).unwrap();
             }
             text.push('\n');
         }
@@ -56,20 +57,19 @@ fn tcp_transitions_under_attack_are_those_of_the_stored_table() {
 #[test]
 fn states_and_their_timeouts_are_those_of_the_stored_table() {
     let mut text = String::new();
-    for (protocol, states) in [(Protocol::TCP, 11), (Protocol::UDP, 1)] {
+    for (transport, states) in [(Transport::Tcp, 11), (Transport::Udp, 1)] {
         for number in 0..states {
-            let code = ipvs::proto::StateCode(number);
+            let code = StateCode(number);
+            let active = match (transport, State::from_code(code).activity()) {
+                (Transport::Tcp, Activity::Active) => " active",
+                _ => "",
+            };
             writeln!(
                 text,
-                "{:3} {number:2} {:11} {:3} s{}",
-                protocol.0,
-                state_name(protocol, code),
-                timeout(protocol, code, &Timeouts::DEFAULT),
-                if is_active(protocol, code) {
-                    " active"
-                } else {
-                    ""
-                },
+                "{:3} {number:2} {:11} {:3} s{active}",
+                transport.protocol().0,
+                transport.state_name(code),
+                transport.timeout(code, &Timeouts::DEFAULT),
             )
             .unwrap();
         }
@@ -81,12 +81,12 @@ fn states_and_their_timeouts_are_those_of_the_stored_table() {
 fn every_flags_byte_is_the_strongest_of_its_flags() {
     for flags in 0..=255_u8 {
         let expected = match (flags & 4, flags & 2, flags & 1, flags & 16) {
-            (4, ..) => Event::Rst,
-            (_, 2, ..) => Event::Syn,
-            (_, _, 1, _) => Event::Fin,
-            (.., 16) => Event::Ack,
-            _ => Event::None,
+            (4, ..) => Flag::Rst,
+            (_, 2, ..) => Flag::Syn,
+            (_, _, 1, _) => Flag::Fin,
+            (.., 16) => Flag::Ack,
+            _ => Flag::None,
         };
-        assert_eq!(Event::from_flags(flags), expected, "flags {flags:#x}");
+        assert_eq!(Flag::of(Flags(flags)), expected, "flags {flags:#x}");
     }
 }

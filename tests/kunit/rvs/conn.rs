@@ -6,32 +6,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nat_is_found_by_the_request_and_by_the_servers_answer() -> Result {
+    fn nat_is_found_by_the_original_and_by_the_servers_reply() -> Result {
         let (netns, dest) = setting()?;
         let flow = flow(1);
         assert!(create(&netns, &flow, Method::Nat, &dest));
-        assert_eq!(found(&netns, &flow), Some(Direction::In));
-        let answer = Flow {
+        assert_eq!(found(&netns, &flow), Some(Direction::Original));
+        let reply = Flow {
             source: server(),
             dest: flow.source,
             ..flow
         };
-        assert_eq!(found(&netns, &answer), Some(Direction::Out));
+        assert_eq!(found(&netns, &reply), Some(Direction::Reply));
         assert_eq!(found(&netns, &flow.reversed()), None);
         end(&netns, &flow);
         assert_eq!(found(&netns, &flow), None);
-        assert_eq!(found(&netns, &answer), None);
+        assert_eq!(found(&netns, &reply), None);
         assert_eq!(dest.total(), 0);
         Ok(())
     }
 
     #[test]
-    fn direct_routing_is_found_by_the_vips_answer() -> Result {
+    fn direct_routing_is_found_by_the_vips_reply() -> Result {
         let (netns, dest) = setting()?;
         let flow = flow(2);
         assert!(create(&netns, &flow, Method::Direct, &dest));
-        assert_eq!(found(&netns, &flow), Some(Direction::In));
-        assert_eq!(found(&netns, &flow.reversed()), Some(Direction::Out));
+        assert_eq!(found(&netns, &flow), Some(Direction::Original));
+        assert_eq!(found(&netns, &flow.reversed()), Some(Direction::Reply));
         end(&netns, &flow);
         assert_eq!(found(&netns, &flow), None);
         Ok(())
@@ -43,11 +43,11 @@ mod tests {
         let flow = flow(3);
         assert!(create(&netns, &flow, Method::Nat, &dest));
         assert_eq!((dest.active(), dest.inactive()), (0, 1));
-        see(&netns, &flow, tcp::FLAG_SYN);
+        see(&netns, &flow, Flags::SYN);
         assert_eq!((dest.active(), dest.inactive()), (1, 0));
-        see(&netns, &flow, tcp::FLAG_ACK);
+        see(&netns, &flow, Flags::ACK);
         assert_eq!((dest.active(), dest.inactive()), (1, 0));
-        see(&netns, &flow, tcp::FLAG_RST);
+        see(&netns, &flow, Flags::RST);
         assert_eq!((dest.active(), dest.inactive()), (0, 1));
         end(&netns, &flow);
         assert_eq!((dest.active(), dest.inactive()), (0, 0));
@@ -60,9 +60,9 @@ mod tests {
         let flow = flow(4);
         assert!(create(&netns, &flow, Method::Nat, &dest));
         assert_eq!(left(&netns, &flow), Some(2));
-        see(&netns, &flow, tcp::FLAG_ACK);
+        see(&netns, &flow, Flags::ACK);
         assert_eq!(left(&netns, &flow), Some(899));
-        see(&netns, &flow, tcp::FLAG_RST);
+        see(&netns, &flow, Flags::RST);
         assert_eq!(left(&netns, &flow), Some(9));
         end(&netns, &flow);
         Ok(())
@@ -91,7 +91,7 @@ mod tests {
         netns.conns.sweep();
         let swept = wait_until(|| found(&netns, &flow(6)).is_none());
         assert!(swept);
-        assert_eq!(found(&netns, &flow(7)), Some(Direction::In));
+        assert_eq!(found(&netns, &flow(7)), Some(Direction::Original));
         end(&netns, &flow(7));
         assert_eq!((dest.total(), stays.total()), (0, 0));
         Ok(())
@@ -123,11 +123,12 @@ use crate::conn::{Conn, Conns, New};
 use crate::dest::Dest;
 use crate::netns::Netns;
 use crate::service::Command;
-use ipvs::addr::{ipv4, Endpoint, Family, Port, Protocol};
+use ipvs::addr::{ipv4, Endpoint, Family, Port};
 use ipvs::flow::Flow;
-use ipvs::proto::{tcp, Direction};
+use ipvs::packet::tcp::Flags;
+use ipvs::packet::Header;
+use ipvs::proto::{Direction, Event, Guard, Transport};
 use ipvs::service::{DestKey, DestSettings, ServiceKey, TunnelSettings};
-use ipvs::standing::Seen;
 use ipvs::xmit::Method;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -178,7 +179,7 @@ fn server() -> Endpoint {
 /// From a client's port to the virtual service.
 fn flow(port: u16) -> Flow {
     Flow {
-        protocol: Protocol::TCP,
+        transport: Transport::Tcp,
         source: end_at(9, port.wrapping_add(1)),
         dest: end_at(1, 80),
     }
@@ -238,15 +239,15 @@ fn end(netns: &Netns, flow: &Flow) {
     while with(netns, flow, |conn, _, _| conn.end()).is_some() {}
 }
 
-fn see(netns: &Netns, flow: &Flow, tcp_flags: u8) {
+fn see(netns: &Netns, flow: &Flow, flags: Flags) {
     with(netns, flow, |conn, direction, rcu| {
-        let seen = Seen {
+        let event = Event {
             direction,
-            tcp_flags,
-            guard: tcp::Guard::Normal,
+            header: Header::Tcp(flags),
+            guard: Guard::Normal,
         };
         let timeouts = netns.config.timeouts.get();
-        conn.packet(&seen, &timeouts, Jiffies::now(), rcu);
+        conn.update_state(&event, &timeouts, Jiffies::now(), rcu);
     });
 }
 
@@ -292,7 +293,7 @@ impl Task for Storm {
             if found(&self.netns, &flow).is_none() {
                 create(&self.netns, &flow, Method::Nat, &self.dest);
             }
-            let flags = [tcp::FLAG_SYN, tcp::FLAG_ACK, tcp::FLAG_FIN, tcp::FLAG_RST];
+            let flags = [Flags::SYN, Flags::ACK, Flags::FIN, Flags::RST];
             for flag in flags {
                 see(&self.netns, &flow, flag);
             }

@@ -6,8 +6,9 @@ mod tests {
     use crate::dest::{Activity, Dest};
     use crate::netns::Netns;
     use crate::service::{Command, Service};
-    use ipvs::addr::{ipv4, Endpoint, Family, Port, Protocol};
+    use ipvs::addr::{ipv4, Endpoint, Family, Port};
     use ipvs::flow::Flow;
+    use ipvs::proto::Transport;
     use ipvs::sched::Scheduler;
     use ipvs::service::{DestKey, DestSettings, ServiceKey, ServiceSettings, TunnelSettings};
     use ipvs::xmit::Method;
@@ -258,7 +259,7 @@ mod tests {
             port: Port::from_host(80),
         };
         let flow = Flow {
-            protocol: Protocol::TCP,
+            transport: Transport::Tcp,
             source: end,
             dest: end,
         };

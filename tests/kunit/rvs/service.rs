@@ -7,6 +7,7 @@ mod tests {
     use crate::service::Command;
     use ipvs::addr::{ipv4, Endpoint, Family, IpAddr, Port, Protocol};
     use ipvs::flow::Flow;
+    use ipvs::proto::Transport;
     use ipvs::sched::Scheduler;
     use ipvs::service::{DestKey, DestSettings, ServiceKey, ServiceSettings, TunnelSettings};
     use ipvs::xmit::Method;
@@ -178,7 +179,7 @@ mod tests {
 
     fn flow(port: u16) -> Flow {
         Flow {
-            protocol: Protocol::TCP,
+            transport: Transport::Tcp,
             source: Endpoint {
                 addr: Family::V4.unspecified(),
                 port: Port::ANY,

@@ -12,9 +12,9 @@ mod tests {
     #[test]
     fn packet_counts_on_server_and_namespace() -> Result {
         let (server, total) = (made()?, made()?);
-        stats::packet(&server, &total, Direction::In, 40);
-        stats::packet(&server, &total, Direction::In, 60);
-        stats::packet(&server, &total, Direction::Out, 1500);
+        stats::packet(&server, &total, Direction::Original, 40);
+        stats::packet(&server, &total, Direction::Original, 60);
+        stats::packet(&server, &total, Direction::Reply, 1500);
         stats::conn(&server, &total);
         assert_eq!(totals(&server.shown()), [1, 2, 1, 100, 1500]);
         assert_eq!(totals(&total.shown()), [1, 2, 1, 100, 1500]);
@@ -24,11 +24,11 @@ mod tests {
     #[test]
     fn reset_hides_what_was_counted_but_not_per_cpu() -> Result {
         let (server, total) = (made()?, made()?);
-        stats::packet(&server, &total, Direction::In, 40);
+        stats::packet(&server, &total, Direction::Original, 40);
         server.reset()?;
         assert_eq!(totals(&server.shown()), [0; 5]);
         assert_eq!(totals(&server.counted()), [0, 1, 0, 40, 0]);
-        stats::packet(&server, &total, Direction::In, 2);
+        stats::packet(&server, &total, Direction::Original, 2);
         assert_eq!(totals(&server.shown()), [0, 1, 0, 2, 0]);
         let per_cpu = cpus().fold(0_u64, |sum, cpu| {
             let [_, packets, ..] = server.on_cpu(cpu);

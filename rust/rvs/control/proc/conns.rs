@@ -72,7 +72,7 @@ fn list(net: &Net, after: Cursor, out: &mut Lines<'_>, origin: &str) -> Option<C
 
 fn shown<'a>(conn: Conn<'_>, origin: &'a str, now: Jiffies) -> text::Conn<'a> {
     text::Conn {
-        protocol: conn.protocol(),
+        protocol: conn.transport().protocol(),
         client: conn.client(),
         virtual_end: conn.virtual_end(),
         dest: conn.dest(),

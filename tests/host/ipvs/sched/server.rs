@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Servers that count how often they are asked something, and packets for them.
 
-use ipvs::addr::{ipv4, ipv6, Endpoint, Family, Port, Protocol};
+use ipvs::addr::{ipv4, ipv6, Endpoint, Family, Port};
 use ipvs::flow::Flow;
+use ipvs::proto::Transport;
 use ipvs::sched::{self, Permutation};
 
 /// The list as users see it, newest first.
@@ -128,9 +129,9 @@ pub fn flow(family: Family, seed: u16) -> Flow {
         },
         port: Port::from_host(port),
     };
-    let protocols = [Protocol::TCP, Protocol::UDP, Protocol::SCTP, Protocol::ICMP];
+    let transports = [Transport::Tcp, Transport::Udp];
     Flow {
-        protocol: protocols[usize::from(how % 4)],
+        transport: transports[usize::from(how % 2)],
         source: end(client, 40_000 + u16::from(how)),
         dest: end(how, 80),
     }

@@ -3,7 +3,7 @@
 
 use super::models::{gcd, Event, Model};
 use super::server::{List, Server};
-use ipvs::addr::{octets, Endpoint, Family, IpAddr, Protocol};
+use ipvs::addr::{octets, Endpoint, Family, IpAddr};
 use ipvs::flow::Flow;
 use ipvs::sched::Options;
 
@@ -26,11 +26,7 @@ pub fn hash32(value: u32, bits: u32) -> usize {
 }
 
 fn port(flow: &Flow, options: Options) -> u32 {
-    let counts = matches!(
-        flow.protocol,
-        Protocol::TCP | Protocol::UDP | Protocol::SCTP
-    );
-    if options.port && counts {
+    if options.port {
         u32::from(flow.source.port.host())
     } else {
         0

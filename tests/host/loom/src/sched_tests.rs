@@ -3,8 +3,9 @@
 
 use crate::summary::{Changes, Remembered};
 use crate::sync::{AtomicU32, AtomicU64, Full, Relaxed};
-use ipvs::addr::{Endpoint, Family, Port, Protocol};
+use ipvs::addr::{Endpoint, Family, Port};
 use ipvs::flow::Flow;
+use ipvs::proto::Transport;
 use ipvs::sched::{self, Change, Options, Permutation, Scheduler, Servers, Summary, CELLS, GROUP};
 use loom::sync::Arc;
 use loom::thread;
@@ -105,7 +106,7 @@ impl Service {
             port: Port::ANY,
         };
         let flow = Flow {
-            protocol: Protocol::TCP,
+            transport: Transport::Tcp,
             source: end,
             dest: end,
         };

@@ -1,33 +1,49 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Finds the packet inside an ICMP error and rewrites it.
+//! ICMP errors and the packets that they quote (RFC 792).
 //!
 //! An error quotes the packet it is about. What a router or a real server quotes went through the
 //! director, so addresses in it must be put back before the other side understands it.
 
-use crate::addr::{IpAddr, Port, Protocol};
-use crate::checksum::Sum;
-use crate::packet::{self, Fragment, Packet, Transport};
-use crate::xmit::{self, Side};
+use super::checksum::Sum;
+use super::{parse_quoted, put_port, Fragment, Header, Packet, Side};
+use crate::addr::Endpoint;
+use crate::flow::Flow;
 
-/// The bytes of an ICMP header before what it quotes.
-pub const HEADER: u16 = 8;
+/// The header before what is quoted, in bytes.
+pub const HEADER: usize = 8;
+/// [`HEADER`] as the type of an offset.
+const OFFSET: u16 = 8;
 
-/// The packet that an ICMP error quotes.
+/// The packet that an ICMP error quotes, which belongs to a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quoted {
     /// Where it begins, in bytes after the beginning of the outer network header.
     pub offset: u16,
     /// What its headers say. Its own offsets count from [`Quoted::offset`].
     pub packet: Packet,
+    /// The flow that it belongs to.
+    pub flow: Flow,
 }
 
 impl Quoted {
     /// Returns how many bytes from the outer network header on a rewrite may touch.
-    pub fn reach(&self) -> usize {
+    pub fn headers_end(&self) -> usize {
         // Of the transport header the ports only: four bytes.
         usize::from(self.offset)
             .saturating_add(usize::from(self.packet.transport_offset))
             .saturating_add(4)
+    }
+}
+
+/// Reads a header.
+#[inline]
+pub(super) fn read(transport: &[u8]) -> Header {
+    match transport.first_chunk::<HEADER>() {
+        Some([kind, code, ..]) => Header::Icmp {
+            kind: *kind,
+            code: *code,
+        },
+        None => Header::Missing,
     }
 }
 
@@ -37,62 +53,57 @@ pub const fn is_error(kind: u8) -> bool {
     matches!(kind, 3 | 4 | 11)
 }
 
-/// Returns whether a packet is an ICMP error, whose quoted packet decides its fate.
+/// Returns whether a packet is an ICMP error, whose connection is that of the quoted packet.
+#[inline]
 pub const fn is_error_packet(packet: &Packet) -> bool {
-    match packet.transport {
-        Transport::Icmp { kind, .. } => is_error(kind),
-        _ => false,
+    match packet.header {
+        Header::Icmp { kind, .. } => is_error(kind),
+        Header::Tcp(_) | Header::Udp { .. } | Header::Missing | Header::Other => false,
     }
 }
 
 /// Returns the packet that the ICMP error `outer` quotes, if it can belong to a connection.
 ///
-/// `head` are the first bytes of the error. Of the quoted packet the ports must be there; it must
-/// be the first part of its datagram, and of a protocol that has connections.
+/// `head` are the first bytes of the error. Of the quoted packet the ports must be there, and it must
+/// be the first part of its datagram.
 pub fn quoted(head: &[u8], outer: &Packet) -> Option<Quoted> {
-    let offset = outer.transport_offset.checked_add(HEADER)?;
-    let packet = packet::parse_quoted(head.get(usize::from(offset)..)?).ok()?;
-    let fits = packet.family() == outer.family()
-        && packet.fragment != Fragment::Later
-        && packet.ports.is_some()
-        && matches!(
-            packet.protocol,
-            Protocol::TCP | Protocol::UDP | Protocol::SCTP
-        );
-    fits.then_some(Quoted { offset, packet })
+    let offset = outer.transport_offset.checked_add(OFFSET)?;
+    let packet = parse_quoted(head.get(usize::from(offset)..)?).ok()?;
+    if packet.family() != outer.family() || packet.fragment == Fragment::Later {
+        return None;
+    }
+    Some(Quoted {
+        offset,
+        packet,
+        flow: packet.flow()?,
+    })
 }
 
-/// Puts an address and a port into an IPv4 error and into what it quotes.
+/// Puts an end into an error and into what it quotes.
 ///
-/// An error that goes to the client ([`Side::Source`]) gets `addr` as its source, and the quoted
+/// An error that goes to the client ([`Side::Source`]) gets the address as its source, and the quoted
 /// packet, which went the other way, as its destination; an error to the real server
-/// ([`Side::Dest`]) the other way round. Both IPv4 checksums are made good. The ICMP checksum is
-/// set to zero: the caller sums what follows, paged data included, and stores
-/// [`Sum::checksum`] with [`store_checksum`].
+/// ([`Side::Dest`]) the other way round. Checksums of IPv4 headers are made good. The ICMP checksum
+/// is set to zero: the caller sums the header and what follows it, paged data included, and stores
+/// it with [`Packet::store_checksum`].
 ///
-/// `bytes` must reach as far as [`Quoted::reach`]. `None` when they do not; nothing is of use
-/// then.
+/// `bytes` must reach as far as [`Quoted::headers_end`]. `None` when they do not, or the address is of
+/// the other family; nothing is of use then.
 pub fn rewrite(
     bytes: &mut [u8],
     outer: &Packet,
     quoted: &Quoted,
     side: Side,
-    addr: IpAddr,
-    port: Port,
+    to: Endpoint,
 ) -> Option<()> {
-    let IpAddr::V4(addr) = addr else {
-        return None;
-    };
-    let (ip, rest) = bytes.split_at_mut_checked(usize::from(outer.transport_offset))?;
-    xmit::put_addr(ip, side, addr)?;
-    xmit::renew_header_checksum(ip)?;
-    let (icmp, rest) = rest.split_at_mut_checked(usize::from(HEADER))?;
+    let (network, rest) = bytes.split_at_mut_checked(usize::from(outer.transport_offset))?;
+    outer.put_addr(network, side, to.addr)?;
+    let (icmp, rest) = rest.split_at_mut_checked(HEADER)?;
     put_checksum(icmp, [0, 0])?;
-    let (inner, transport) =
-        rest.split_at_mut_checked(usize::from(quoted.packet.transport_offset))?;
-    xmit::put_addr(inner, side.other(), addr)?;
-    xmit::renew_header_checksum(inner)?;
-    xmit::put_port(transport, side.other(), port)
+    let inner = &quoted.packet;
+    let (network, transport) = rest.split_at_mut_checked(usize::from(inner.transport_offset))?;
+    inner.put_addr(network, side.other(), to.addr)?;
+    put_port(transport, side.other(), to.port)
 }
 
 /// Returns whether an ICMP message of version 4 is as it was sent: `sum` is that of all its bytes.
@@ -100,13 +111,10 @@ pub const fn is_good(sum: Sum) -> bool {
     sum.fold() == 0xffff
 }
 
-/// Stores the ICMP checksum for the sum of the header, with zero in the field, and all that
-/// follows it.
-pub fn store_checksum(bytes: &mut [u8], outer: &Packet, sum: Sum) -> Option<()> {
-    put_checksum(
-        bytes.get_mut(usize::from(outer.transport_offset)..)?,
-        sum.checksum(),
-    )
+/// Stores the checksum for the sum of the header, with zero in the field, and all that follows it.
+/// `None` if the header is too short.
+pub(super) fn store_checksum(icmp: &mut [u8], sum: Sum) -> Option<()> {
+    put_checksum(icmp, sum.checksum())
 }
 
 fn put_checksum(icmp: &mut [u8], field: [u8; 2]) -> Option<()> {
@@ -115,11 +123,12 @@ fn put_checksum(icmp: &mut [u8], field: [u8; 2]) -> Option<()> {
     Some(())
 }
 
-#[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_icmp))]
+#[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_packet_icmp))]
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
     use super::*;
-    use crate::addr::{ipv4, Family};
+    use crate::addr::{ipv4, Family, Port};
+    use crate::packet;
 
     /// 198.51.100.1 tells 10.0.0.2 that its UDP packet 10.0.0.2:40000 -> 192.0.2.1:53 found no port.
     const ERROR: [u8; 56] = [
@@ -141,7 +150,7 @@ mod tests {
             quoted.packet.ports,
             Some((Port::from_host(40000), Port::from_host(53)))
         );
-        assert_eq!(quoted.reach(), 52);
+        assert_eq!(quoted.headers_end(), 52);
     }
 
     #[test]
@@ -169,12 +178,10 @@ mod tests {
             };
             let mut bytes = ERROR;
             let (addr, port) = (ipv4([172, 16, 0, 9]), Port::from_host(8080));
-            assert_eq!(
-                rewrite(&mut bytes, &outer, &quoted, side, addr, port),
-                Some(())
-            );
+            let to = Endpoint { addr, port };
+            assert_eq!(rewrite(&mut bytes, &outer, &quoted, side, to), Some(()));
             let sum = Sum::ZERO.bytes(&bytes[20..]);
-            assert_eq!(store_checksum(&mut bytes, &outer, sum), Some(()));
+            assert_eq!(outer.store_checksum(&mut bytes, sum), Some(()));
             assert!(is_good(Sum::ZERO.bytes(&bytes[20..])));
             for part in [&bytes[..20], &bytes[28..48]] {
                 assert_eq!(Sum::ZERO.bytes(part).fold(), 0xffff);
@@ -199,15 +206,17 @@ mod tests {
         let Some((outer, quoted)) = read(&ERROR) else {
             return assert!(false);
         };
-        for len in 0..quoted.reach() {
+        for len in 0..quoted.headers_end() {
             let mut bytes = ERROR;
             let done = rewrite(
                 &mut bytes[..len],
                 &outer,
                 &quoted,
                 Side::Source,
-                Family::V4.unspecified(),
-                Port::ANY,
+                Endpoint {
+                    addr: Family::V4.unspecified(),
+                    port: Port::ANY,
+                },
             );
             assert_eq!(done, None);
         }

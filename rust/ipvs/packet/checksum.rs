@@ -121,16 +121,46 @@ pub const fn replaced_partial(field: [u8; 2], old: Sum, new: Sum) -> [u8; 2] {
         .partial()
 }
 
-/// Returns the field for UDP, where zero means that there is no checksum (RFC 768).
-#[inline]
-pub const fn never_zero(field: [u8; 2]) -> [u8; 2] {
-    match field {
-        [0, 0] => [0xff, 0xff],
-        other => other,
+/// What is in the transport checksum field of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// The whole checksum, good or bad.
+    Whole,
+    /// The sum of the pseudo header; the rest is added on output.
+    Partial,
+}
+
+/// The words of a packet that changed, as sums before and after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Of addresses, which are in the pseudo header.
+    pub addrs: (Sum, Sum),
+    /// Of ports, which are not.
+    pub ports: (Sum, Sum),
+}
+
+impl Change {
+    /// Returns a checksum field after the change.
+    #[inline]
+    pub(super) const fn applied(&self, present: [u8; 2], field: Field) -> [u8; 2] {
+        let ((old, new), (old_port, new_port)) = (self.addrs, self.ports);
+        match field {
+            Field::Partial => replaced_partial(present, old, new),
+            Field::Whole => replaced(present, old.plus(old_port), new.plus(new_port)),
+        }
     }
 }
 
-#[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_checksum))]
+/// What is left to do for a transport checksum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// Nothing; sums that hardware made of the whole packet hold no longer.
+    Done,
+    /// There was none, and the packet is to get one: that of its new addresses and ports.
+    Missing,
+}
+
+#[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_packet_checksum))]
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
     use super::*;
@@ -197,12 +227,6 @@ mod tests {
             }
         }
         assert_eq!(wrong, 0);
-    }
-
-    #[test]
-    fn udp_never_sends_zero() {
-        assert_eq!(never_zero([0, 0]), [0xff, 0xff]);
-        assert_eq!(never_zero([0, 1]), [0, 1]);
     }
 
     #[test]

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The hooks of a namespace, on while there is a service.
 
-use super::Packets;
 use kernel::prelude::*;
 use kernel::sync::{new_mutex, Mutex};
 use linux::net::Handle;
-use linux::netfilter::{Family, Registration};
+use linux::netfilter::{Family, PacketHook, Registration};
 use linux::rcu::Arc;
 
 /// The hooks of one namespace: of each family while it has a service.
@@ -48,11 +47,11 @@ impl Hooks {
     /// # Locking
     ///
     /// Process context.
-    pub(crate) fn turn_on(&self, family: Family) -> Result {
+    pub(crate) fn turn_on<H: PacketHook>(&self, family: Family) -> Result {
         let mut on = self.on.lock();
         let place = on.of(family);
         if place.is_none() {
-            *place = Some(Registration::new::<Packets>(self.handle.clone(), family)?);
+            *place = Some(Registration::new::<H>(self.handle.clone(), family)?);
         }
         Ok(())
     }

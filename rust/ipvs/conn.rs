@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What is decided about connections.
+
+pub mod reuse;
+pub mod state;

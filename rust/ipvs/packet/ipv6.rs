@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+//! IPv6 headers and the extension headers behind them (RFC 8200).
+
+use super::{Error, Fragment, Header, Packet, Side};
+use crate::addr::{IpAddr, Ipv6Addr, Protocol};
+
+/// The header without extensions, in bytes.
+pub const HEADER: u16 = 40;
+
+/// Hop-by-hop options.
+const HOP_BY_HOP: u8 = 0;
+/// The routing header.
+const ROUTING: u8 = 43;
+/// The fragment header, which has eight bytes.
+const FRAGMENT: u8 = 44;
+/// Destination options.
+const DESTINATION: u8 = 60;
+
+/// Reads a header and the extension headers.
+///
+/// # Errors
+///
+/// When one of them is cut off.
+pub(super) fn read(head: &[u8]) -> Result<Packet, Error> {
+    let (header, rest) = head
+        .split_first_chunk::<{ HEADER as usize }>()
+        .ok_or(Error::Truncated)?;
+    let [_, _, _, _, l0, l1, next, hop_limit, addrs @ ..] = header;
+    let (source, dest) = addrs.split_first_chunk::<16>().ok_or(Error::Truncated)?;
+    let dest: &[u8; 16] = dest.first_chunk().ok_or(Error::Truncated)?;
+    let mut packet = Packet {
+        protocol: Protocol(*next),
+        source: IpAddr::V6(Ipv6Addr::from(*source)),
+        dest: IpAddr::V6(Ipv6Addr::from(*dest)),
+        transport_offset: HEADER,
+        length: u32::from(HEADER).saturating_add(u32::from(u16::from_be_bytes([*l0, *l1]))),
+        fragment: Fragment::Whole,
+        hop_limit: *hop_limit,
+        dont_fragment: true,
+        ports: None,
+        header: Header::Missing,
+    };
+    skip_extensions(&mut packet, rest)?;
+    Ok(packet)
+}
+
+/// Moves on to the transport header, over the extension headers.
+///
+/// Of a later fragment the transport offset stays at the fragment header.
+fn skip_extensions(packet: &mut Packet, bytes: &[u8]) -> Result<(), Error> {
+    let mut rest = bytes;
+    loop {
+        let length = match packet.protocol.0 {
+            // Eight bytes and eight for each unit.
+            HOP_BY_HOP | ROUTING | DESTINATION => {
+                8_u16.saturating_add(u16::from(*rest.get(1).ok_or(Error::Truncated)?) << 3)
+            }
+            FRAGMENT => {
+                let [next, _, high, low] = *rest.first_chunk().ok_or(Error::Truncated)?;
+                packet.fragment = fragment(u16::from_be_bytes([high, low]));
+                if packet.fragment == Fragment::Later {
+                    packet.protocol = Protocol(next);
+                    return Ok(());
+                }
+                8
+            }
+            _ => return Ok(()),
+        };
+        packet.protocol = Protocol(*rest.first().ok_or(Error::Truncated)?);
+        packet.transport_offset = packet.transport_offset.saturating_add(length);
+        rest = rest.get(usize::from(length)..).ok_or(Error::Truncated)?;
+    }
+}
+
+/// Returns what the offset and the flag of a fragment header say.
+fn fragment(field: u16) -> Fragment {
+    match (field & 0xfff8, field & 1) {
+        (0, 0) => Fragment::Whole,
+        (0, _) => Fragment::First,
+        _ => Fragment::Later,
+    }
+}
+
+/// Puts an address into a header. `None` if it is too short.
+#[inline]
+pub(super) fn put_addr(header: &mut [u8], side: Side, addr: Ipv6Addr) -> Option<()> {
+    let (_, addrs) = header.split_first_chunk_mut::<8>()?;
+    let (source, rest) = addrs.split_first_chunk_mut::<16>()?;
+    let dest = rest.first_chunk_mut::<16>()?;
+    match side {
+        Side::Source => *source = addr.octets(),
+        Side::Dest => *dest = addr.octets(),
+    }
+    Some(())
+}
+
+/// Takes one from the hop limit of a header.
+///
+/// `None` if the header is too short or the limit is used up; nothing changed then.
+#[inline]
+pub(super) fn decrement_hop_limit(header: &mut [u8]) -> Option<()> {
+    let hop_limit = header.get_mut(7)?;
+    *hop_limit = hop_limit.checked_sub(1)?;
+    Some(())
+}
+
+#[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_packet_ipv6))]
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_put_where_it_belongs() {
+        let addr = Ipv6Addr::new(0x2001, 0xdb8, 1, 2, 3, 4, 5, 6);
+        for (side, place) in [(Side::Source, 8), (Side::Dest, 24)] {
+            let mut header = [7; 40];
+            assert_eq!(put_addr(&mut header, side, addr), Some(()));
+            assert_eq!(header[place..place + 16], addr.octets());
+            assert_eq!(header.iter().filter(|byte| **byte == 7).count(), 24);
+            assert_eq!(put_addr(&mut header[..39], side, addr), None);
+        }
+    }
+
+    #[test]
+    fn the_hop_limit_ends_at_zero() {
+        let mut header = [0; 40];
+        header[7] = 1;
+        assert_eq!(decrement_hop_limit(&mut header), Some(()));
+        assert_eq!(header, [0; 40]);
+        assert_eq!(decrement_hop_limit(&mut header), None);
+        assert_eq!(decrement_hop_limit(&mut header[..7]), None);
+    }
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The connections of one namespace: found, made, ended.
+
+use super::record::Record;
+use super::size::Size;
+use super::{Conn, Hash, New};
+use ipvs::conn::state::ConnState;
+use ipvs::flow::Flow;
+use ipvs::hash::Seed;
+use ipvs::proto::Direction;
+use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Full, Relaxed};
+use linux::clock::{Jiffies, Ticks};
+use linux::net::Handle;
+use linux::random;
+use linux::rcu::{self, Arc, Reader, Slot};
+use linux::table::{self, Cursor, Refused, Table};
+use linux::work::{Delayed, Task};
+
+/// The connections of one namespace.
+///
+/// There is no table before the first service: see [`Conns::open`]. In teardown, [`Conns::close`]
+/// comes after the hooks are off and the services flushed.
+#[pin_data]
+pub(crate) struct Conns {
+    #[pin]
+    inner: Delayed<Inner>,
+}
+
+/// What the work item of [`Conns`] looks after.
+struct Inner {
+    table: Slot<Table<Record>>,
+    seed: Seed,
+    handle: Arc<Handle>,
+    size: Size,
+    /// 1 while connections of removed servers are to be ended.
+    sweep: Atomic<u32>,
+}
+
+/// How often a table that has grown is looked at, in seconds.
+const LOOK: u32 = 2;
+
+impl Conns {
+    /// Makes the connections of a new namespace, without a table yet.
+    pub(crate) fn new(handle: Arc<Handle>, load_factor: i32, max_bits: u32) -> impl PinInit<Self> {
+        pin_init!(Self {
+            inner <- Delayed::new(Inner {
+                table: Slot::empty(),
+                seed: Seed(random::words()),
+                handle,
+                size: Size::new(load_factor, max_bits),
+                sweep: Atomic::new(0),
+            }),
+        })
+    }
+
+    /// Makes the table, if there is none; called when a service is added.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    ///
+    /// # Locking
+    ///
+    /// Process context, under `control`.
+    pub(crate) fn open(&self) -> Result {
+        if rcu::read(|rcu| self.table(rcu).is_some()) {
+            return Ok(());
+        }
+        let [salt]: [u64; 1] = random::words();
+        let [low, high, ..] = salt.to_le_bytes();
+        let salt = u32::from(u16::from_le_bytes([low, high]));
+        let table = Table::new(self.inner.handle.clone(), salt)?;
+        self.inner.table.replace(Some(Arc::new(table, GFP_KERNEL)?));
+        self.inner.size.begin();
+        Ok(())
+    }
+
+    /// Ends all connections; none can be made afterwards.
+    ///
+    /// # Locking
+    ///
+    /// Process context; sleeps.
+    pub(crate) fn close(&self) {
+        self.inner.cancel();
+        if let Some(table) = self.inner.table.replace(None) {
+            table.close();
+        }
+    }
+
+    #[inline]
+    fn table<'g>(&self, rcu: Reader<'g>) -> Option<&'g Table<Record>> {
+        Some(self.inner.table.read(rcu)?.get())
+    }
+
+    /// Finds the connection of a packet, and which way the packet goes.
+    ///
+    /// A packet that could be either, as when a server is its own client, is a reply.
+    pub(crate) fn find<'g>(&self, flow: &Flow, rcu: Reader<'g>) -> Option<(Conn<'g>, Direction)> {
+        self.find_hashed(flow, self.hash(flow), rcu)
+    }
+
+    /// Returns what a flow and its replies are found by.
+    #[inline(always)]
+    pub(crate) fn hash(&self, flow: &Flow) -> Hash {
+        Hash(flow.hash(&self.inner.seed))
+    }
+
+    /// As [`Conns::find`], inlined: for the way that most packets take.
+    #[inline(always)]
+    pub(crate) fn find_hashed<'g>(
+        &self,
+        flow: &Flow,
+        hash: Hash,
+        rcu: Reader<'g>,
+    ) -> Option<(Conn<'g>, Direction)> {
+        let mut original = None;
+        for entry in self.table(rcu)?.candidates(hash.0, rcu) {
+            let state = ConnState::unpack(entry.word().bits());
+            if state.is_template() {
+                continue;
+            }
+            match entry.direction(state, flow) {
+                Some(Direction::Reply) => return Some((Conn(entry), Direction::Reply)),
+                Some(Direction::Original) => original = original.or(Some(Conn(entry))),
+                None => {}
+            }
+        }
+        Some((original?, Direction::Original))
+    }
+
+    /// Makes a connection while there are fewer than `limit`, and counts it on its server.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    #[inline(never)]
+    pub(crate) fn create<'g>(
+        &self,
+        new: &New<'_, 'g>,
+        limit: u64,
+        now: Jiffies,
+        rcu: Reader<'g>,
+    ) -> Result<Conn<'g>, Refused> {
+        let table = self.table(rcu).ok_or(Refused::Closed)?;
+        let server = match new.server {
+            Some(dest) => Some(dest.upgrade().ok_or(Refused::Closed)?),
+            None => None,
+        };
+        let entry = table.insert(limit, now, rcu, || {
+            // Counted first, as the entry may end as soon as others can find it.
+            if let Some(dest) = new.server {
+                dest.bind(rcu);
+            }
+            table::New {
+                record: new.record(now),
+                bits: new.state().pack(),
+                hash: new.hash.0,
+                second_hash: new.second_hash(&self.inner.seed),
+                server,
+                parent: None,
+            }
+        })?;
+        self.look_at_size(table.count());
+        Ok(Conn(entry))
+    }
+
+    /// Lets the work item choose another size when there are too many for the present one.
+    #[inline]
+    fn look_at_size(&self, count: u64) {
+        if self.inner.size.is_small_for(count) {
+            self.inner.schedule(Ticks(0));
+        }
+    }
+
+    /// Changes the load factor by which the size that listings show is chosen.
+    pub(crate) fn set_load_factor(&self, factor: i32) {
+        self.inner.size.factor.store(factor, Relaxed);
+        self.inner.schedule(Ticks(0));
+    }
+
+    /// Returns the number of connections.
+    pub(crate) fn count(&self) -> u64 {
+        rcu::read(|rcu| self.table(rcu).map_or(0, Table::count))
+    }
+
+    /// Returns the number of buckets that listings show; 0 before there is a table.
+    pub(crate) fn size(&self) -> u64 {
+        self.inner.size.shown.load(Relaxed)
+    }
+
+    /// Returns the connections behind a cursor, each once.
+    pub(crate) fn after<'g>(
+        &self,
+        cursor: Cursor,
+        rcu: Reader<'g>,
+    ) -> impl Iterator<Item = Conn<'g>> {
+        let table = self.table(rcu).into_iter();
+        table
+            .flat_map(move |table| table.after(cursor, rcu))
+            .map(Conn)
+    }
+
+    /// Ends the connections of removed servers soon: `expire_nodest_conn`.
+    pub(crate) fn sweep(&self) {
+        self.inner.sweep.store(1, Relaxed);
+        self.inner.schedule(Ticks(1));
+    }
+}
+
+impl Inner {
+    /// Ends the connections whose server was removed, unless others depend on them.
+    fn sweep(&self, table: &Table<Record>) {
+        table.for_each(|entry, rcu| {
+            let conn = Conn(entry);
+            if conn.server(rcu).is_some_and(|dest| !dest.is_available()) {
+                conn.end();
+            }
+        });
+    }
+}
+
+impl Task for Inner {
+    fn run(&self) -> Option<Ticks> {
+        let table = rcu::read(|rcu| self.table.read(rcu)?.upgrade())?;
+        if self.sweep.xchg(0, Full) != 0 {
+            self.sweep(&table);
+        }
+        let has_grown = self.size.choose(table.count());
+        has_grown.then_some(Ticks::from_seconds(LOOK))
+    }
+}

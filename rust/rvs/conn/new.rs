@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What a new connection begins with.
+
+use super::record::Record;
+use crate::dest::Dest;
+use ipvs::addr::Endpoint;
+use ipvs::conn::state::ConnState;
+use ipvs::flags::conn as flags;
+use ipvs::flow::Flow;
+use ipvs::hash::Seed;
+use ipvs::proto;
+use ipvs::xmit::Method;
+use kernel::sync::atomic::Atomic;
+use linux::clock::{Jiffies, Ticks};
+use linux::rcu::Borrow;
+
+/// The hash of a flow, with the seed of the connections that made it.
+#[derive(Clone, Copy)]
+pub(crate) struct Hash(pub(super) u32);
+
+/// What a new connection begins with.
+pub(crate) struct New<'a, 'g> {
+    /// From the client to the virtual service.
+    pub(crate) flow: &'a Flow,
+    /// What [`Conns::hash`] says of the flow.
+    pub(crate) hash: Hash,
+    /// The server; none for a bypass.
+    pub(crate) server: Option<Borrow<'g, Dest>>,
+    /// How packets get to the server.
+    pub(crate) method: Method,
+    /// Where the server listens.
+    pub(crate) dest: Endpoint,
+    /// The mark of the packet.
+    pub(crate) mark: u32,
+    /// Flags besides the method, as `ipvs::flags::conn`: `NFCT` or nothing.
+    pub(crate) flags: u32,
+}
+
+impl New<'_, '_> {
+    pub(super) fn state(&self) -> ConnState {
+        ConnState::new(self.method, self.flags | flags::HASHED)
+    }
+
+    pub(super) fn record(&self, now: Jiffies) -> Record {
+        Record {
+            used: Atomic::new(now.0),
+            timeout: Atomic::new(Ticks::from_seconds(proto::INITIAL_TIMEOUT).0),
+            client_port: self.flow.source.port,
+            virtual_port: self.flow.dest.port,
+            dest_port: self.dest.port,
+            transport: self.flow.transport,
+            client: self.flow.source.addr,
+            virtual_addr: self.flow.dest.addr,
+            dest: self.dest.addr,
+            mark: self.mark,
+        }
+    }
+
+    /// Returns the hash of packets as the server sees them, and of its replies, if these are another
+    /// flow.
+    #[inline(always)]
+    pub(super) fn second_hash(&self, seed: &Seed) -> Option<u32> {
+        let has_key = self.method.row().has_reply_key;
+        has_key.then(|| self.flow.hash_to(&self.dest, seed))
+    }
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The way of a packet, downwards only: hook, look-up, schedule, state, plan, transmit.
+
+mod context;
+mod established;
+mod forward;
+pub(crate) mod hook;
+pub(crate) mod hooks;
+mod icmp;
+mod outcome;
+mod read;
+mod schedule;
+mod transmit;

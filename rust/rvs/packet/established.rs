@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Packets of known connections.
+
+use super::context::PacketContext;
+use super::forward::forward;
+use super::outcome::Outcome;
+use super::schedule::{schedule, First};
+use super::transmit;
+use crate::conn::Conn;
+use crate::drops::Drop;
+use ipvs::conn::reuse::{self, ReuseDecision};
+use ipvs::packet::Packet;
+use ipvs::proto::Direction;
+use linux::conntrack;
+use linux::skb::Skb;
+
+/// Lets a packet of a server through to the client, as from the virtual service.
+#[inline(always)]
+pub(super) fn reply<'g>(
+    context: PacketContext<'g>,
+    mut skb: Skb<'g>,
+    packet: &Packet,
+    conn: Conn<'g>,
+) -> Outcome<'g> {
+    let state = conn.state();
+    let rewrite = state.method().reply_edit(conn.virtual_end());
+    if let Some(rewrite) = rewrite {
+        skb = match transmit::reply(context, skb, packet, rewrite) {
+            Ok(skb) => skb,
+            Err(outcome) => return outcome,
+        };
+    }
+    context.count(&skb, conn, Direction::Reply);
+    context.update_state(packet, conn, Direction::Reply);
+    transmit::mark_handled(&mut skb, state, rewrite);
+    Outcome::Accept(skb)
+}
+
+/// Takes a packet of a known connection, unless it does not belong to it any more: then it is the
+/// `first` of another.
+#[inline(always)]
+pub(super) fn original<'g>(
+    context: PacketContext<'g>,
+    skb: Skb<'g>,
+    (conn, first): (Conn<'g>, &First<'_>),
+) -> Outcome<'g> {
+    match decide_reuse(context, &skb, first.packet, conn) {
+        ReuseDecision::Keep => forward(context, skb, first.packet, conn),
+        ReuseDecision::Reschedule => {
+            conn.end_quietly();
+            schedule(context, skb, first)
+        }
+        ReuseDecision::ExpireAndDrop => {
+            conn.end();
+            Outcome::Drop(skb, Drop::Tracked)
+        }
+        ReuseDecision::Drop => Outcome::Drop(skb, Drop::ServerGone),
+    }
+}
+
+#[inline(always)]
+fn decide_reuse<'g>(
+    context: PacketContext<'g>,
+    skb: &Skb<'g>,
+    packet: &Packet,
+    conn: Conn<'g>,
+) -> ReuseDecision {
+    let server = match conn.server(context.rcu) {
+        None => reuse::Server::None,
+        Some(dest) if !dest.is_available() => reuse::Server::Gone,
+        Some(dest) if dest.weight() == 0 => reuse::Server::Draining,
+        Some(_) => reuse::Server::Alive,
+    };
+    let config = &context.netns.config;
+    reuse::decide(&reuse::Facts {
+        transport: conn.transport(),
+        header: packet.header,
+        conn: conn.state(),
+        server,
+        is_tracked: conntrack::is_confirmed(skb),
+        reuse_mode: config.conn_reuse_mode.get(),
+        expires_gone: config.expire_nodest_conn.is_on(),
+    })
+}

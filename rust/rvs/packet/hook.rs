@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+//! A packet in a hook, from the packet to the verdict.
+//!
+//! One look-up tells whether a packet is of the original direction or a reply, because a connection
+//! is found from either side. A packet that matches no connection and no service is accepted
+//! unchanged.
+//!
+//! No lock is held here, and sending runs these hooks again inside themselves.
+
+use super::context::{takes_requests, PacketContext};
+use super::established::{original, reply};
+use super::icmp;
+use super::outcome::Outcome;
+use super::read::{read, reassemble};
+use super::schedule::{schedule, First};
+use crate::drops::Drop;
+use crate::netns::Netns;
+use ipvs::packet::{self, Fragment, Packet};
+use ipvs::proto::{Direction, Role};
+use linux::net::Net;
+use linux::netfilter::{Family, PacketHook, Point};
+use linux::rcu::Reader;
+use linux::skb::{Skb, Verdict};
+
+/// What netfilter calls.
+pub(crate) struct Packets;
+
+impl PacketHook for Packets {
+    #[inline]
+    fn packet<'g>(net: &'g Net, skb: Skb<'g>, rcu: Reader<'g>) -> Verdict {
+        if should_skip(&skb) {
+            return skb.accept();
+        }
+        let Some(netns) = Netns::of(net, rcu) else {
+            return skb.accept();
+        };
+        let netns = netns.get();
+        let context = PacketContext { net, netns, rcu };
+        verdict(netns, receive(context, skb))
+    }
+}
+
+/// Returns whether a packet matches nothing whatever is in it.
+#[inline]
+fn should_skip(skb: &Skb<'_>) -> bool {
+    skb.is_handled()
+        || !skb.has_route()
+        || skb.family() == Family::V6
+        || (skb.point() == Point::LocalOut && skb.is_nodefrag())
+}
+
+/// Makes the verdict, and counts a packet that was dropped.
+#[inline(always)]
+fn verdict(netns: &Netns, outcome: Outcome<'_>) -> Verdict {
+    match outcome {
+        Outcome::Accept(skb) => skb.accept(),
+        Outcome::Taken(verdict) => verdict,
+        Outcome::Drop(skb, reason) => {
+            netns.drops.count(reason);
+            skb.discard()
+        }
+        Outcome::Free(skb, reason) => {
+            netns.drops.count(reason);
+            skb.free()
+        }
+    }
+}
+
+/// Takes a short way with plain packets: it is compiled for them alone.
+#[inline]
+fn receive<'g>(context: PacketContext<'g>, skb: Skb<'g>) -> Outcome<'g> {
+    match packet::parse_plain(skb.head(), skb.len()) {
+        Some(packet) => transport(context, skb, &packet),
+        None => receive_any(context, skb),
+    }
+}
+
+#[inline(never)]
+fn receive_any<'g>(context: PacketContext<'g>, mut skb: Skb<'g>) -> Outcome<'g> {
+    let Some(mut packet) = read(&skb) else {
+        return Outcome::Accept(skb);
+    };
+    if packet.fragment != Fragment::Whole && Role::of(packet.protocol).needs_whole() {
+        (skb, packet) = match reassemble(skb) {
+            Ok(whole) => whole,
+            Err(outcome) => return outcome,
+        };
+    }
+    match Role::of(packet.protocol) {
+        Role::Transport(_) => transport(context, skb, &packet),
+        Role::Icmp => icmp::receive(context, skb, &packet),
+        Role::Unserved => Outcome::Accept(skb),
+        Role::Other => context.pass_unrelated(skb),
+    }
+}
+
+/// Looks for the connection that a packet with ports belongs to.
+#[inline(always)]
+fn transport<'g>(context: PacketContext<'g>, skb: Skb<'g>, packet: &Packet) -> Outcome<'g> {
+    let Some(flow) = packet.flow() else {
+        return match takes_requests(&skb) {
+            true => Outcome::Drop(skb, Drop::Truncated),
+            false => Outcome::Accept(skb),
+        };
+    };
+    let conns = &context.netns.conns;
+    let hash = conns.hash(&flow);
+    match conns.find_hashed(&flow, hash, context.rcu) {
+        Some((conn, Direction::Reply)) => reply(context, skb, packet, conn),
+        _ if !takes_requests(&skb) => Outcome::Accept(skb),
+        Some((conn, Direction::Original)) => {
+            original(context, skb, (conn, &First { packet, flow, hash }))
+        }
+        None => schedule(context, skb, &First { packet, flow, hash }),
+    }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+//! ICMP errors about packets of connections.
+//!
+//! An error quotes the packet that caused it. Turned round, the quoted packet is one that the
+//! sender of the error might have sent: its connection is the error's, and so is its direction.
+
+use super::context::{takes_requests, PacketContext};
+use super::outcome::Outcome;
+use super::transmit::{self, Transmit};
+use crate::conn::Conn;
+use crate::drops::Drop;
+use ipvs::packet::icmp::{self, Quoted};
+use ipvs::packet::{Header, Packet};
+use ipvs::proto::Direction;
+use linux::netfilter::Point;
+use linux::skb::{Skb, PEEK};
+
+/// An error and the packet that it quotes.
+struct Error<'a> {
+    packet: &'a Packet,
+    quoted: &'a Quoted,
+}
+
+/// Looks for the connection that an ICMP error is about; other messages belong to none.
+pub(super) fn receive<'g>(
+    context: PacketContext<'g>,
+    skb: Skb<'g>,
+    packet: &Packet,
+) -> Outcome<'g> {
+    if packet.header == Header::Missing {
+        return Outcome::Drop(skb, Drop::Truncated);
+    }
+    if !icmp::is_error_packet(packet) {
+        return context.pass_unrelated(skb);
+    }
+    let Some(quoted) = icmp::quoted(skb.peek(&mut [0; PEEK]), packet) else {
+        return Outcome::Accept(skb);
+    };
+    let quoted = &quoted;
+    let error = Error { packet, quoted };
+    let conns = &context.netns.conns;
+    match conns.find(&quoted.flow.reversed(), context.rcu) {
+        Some((conn, Direction::Reply)) => from_server(context, skb, &error, conn),
+        Some((conn, Direction::Original)) if takes_errors(&skb) => {
+            from_client(context, skb, &error, conn)
+        }
+        Some((_, Direction::Original)) | None => Outcome::Accept(skb),
+    }
+}
+
+/// Lets an error of a server, or of a router on the way to it, through to the client.
+fn from_server<'g>(
+    context: PacketContext<'g>,
+    mut skb: Skb<'g>,
+    error: &Error<'_>,
+    conn: Conn<'g>,
+) -> Outcome<'g> {
+    let state = conn.state();
+    let rewrite = state.method().reply_edit(conn.virtual_end());
+    if let Some(rewrite) = rewrite {
+        skb = match transmit::error_to_client(context, skb, (error.packet, error.quoted), rewrite) {
+            Ok(skb) => skb,
+            Err(outcome) => return outcome,
+        };
+    }
+    context.count(&skb, conn, Direction::Reply);
+    transmit::mark_handled(&mut skb, state, rewrite);
+    Outcome::Accept(skb)
+}
+
+/// Sends an error of a client, or of a router on the way to it, to the server.
+fn from_client<'g>(
+    context: PacketContext<'g>,
+    skb: Skb<'g>,
+    error: &Error<'_>,
+    conn: Conn<'g>,
+) -> Outcome<'g> {
+    if conn.method().row().rewrites && !transmit::is_error_good(&skb, error.packet) {
+        return Outcome::Drop(skb, Drop::Checksum);
+    }
+    context.count(&skb, conn, Direction::Original);
+    let transmit = Transmit {
+        quoted: Some(error.quoted),
+        ..Transmit::new(error.packet, conn)
+    };
+    transmit::original(context, skb, &transmit)
+}
+
+/// Returns whether errors for servers are taken up where the packet is.
+fn takes_errors(skb: &Skb<'_>) -> bool {
+    skb.point() == Point::Forward || takes_requests(skb)
+}

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Carries plans out: route, headroom, the edit of the bytes, output.
+
+use super::context::PacketContext;
+use super::hook::Packets;
+use super::outcome::Outcome;
+use crate::conn::Conn;
+use crate::dest::Dest;
+use crate::drops::Drop;
+use ipvs::addr::{Endpoint, IpAddr};
+use ipvs::conn::state::ConnState;
+use ipvs::packet::checksum::{Field, Sum};
+use ipvs::packet::icmp::{self as icmp_header, Quoted};
+use ipvs::packet::{Packet, Side};
+use ipvs::xmit::{
+    self, Checksum, Edit, HopLimit, LocalRoute, Next, NextHop, Place, Plan, Reject, RemoteRoute,
+    Rewrite, Way,
+};
+use linux::conntrack::{self, End, Reply};
+use linux::icmp;
+use linux::netfilter::Point;
+use linux::rcu::Borrow;
+use linux::route::{self, Route};
+use linux::skb::{NoMemory, Skb, Summed};
+
+/// A packet that is to go to a server.
+pub(super) struct Transmit<'a, 'g> {
+    pub(super) packet: &'a Packet,
+    pub(super) conn: Conn<'g>,
+    /// The state of the connection when the packet came.
+    pub(super) state: ConnState,
+    /// The packet that is quoted, if this is an ICMP error.
+    pub(super) quoted: Option<&'a Quoted>,
+}
+
+impl<'a, 'g> Transmit<'a, 'g> {
+    /// Makes it for a packet that quotes no other.
+    #[inline]
+    pub(super) fn new(packet: &'a Packet, conn: Conn<'g>) -> Self {
+        Self {
+            packet,
+            conn,
+            state: conn.state(),
+            quoted: None,
+        }
+    }
+
+    /// Returns what the plan depends on.
+    #[inline]
+    fn facts(&self, skb: &Skb<'_>, route: &Route<'_>) -> xmit::Route {
+        if route.is_local() {
+            return xmit::Route::Local(self.local_facts(skb));
+        }
+        let packet = self.packet;
+        xmit::Route::Remote(RemoteRoute {
+            is_source_loopback: packet.source.is_loopback(),
+            hop_limit: packet.hop_limit,
+            fits: skb.fits(route.mtu()),
+            may_fragment: !packet.dont_fragment,
+            is_error: icmp_header::is_error_packet(packet),
+        })
+    }
+
+    #[inline(never)]
+    fn local_facts(&self, skb: &Skb<'_>) -> LocalRoute {
+        LocalRoute {
+            place: match skb.point() {
+                Point::Forward => Place::Forward,
+                Point::LocalIn | Point::LocalOut => Place::Host,
+            },
+            is_packet_local: skb.has_local_route(),
+            is_from_outside: skb.has_input_route(),
+            is_server_loopback: self.conn.dest().addr.is_loopback(),
+        }
+    }
+}
+
+/// Sends a packet of a client to its server.
+#[inline]
+pub(super) fn original<'g>(
+    context: PacketContext<'g>,
+    skb: Skb<'g>,
+    transmit: &Transmit<'_, 'g>,
+) -> Outcome<'g> {
+    match transmit.state.method().row().way {
+        Way::Route(next_hop) => along_route(context, skb, transmit, next_hop),
+        Way::Deliver => deliver(skb, transmit, None),
+        Way::Pass => Outcome::Accept(skb),
+    }
+}
+
+#[inline]
+fn along_route<'g>(
+    context: PacketContext<'g>,
+    mut skb: Skb<'g>,
+    transmit: &Transmit<'_, 'g>,
+    next_hop: NextHop,
+) -> Outcome<'g> {
+    let Some(route) = find_route(context, transmit.conn, next_hop) else {
+        route::link_failure(&mut skb);
+        return Outcome::Free(skb, Drop::NoRoute);
+    };
+    let facts = transmit.facts(&skb, &route);
+    let plan = xmit::plan(transmit.state.method(), transmit.conn.dest(), &facts);
+    match plan.next {
+        Next::Send => send(skb, transmit, &plan.edit, route),
+        Next::Deliver => deliver_here(skb, transmit, &plan.edit),
+        Next::Reject(reason) => {
+            let mtu = route.mtu();
+            reject(context, skb, (transmit.packet, &plan), (reason, mtu))
+        }
+        Next::Boundary => Outcome::Free(skb, Drop::Boundary),
+    }
+}
+
+/// Tells the sender of a packet why it is dropped.
+#[cold]
+fn reject<'g>(
+    context: PacketContext<'g>,
+    mut skb: Skb<'g>,
+    (packet, plan): (&Packet, &Plan),
+    (reason, mtu): (Reject, u32),
+) -> Outcome<'g> {
+    if let Err(reason) = edit(&mut skb, packet, None, &plan.edit) {
+        return Outcome::Free(skb, reason);
+    }
+    match reason {
+        Reject::HopLimit => {
+            icmp::send(&mut skb, icmp::Error::TimeExceeded);
+            icmp::count_header_error(context.net);
+            Outcome::Free(skb, Drop::TimeToLive)
+        }
+        Reject::TooBig => {
+            let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
+            icmp::send(&mut skb, icmp::Error::FragmentationNeeded(mtu));
+            Outcome::Free(skb, Drop::TooBig)
+        }
+    }
+}
+
+/// Returns the route to a connection's server: the remembered one, or a new one to remember.
+#[inline]
+fn find_route<'g>(
+    context: PacketContext<'g>,
+    conn: Conn<'g>,
+    next_hop: NextHop,
+) -> Option<Route<'g>> {
+    let dest = conn.server(context.rcu);
+    let known = dest.and_then(|dest| dest.get().route.get(context.rcu));
+    match known {
+        None => look_up(context, conn, dest, next_hop),
+        known => known,
+    }
+}
+
+#[cold]
+fn look_up<'g>(
+    context: PacketContext<'g>,
+    conn: Conn<'g>,
+    dest: Option<Borrow<'g, Dest>>,
+    next_hop: NextHop,
+) -> Option<Route<'g>> {
+    let next_hop = match next_hop {
+        NextHop::Table => route::NextHop::Table,
+        NextHop::Server => route::NextHop::Address,
+    };
+    let IpAddr::V4(addr) = conn.dest().addr else {
+        return None;
+    };
+    let route = Route::to_v4(context.net, addr.octets(), next_hop)?;
+    if let Some(dest) = dest.filter(|dest| dest.is_available()) {
+        dest.route.fill(&route);
+    }
+    Some(route)
+}
+
+#[inline(always)]
+fn send<'g>(
+    mut skb: Skb<'g>,
+    transmit: &Transmit<'_, 'g>,
+    planned: &Edit,
+    route: Route<'g>,
+) -> Outcome<'g> {
+    let prepared = skb
+        .make_room(&route)
+        .map_err(Drop::from)
+        .and_then(|()| edit(&mut skb, transmit.packet, transmit.quoted, planned));
+    if let Err(reason) = prepared {
+        return Outcome::Free(skb, reason);
+    }
+    skb.allow_fragmenting();
+    update_conntrack(&mut skb, transmit.state, planned.rewrite);
+    skb.drop_early_socket();
+    Outcome::Taken(skb.send::<Packets>(route))
+}
+
+/// Lets a packet go on to a server on this host.
+#[inline(never)]
+fn deliver_here<'g>(mut skb: Skb<'g>, transmit: &Transmit<'_, 'g>, planned: &Edit) -> Outcome<'g> {
+    if let Some(rewrite) = planned.rewrite {
+        if let Err(reason) = edit(&mut skb, transmit.packet, transmit.quoted, planned) {
+            return Outcome::Free(skb, reason);
+        }
+        skb.allow_fragmenting();
+        if rewrite.to != transmit.conn.virtual_end() {
+            // It was found for the address that the packet came with.
+            skb.drop_early_socket();
+        }
+    }
+    deliver(skb, transmit, planned.rewrite)
+}
+
+fn deliver<'g>(
+    mut skb: Skb<'g>,
+    transmit: &Transmit<'_, 'g>,
+    rewrite: Option<Rewrite>,
+) -> Outcome<'g> {
+    mark_handled(&mut skb, transmit.state, rewrite);
+    Outcome::Accept(skb)
+}
+
+/// Makes a reply come from the virtual service instead of the server.
+///
+/// # Errors
+///
+/// What became of it where it cannot go on.
+#[inline(always)]
+pub(super) fn reply<'g>(
+    context: PacketContext<'g>,
+    mut skb: Skb<'g>,
+    packet: &Packet,
+    rewrite: Rewrite,
+) -> Result<Skb<'g>, Outcome<'g>> {
+    match edit(&mut skb, packet, None, &kept(rewrite)) {
+        Ok(()) => reroute(context, skb),
+        Err(reason) => Err(Outcome::Free(skb, reason)),
+    }
+}
+
+/// Makes an ICMP error of a server's side one about the virtual service, and come from it.
+///
+/// # Errors
+///
+/// What became of it where it cannot go on.
+pub(super) fn error_to_client<'g>(
+    context: PacketContext<'g>,
+    mut skb: Skb<'g>,
+    (packet, quoted): (&Packet, &Quoted),
+    rewrite: Rewrite,
+) -> Result<Skb<'g>, Outcome<'g>> {
+    if !is_error_good(&skb, packet) {
+        return Err(Outcome::Drop(skb, Drop::Checksum));
+    }
+    match edit(&mut skb, packet, Some(quoted), &kept(rewrite)) {
+        Ok(()) => reroute(context, skb),
+        Err(reason) => Err(Outcome::Drop(skb, reason)),
+    }
+}
+
+/// Returns the edit of a packet that takes no hop here.
+fn kept(rewrite: Rewrite) -> Edit {
+    Edit {
+        hop_limit: HopLimit::Keep,
+        rewrite: Some(rewrite),
+    }
+}
+
+/// Returns whether the checksum of an ICMP error is good, or need not be known.
+pub(super) fn is_error_good(skb: &Skb<'_>, packet: &Packet) -> bool {
+    let sum = || skb.sum(u32::from(packet.transport_offset), 0);
+    skb.is_sum_known_good() || icmp_header::is_good(Sum::from_raw(sum()))
+}
+
+/// Marks a packet as handled and tells connection tracking what became of it.
+#[inline]
+pub(super) fn mark_handled(skb: &mut Skb<'_>, state: ConnState, rewrite: Option<Rewrite>) {
+    skb.set_handled();
+    update_conntrack(skb, state, rewrite);
+}
+
+/// Tells connection tracking what became of a packet.
+#[inline]
+fn update_conntrack(skb: &mut Skb<'_>, state: ConnState, rewrite: Option<Rewrite>) {
+    if !state.is_tracked() {
+        conntrack::untrack(skb);
+    } else if let Some(reply) = rewrite.and_then(expected_reply) {
+        conntrack::expect_reply(skb, reply);
+    }
+}
+
+/// Returns the end of the tracked connection's replies that a rewrite changes.
+fn expected_reply(rewrite: Rewrite) -> Option<Reply> {
+    let end = end(rewrite.to)?;
+    Some(match rewrite.side {
+        Side::Dest => Reply::From(end),
+        Side::Source => Reply::To(end),
+    })
+}
+
+fn end(end: Endpoint) -> Option<End> {
+    match end.addr {
+        IpAddr::V4(addr) => Some(End {
+            addr: addr.octets(),
+            port: end.port.bytes(),
+        }),
+        IpAddr::V6(_) => None,
+    }
+}
+
+/// Finds a reply the route that a packet made here would take, where that may be another one.
+fn reroute<'g>(context: PacketContext<'g>, mut skb: Skb<'g>) -> Result<Skb<'g>, Outcome<'g>> {
+    let stays = skb.point() == Point::LocalIn || skb.has_local_route();
+    if stays || !context.netns.config.snat_reroute.is_on() {
+        return Ok(skb);
+    }
+    match skb.reroute() {
+        Ok(()) => Ok(skb),
+        Err(NoMemory) => Err(Outcome::Free(skb, Drop::NoRoute)),
+    }
+}
+
+/// Does an edit to the bytes of a packet and to what is known about its checksum.
+#[inline(always)]
+fn edit(
+    skb: &mut Skb<'_>,
+    packet: &Packet,
+    quoted: Option<&Quoted>,
+    planned: &Edit,
+) -> Result<(), Drop> {
+    let reach = planned.reach(packet, quoted).ok_or(Drop::Malformed)?;
+    let field = match skb.summed() {
+        Summed::Partial => Field::Partial,
+        Summed::None | Summed::Unnecessary | Summed::Complete => Field::Whole,
+    };
+    let bytes = skb.writable(reach)?;
+    let done = planned.apply(bytes, packet, quoted, field);
+    match done.ok_or(Drop::Malformed)? {
+        Checksum::Untouched => Ok(()),
+        Checksum::Updated => {
+            skb.forget_sum();
+            Ok(())
+        }
+        Checksum::Sum(sum) => store_checksum(skb, packet, reach, sum),
+    }
+}
+
+/// Gives a packet the checksum of the sum so far and of all that begins with its transport header.
+#[inline(never)]
+fn store_checksum(skb: &mut Skb<'_>, packet: &Packet, reach: usize, sum: Sum) -> Result<(), Drop> {
+    let sum = skb.sum(u32::from(packet.transport_offset), sum.raw());
+    let bytes = skb.writable(reach)?;
+    let stored = packet.store_checksum(bytes, Sum::from_raw(sum));
+    stored.ok_or(Drop::Malformed)?;
+    skb.set_sum_good();
+    Ok(())
+}
+
+impl From<NoMemory> for Drop {
+    fn from(_: NoMemory) -> Self {
+        Self::NoMemory
+    }
+}
