@@ -1,101 +1,124 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Draws bars and lines as SVG, without any library."""
-import math
-from xml.sax.saxutils import escape
+"""Draws bars and lines as SVG with matplotlib. The same figures make the same file, byte by byte."""
+import contextlib
+import io
+import itertools
+import re
 
-COLOURS = ("#b0662a", "#1f6fb2", "#3c8d40", "#8a4fa3", "#777777")
-FONT = 'font-family="sans-serif" font-size="12"'
+# Colours that differ without red and green too: one for each module, or for each server and for no server.
+MODULES = {"ip_vs": "#c8641e", "rvs": "#1f6fb2"}
+SERVERS = ("#4477aa", "#66ccee", "#ccbb44", "#ee7733", "#bbbbbb")
+DASHES = ("-", (0, (4, 2)))
+STYLE = {
+    # Letters stay letters: small files that can be searched. DejaVu Sans, which the layout is made with, is a wide one.
+    "svg.fonttype": "none", "svg.hashsalt": "rvs", "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Helvetica", "Arial"], "font.size": 9,
+    "axes.titlesize": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#666666", "axes.axisbelow": True,
+    "grid.color": "#dddddd", "grid.linewidth": 0.8, "legend.frameon": False, "text.parse_math": False,
+    "figure.constrained_layout.w_pad": 0.12, "figure.constrained_layout.h_pad": 0.08,
+}
 
 
-def text(x, y, words, anchor="start", more=""):
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {FONT} {more}>{escape(words)}</text>'
+@contextlib.contextmanager
+def drawing():
+    """Lends matplotlib in the plots' style; the tables of a machine without it can still be made."""
+    import matplotlib
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+    with matplotlib.rc_context(STYLE):
+        yield pyplot
+        pyplot.close("all")
 
 
-def line(x1, y1, x2, y2, colour="#dddddd"):
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}"/>'
-
-
-def step_of(most):
-    """Returns a round distance between the lines of a scale that ends at `most`."""
-    rough = 10 ** math.floor(math.log10(max(most, 1)))
-    return next(rough * part for part in (0.2, 0.5, 1, 2) if most / (rough * part) <= 8)
+def grouped(value, _=None):
+    """Returns a number of the axes as text."""
+    return f"{value:,.0f}"
 
 
 class Plot:
-    """What all plots share: a name, a title, a legend, a file."""
+    """What all plots share: a name, a title, a legend, a file. `draw` returns the figure of a plot."""
 
     def __init__(self, name, title, subjects):
         self.name, self.title, self.subjects = name, title, subjects
 
-    def legend(self, x, y):
-        """Returns a coloured box and a name for each subject."""
-        made = []
-        for number, subject in enumerate(self.subjects):
-            made.append(f'<rect x="{x}" y="{y - 10}" width="12" height="12" fill="{COLOURS[number]}"/>' + text(x + 18, y, subject))
-            x += 40 + 7 * len(subject)
-        return made
+    def heading(self, figure, handles):
+        """Puts title and legend above the figure."""
+        figure.legend(handles, self.subjects, loc="outside upper left", ncols=len(self.subjects), title=self.title, alignment="left",
+                      title_fontproperties={"weight": "bold", "size": 11}, handlelength=2.2, columnspacing=1.8)
 
     def write(self, path):
-        """Writes the drawing."""
-        width, height, shapes = self.draw()
+        """Writes the drawing, without a date and without the document type, which points to another machine."""
+        with drawing() as pyplot:
+            file = io.StringIO()
+            self.draw(pyplot).savefig(file, format="svg", facecolor="white",
+                                      metadata={"Title": self.title, **dict.fromkeys(("Date", "Creator", "Format", "Type"))})
         path.parent.mkdir(parents=True, exist_ok=True)
-        head = (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
-                f'<rect width="{width}" height="{height}" fill="white"/>')
-        path.write_text("\n".join([head, text(10, 20, self.title, more='font-weight="bold"'), *shapes, "</svg>"]) + "\n")
+        text = re.sub(r"<!DOCTYPE[^>]*>\n", "", file.getvalue())
+        # A path's points on one line.
+        path.write_text(re.sub(r" *\n(?=[A-Za-z\"])", " ", text))
 
 
 class Bars(Plot):
-    """Groups of horizontal bars: (label, one value for each subject)."""
+    """Groups of horizontal bars, (label, one value for each subject), with a column for each first word of the labels."""
 
     def __init__(self, name, title, subjects, groups):
         super().__init__(name, title, subjects)
         self.groups = groups
 
-    def draw(self):
-        """Returns width, height and shapes."""
-        left, wide, thick = 230, 480, 11
-        high = thick * len(self.subjects) + 8
-        most = max([value for _, values in self.groups for value in values], default=1)
-        shapes, y = self.legend(left, 40), 56
+    def draw(self, pyplot):
+        """Returns the figure."""
+        columns = {}
         for label, values in self.groups:
-            shapes.append(text(left - 8, y + high / 2, label, "end"))
-            for number, value in enumerate(values):
-                length = max(wide * value / most, 0)
-                top = y + number * thick
-                shapes.append(f'<rect x="{left}" y="{top}" width="{length:.1f}" height="{thick - 1}" fill="{COLOURS[number]}"/>')
-                shapes.append(text(left + length + 5, top + 9, f"{value:,.0f}", more='font-size="10"'))
-            y += high
-        return left + wide + 70, y + 10, shapes
+            first, rest = label.split(" ", 1)
+            columns.setdefault(first, {})[rest] = values
+        rows = list(dict.fromkeys(label for column in columns.values() for label in column))
+        handles = []
+        figure, axes = pyplot.subplots(1, max(len(columns), 1), sharex=True, sharey=True, squeeze=False, layout="constrained",
+                                       figsize=(2.8 + 2.5 * len(columns), 1.2 + 0.4 * len(rows)))
+        for place, (name, column) in zip(axes[0], columns.items()):
+            handles = self.column(place, rows, column)
+            place.set_title(name, loc="left", weight="bold")
+        most = max((value for _, values in self.groups for value in values), default=1)
+        axes[0][0].set_xlim(0, most * 1.22)
+        axes[0][0].set_yticks(range(len(rows)), rows)
+        axes[0][0].set_ylim(max(len(rows), 1) - 0.5, -0.5)
+        self.heading(figure, handles)
+        return figure
+
+    def column(self, axes, rows, column):
+        """Draws the bars of one column and returns one group for each subject."""
+        thick, handles = 0.8 / len(self.subjects), []
+        for number, subject in enumerate(self.subjects):
+            places = [rows.index(label) + (number - (len(self.subjects) - 1) / 2) * thick for label in column]
+            values = [found[number] for found in column.values()]
+            handles.append(axes.barh(places, values, thick * 0.92, color=MODULES[subject]))
+            axes.bar_label(handles[-1], map(grouped, values), padding=3, size=8)
+        axes.spines["bottom"].set_visible(False)
+        axes.tick_params(left=False, bottom=False, labelbottom=False)
+        return handles
 
 
 class Lines(Plot):
-    """Lines over a logarithmic axis: for each subject a list of (x, y)."""
+    """Lines over a logarithmic axis: for each subject, a module and what is counted of it, a list of (x, y)."""
 
     def __init__(self, name, title, subjects, series, label):
         super().__init__(name, title, subjects)
         self.series, self.label = series, label
 
-    def draw(self):
-        """Returns width, height and shapes."""
-        left, top, wide, high = 70, 60, 560, 260
-        xs = sorted({x for points in self.series for x, _ in points})
-        most = max([y for points in self.series for _, y in points], default=1) * 1.05
-        last = math.log10(max(xs[-1], 10))
-
-        def place(x, y):
-            return left + wide * math.log10(max(x, 1)) / last, top + high - high * y / most
-
-        shapes, step, value = self.legend(left, 42), step_of(most), 0
-        while value <= most:
-            x, y = place(1, value)
-            shapes += [line(x, y, left + wide, y), text(x - 6, y + 4, f"{value:,.0f}", "end")]
-            value += step
-        for x in (10 ** power for power in range(math.floor(last + 0.01) + 1)):
-            shapes += [line(*place(x, 0), place(x, 0)[0], top), text(place(x, 0)[0], top + high + 18, f"{x:,}", "middle")]
-        shapes.append(text(left + wide / 2, top + high + 36, self.label, "middle"))
-        for number, points in enumerate(self.series):
-            places = [place(x, y) for x, y in points]
-            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-            shapes.append(f'<polyline points="{path}" fill="none" stroke="{COLOURS[number]}" stroke-width="2"/>')
-            shapes += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{COLOURS[number]}"/>' for x, y in places]
-        return left + wide + 30, top + high + 50, shapes
+    def draw(self, pyplot):
+        """Returns the figure: a module has a colour, what is counted a dash."""
+        figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+        dashes = dict(zip(dict.fromkeys(subject.split(" ", 1)[1] for subject in self.subjects), itertools.cycle(DASHES)))
+        handles = []
+        for subject, points in zip(self.subjects, self.series):
+            module, what = subject.split(" ", 1)
+            handles += axes.plot(*zip(*points), color=MODULES[module], linestyle=dashes[what], marker="o", markersize=4)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(grouped)
+        axes.yaxis.set_major_formatter(grouped)
+        axes.minorticks_off()
+        axes.grid(axis="y")
+        axes.set_ylim(0, axes.get_ylim()[1])
+        axes.set_xlabel(self.label)
+        self.heading(figure, handles)
+        return figure

@@ -10,7 +10,7 @@ import plot
 DIRECTORY = pathlib.Path(__file__).resolve().parents[2] / "docs/schedulers"
 # Connections that are counted together.
 BIN = 30
-NOBODY = "nobody"
+NO_SERVER = "no server"
 # What a hashing scheduler looks at: place in a connection, and its name.
 KEYS = {"sh": (0, "clients"), "mh": (0, "clients"), "dh": (2, "addresses"), "lblc": (2, "addresses"), "lblcr": (2, "addresses")}
 
@@ -22,29 +22,25 @@ class Areas(plot.Plot):
         super().__init__(name, title, subjects)
         self.bins, self.marks, self.notes = bins, marks, notes
 
-    def draw(self):
-        """Returns width, height and shapes."""
-        left, top, wide, high = 60, 84, 640, 220
-        step = wide / len(self.bins)
-        shapes = self.legend(left, 44)
-        for number, share in enumerate(self.bins):
-            y = top + high
-            for subject, part in enumerate(share):
-                y -= high * part
-                if part:
-                    shapes.append(f'<rect x="{left + number * step:.1f}" y="{y:.1f}" width="{step:.1f}" height="{high * part:.1f}" '
-                                  f'fill="{plot.COLOURS[subject]}" fill-opacity="0.8"/>')
-        for percent in range(0, 101, 25):
-            y = top + high * (1 - percent / 100)
-            shapes += [plot.line(left, y, left + wide, y), plot.text(left - 6, y + 4, f"{percent} %", "end")]
-        for number, words in self.marks:
-            x = left + number * step / BIN
-            shapes += [plot.line(x, top - 8, x, top + high, "#000000"), plot.text(x, top - 12, words, "middle")]
-        for number in range(0, len(self.bins) + 1, 3):
-            shapes.append(plot.text(left + number * step, top + high + 18, str(number * BIN), "middle"))
-        for number, note in enumerate(self.notes):
-            shapes.append(plot.text(left, top + high + 38 + 18 * number, note))
-        return left + wide + 30, top + high + 28 + 18 * len(self.notes), shapes
+    def draw(self, pyplot):
+        """Returns the figure."""
+        figure, axes = pyplot.subplots(figsize=(7.5, 3.6 + 0.17 * len(self.notes)), layout="constrained")
+        edges = [number * BIN for number in range(len(self.bins) + 1)]
+        handles, tops = [], [0] * len(self.bins)
+        for number, shares in enumerate(zip(*self.bins)):
+            tops = [top + 100 * share for top, share in zip(tops, shares)]
+            # Each from the bottom up and behind the one before: no seams.
+            handles.append(axes.stairs(tops, edges, fill=True, color=plot.SERVERS[number], linewidth=0, zorder=1 - number / 10))
+        axes.set(xlim=(0, edges[-1]), ylim=(0, 100), xticks=edges[::3], yticks=range(0, 101, 25))
+        axes.yaxis.set_major_formatter("{x:.0f} %")
+        axes.set_axisbelow(False)
+        axes.grid(axis="y", alpha=0.5)
+        for place, words in self.marks:
+            axes.axvline(place, color="black", linewidth=1.2)
+            axes.annotate(words, (place, 1), (0, 4), xycoords=("data", "axes fraction"), textcoords="offset points", ha="center")
+        axes.set_xlabel("\n".join(self.notes), loc="left")
+        self.heading(figure, handles)
+        return figure
 
 
 def moved(results, scheduler):
@@ -58,7 +54,7 @@ def moved(results, scheduler):
             after.setdefault(connection[place], server)
     others = [key for key, server in before.items() if server not in (None, "D") and key in after]
     changed = sum(after[key] != before[key] for key in others)
-    return f"Of {len(others)} {what} that A, B and C served before D left, {changed} changed to another server or to nobody."
+    return f"Of {len(others)} {what} that A, B and C served before D left, {changed} changed to another server or to none."
 
 
 def drawing(results, scheduler):
@@ -73,7 +69,7 @@ def drawing(results, scheduler):
     if scheduler in KEYS:
         notes.append(moved(results, scheduler))
     marks = ((results["leaves"], "ipvsadm -d: D leaves"), (results["returns"], "ipvsadm -a: D is back"))
-    return Areas(scheduler, f"{scheduler}: who gets new connections", [*subjects, NOBODY], bins, marks, notes)
+    return Areas(scheduler, f"{scheduler}: the servers' shares of new connections", [*subjects, NO_SERVER], bins, marks, notes)
 
 
 def main(path):
