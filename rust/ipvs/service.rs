@@ -214,6 +214,38 @@ pub struct DestSettings {
     pub tunnel: TunnelSettings,
 }
 
+/// How packets get to a real server, small enough to change at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forwarding {
+    /// The method.
+    pub method: Method,
+    /// Parameters of the tunnel method.
+    pub tunnel: TunnelSettings,
+}
+
+impl Forwarding {
+    /// Puts it into a word.
+    pub const fn pack(self) -> u64 {
+        let [low, high] = self.tunnel.port.host().to_be_bytes();
+        let [first, second] = self.tunnel.flags.to_be_bytes();
+        let [.., method] = self.method.number().to_be_bytes();
+        u64::from_be_bytes([0, 0, method, self.tunnel.kind, low, high, first, second])
+    }
+
+    /// Takes it out of a word.
+    pub const fn unpack(word: u64) -> Self {
+        let [_, _, method, kind, low, high, first, second] = word.to_be_bytes();
+        Self {
+            method: Method::from_number(u32::from_be_bytes([0, 0, 0, method])),
+            tunnel: TunnelSettings {
+                kind,
+                port: Port::from_host(u16::from_be_bytes([low, high])),
+                flags: u16::from_be_bytes([first, second]),
+            },
+        }
+    }
+}
+
 /// Why settings of a real server are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DestError {
@@ -247,6 +279,14 @@ impl DestSettings {
             Err(DestError::TunnelPort)
         } else {
             Ok(())
+        }
+    }
+
+    /// Returns how packets get there.
+    pub const fn forwarding(&self) -> Forwarding {
+        Forwarding {
+            method: self.method,
+            tunnel: self.tunnel,
         }
     }
 
@@ -489,6 +529,19 @@ mod tests {
         assert!(!hashed.is_persistent() && !hashed.is_one_packet());
         assert!(ServiceSettings { flags: 1, ..PLAIN }.is_persistent());
         assert!(ServiceSettings { flags: 4, ..PLAIN }.is_one_packet());
+    }
+
+    #[test]
+    fn forwarding_fits_a_word() {
+        let forwarding = Forwarding {
+            method: Method::Unknown7,
+            tunnel: TunnelSettings {
+                kind: 0xab,
+                port: Port::from_host(0x1234),
+                flags: 0x5678,
+            },
+        };
+        assert_eq!(Forwarding::unpack(forwarding.pack()), forwarding);
     }
 
     const WEB: ServiceKey =

@@ -10,7 +10,7 @@ use ipvs::addr::{Endpoint, Port};
 use ipvs::conn::state::Activity;
 use ipvs::sched::Permutation;
 use ipvs::service::{
-    Crossing, DestKey, DestSettings, Overload, ServiceKey, Thresholds, TunnelSettings,
+    Crossing, DestKey, DestSettings, Forwarding, Overload, ServiceKey, Thresholds,
 };
 use ipvs::xmit::Method;
 use kernel::prelude::*;
@@ -46,8 +46,8 @@ pub(crate) struct Dest {
     persistent: Atomic<u32>,
     upper: Atomic<u32>,
     lower: Atomic<u32>,
-    /// See [`Way`].
-    way: Atomic<u64>,
+    /// See [`Forwarding::pack`].
+    forwarding: Atomic<u64>,
     /// Held while `overloaded` is decided, so that the last to decide has seen the last count.
     #[pin]
     crossing: SpinLockBh<()>,
@@ -85,7 +85,7 @@ impl Dest {
             persistent: Atomic::new(0),
             upper: Atomic::new(settings.upper),
             lower: Atomic::new(settings.lower),
-            way: Atomic::new(Way::of(settings).pack()),
+            forwarding: Atomic::new(settings.forwarding().pack()),
             crossing <- new_spinlock_bh!((), "rvs_dest"),
             permutation: Permutation::of(service.family(), Endpoint { addr: key.addr, port: key.port }),
             changes: Slot::empty(),
@@ -163,11 +163,11 @@ impl Dest {
     /// Returns how new connections are forwarded.
     #[inline]
     pub(crate) fn method(&self) -> Method {
-        self.way().method
+        self.forwarding().method
     }
 
-    fn way(&self) -> Way {
-        Way::unpack(self.way.load(Relaxed))
+    fn forwarding(&self) -> Forwarding {
+        Forwarding::unpack(self.forwarding.load(Relaxed))
     }
 
     fn thresholds(&self) -> Thresholds {
@@ -179,14 +179,14 @@ impl Dest {
 
     /// Returns what can be changed about it.
     pub(crate) fn settings(&self) -> DestSettings {
-        let way = self.way();
+        let Forwarding { method, tunnel } = self.forwarding();
         let thresholds = self.thresholds();
         DestSettings {
-            method: way.method,
+            method,
             weight: self.weight(),
             upper: thresholds.upper,
             lower: thresholds.lower,
-            tunnel: way.tunnel,
+            tunnel,
         }
     }
 
@@ -203,7 +203,7 @@ impl Dest {
         }
         self.upper.store(settings.upper, Relaxed);
         self.lower.store(settings.lower, Relaxed);
-        self.way.store(Way::of(settings).pack(), Relaxed);
+        self.forwarding.store(settings.forwarding().pack(), Relaxed);
         if before != settings.thresholds() {
             self.decide(Crossing::Edited);
         }
@@ -350,41 +350,6 @@ impl Dest {
         self.available.store(false, Relaxed);
         self.route.clear();
         drop(self.changes.replace(None));
-    }
-}
-
-/// How packets get to a server, small enough to change at once.
-#[derive(Clone, Copy)]
-struct Way {
-    method: Method,
-    tunnel: TunnelSettings,
-}
-
-impl Way {
-    fn of(settings: &DestSettings) -> Self {
-        Self {
-            method: settings.method,
-            tunnel: settings.tunnel,
-        }
-    }
-
-    fn pack(self) -> u64 {
-        let [low, high] = self.tunnel.port.host().to_be_bytes();
-        let [first, second] = self.tunnel.flags.to_be_bytes();
-        let [.., method] = self.method.number().to_be_bytes();
-        u64::from_be_bytes([0, 0, method, self.tunnel.kind, low, high, first, second])
-    }
-
-    fn unpack(word: u64) -> Self {
-        let [_, _, method, kind, low, high, first, second] = word.to_be_bytes();
-        Self {
-            method: Method::from_number(u32::from(method)),
-            tunnel: TunnelSettings {
-                kind,
-                port: Port::from_host(u16::from_be_bytes([low, high])),
-                flags: u16::from_be_bytes([first, second]),
-            },
-        }
     }
 }
 
