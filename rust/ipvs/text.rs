@@ -315,7 +315,12 @@ fn method_name(method: Method) -> &'static [u8] {
         Method::Local => b"Local",
         Method::Tunnel => b"Tunnel",
         Method::Direct => b"Route",
-        _ => b"Masq",
+        // As with C, also what has no name.
+        Method::Nat
+        | Method::Bypass
+        | Method::Unknown5
+        | Method::Unknown6
+        | Method::Unknown7 => b"Masq",
     }
 }
 

@@ -6,7 +6,7 @@
 
 use crate::bag::Bag;
 use crate::stats::Stats;
-use ipvs::addr::{Endpoint, Port};
+use ipvs::addr::Endpoint;
 use ipvs::conn::state::Activity;
 use ipvs::sched::Permutation;
 use ipvs::service::{
