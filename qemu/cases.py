@@ -19,8 +19,8 @@ class Case:
 def case(function=None, *, suite="compare", only=(), rows=None):
     """Registers a case; with `rows` one case per row, which the function gets as its second argument.
 
-    suite: "compare" runs with both modules; the cases of "alone", "debug", "storm"
-    (debug kernel), "smp" (four CPUs) and "arm64" load and unload modules themselves.
+    suite: "compare" runs with both modules; the cases of "alone", "debug", "isolated",
+    "storm" (debug kernel), "smp" (four CPUs) and "arm64" load and unload modules themselves.
     only: names of the modules a case of "compare" is for.
     """
     def register(function):

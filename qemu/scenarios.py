@@ -135,7 +135,7 @@ def main():
     parser.add_argument("--filter", default="", help="regular expression over FILE: CASE")
     parser.add_argument("--first", default="ip_vs", help="module to compare with; empty for none")
     parser.add_argument("--second", default="rvs")
-    parser.add_argument("--suite", default="compare", help="which cases: compare, or some of alone,debug,storm,smp,arm64")
+    parser.add_argument("--suite", default="compare", help="which cases: compare, or some of alone,debug,isolated,storm,smp,arm64")
     parser.add_argument("--show", action="store_true", help="print transcripts")
     parser.add_argument("--record", help="write the first module's transcripts to this file")
     parser.add_argument("--recorded", help="compare with the transcripts in this file, in place of the first module")

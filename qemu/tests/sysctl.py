@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """/proc/sys/net/ipv4/vs: names, defaults, and what may be written."""
+import sys
+
 from cases import case
 
 DIRECTORY = "/proc/sys/net/ipv4/vs"
@@ -75,3 +77,16 @@ def settings_belong_to_their_namespace(d):
     d.sysctl("conn_reuse_mode", 0)
     d.sysctl("conn_reuse_mode", where="other")
     d.sysctl("conn_reuse_mode")
+
+
+@case
+def a_list_of_cpus_is_read_and_written_from_its_beginning_alone(d):
+    d.bare()
+    d.sysctl("est_cpulist", "0")
+    d.run([sys.executable, "-c", f"""if True:
+        import os
+        file = os.open("{DIRECTORY}/est_cpulist", os.O_RDWR)
+        print(os.pwrite(file, b"abc", 1), os.pwrite(file, b"0", 7), os.write(file, b""))
+        print([os.pread(file, count, place) for place in (0, 1) for count in (1, 2, 3)])
+    """])
+    d.sysctl("est_cpulist")

@@ -8,6 +8,7 @@
 
 use crate::bindings;
 use crate::net::{Handle, Net};
+use crate::rcu;
 use core::ffi::c_void;
 use core::marker::PhantomData;
 use core::mem::size_of_val;
@@ -138,17 +139,22 @@ impl CpuList {
         pin_init!(Self { written <- kernel::new_mutex!(None) })
     }
 
-    /// Prints the list into `text` and returns how many bytes that took.
+    /// Prints the list into the buffer of a read and returns how many bytes that took.
     fn print(&self, text: Buffer<'_>) -> usize {
+        // A read's buffer has room for a terminator behind the bytes that are asked for.
+        let size = text.len.saturating_add(1);
+        let start = text.start.cast();
         let written = self.written.lock();
-        let mask = match written.as_ref() {
-            Some(mask) => mask.as_raw().cast_const(),
-            // SAFETY: Returns a mask that is never freed.
-            None => unsafe { bindings::rvs_helper_housekeeping_cpumask_kthread() },
+        let count = match written.as_ref() {
+            // SAFETY: The buffer has `size` bytes; the lock keeps the mask.
+            Some(mask) => unsafe { bindings::rvs_helper_cpumask_print(start, size, mask.as_raw()) },
+            // The kernel replaces this mask when a cpuset isolates CPUs, and frees the old one after
+            // a grace period: it is looked up and printed in one section.
+            None => rcu::read(|_rcu| {
+                // SAFETY: The buffer has `size` bytes, and an RCU section is open.
+                unsafe { bindings::rvs_helper_housekeeping_print_kthread(start, size) }
+            }),
         };
-        // SAFETY: The buffer has `len` bytes; the mask is static or kept by the lock.
-        let count =
-            unsafe { bindings::rvs_helper_cpumask_print(text.start.cast(), text.len, mask) };
         usize::try_from(count).unwrap_or(0)
     }
 
@@ -166,7 +172,7 @@ impl CpuList {
     }
 }
 
-/// The kernel's copy of what a user reads or writes.
+/// The kernel's copy of what a user reads or writes: `len` bytes, and one more for a terminator.
 struct Buffer<'a> {
     start: *mut u8,
     len: usize,
@@ -249,6 +255,7 @@ impl Call {
         unsafe { self.convert(value, bindings::proc_doulongvec_minmax) }
     }
 
+    /// Passes over what is read or written anywhere but at the beginning.
     fn cpus(&self, list: &CpuList) -> Result {
         // SAFETY: By the type invariant.
         let len = unsafe { *self.len };
@@ -259,11 +266,11 @@ impl Call {
             len,
             call: PhantomData,
         };
-        let done = if self.is_write() {
+        let done = if position != 0 || len == 0 {
+            0
+        } else if self.is_write() {
             list.parse(text)?;
             len
-        } else if position != 0 || len == 0 {
-            0
         } else {
             list.print(text)
         };

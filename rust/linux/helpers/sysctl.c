@@ -26,7 +26,9 @@ __rvs_helper int rvs_helper_cpumask_print(char *buffer, size_t size,
 	return scnprintf(buffer, size, "%*pbl\n", cpumask_pr_args(mask));
 }
 
-__rvs_helper const struct cpumask *rvs_helper_housekeeping_cpumask_kthread(void)
+/* Called in an RCU read section, which keeps the mask. */
+__rvs_helper int rvs_helper_housekeeping_print_kthread(char *buffer, size_t size)
 {
-	return housekeeping_cpumask(HK_TYPE_KTHREAD);
+	return rvs_helper_cpumask_print(buffer, size,
+					housekeeping_cpumask(HK_TYPE_KTHREAD));
 }
