@@ -2,8 +2,10 @@
 //! Network namespaces and what this module keeps in each.
 //!
 //! A type that implements [`PerNet`] gets one value in every namespace, reached through its
-//! [`Slot`]. A look-up is sound for every `&Net` at any time, before the value exists and after it
-//! has gone included: then it finds nothing.
+//! [`Slot`]. A look-up finds nothing before the value exists and after it has gone. It is sound for
+//! every `&Net` from the moment at which other CPUs can have one: while a namespace is being set up,
+//! C stores the place of a value plainly, without an order against the zeroes in it, and the
+//! namespace is in no list and has no packets yet.
 //!
 //! What the module registers in a namespace belongs to the namespace's [`Handle`], which takes it
 //! back in time; nothing else can keep it.
@@ -95,11 +97,13 @@ impl Net {
             return ptr::null_mut();
         };
         // SAFETY: The cell is inside the array, which RCU keeps to the end of the section; C and
-        // this file write it as one word.
+        // this file write it as one word. What it points to was zeroed before, as seen from here: C
+        // stores it while the namespace is unknown to other CPUs, or before the id is found.
         unsafe { Atomic::from_ptr(cell) }.load(Acquire)
     }
 
-    /// Returns the place of pernet id `id`, unless the array is too short to have one.
+    /// Returns the place of pernet id `id`, unless the array is too short to have one or its header
+    /// lies there.
     #[inline]
     fn generic_cell(&self, id: u32) -> Option<*mut *mut c_void> {
         // SAFETY: By the type invariant the namespace is allocated; taking an address reads nothing.
@@ -114,12 +118,38 @@ impl Net {
         let header = unsafe { &(*array).__bindgen_anon_1.s };
         // SAFETY: As the part of the union that is read first, it was written.
         let len = unsafe { header.as_ref() }.len;
-        if id >= len {
+        if !(FIRST_ID..len).contains(&id) {
             return None;
         }
-        // SAFETY: The pointers overlay the header from the array's first byte on, and `id` is
-        // below their number.
+        // SAFETY: The pointers overlay the header from the array's first byte on; `id` is below
+        // their number and behind the header.
         Some(unsafe { array.cast::<*mut c_void>().add(id as usize) })
+    }
+}
+
+/// The smallest id that C gives out: the first place behind the header of the array.
+const FIRST_ID: u32 = size_of::<bindings::net_generic>().div_ceil(size_of::<*mut c_void>()) as u32;
+
+/// Returns the link behind another one in C's list of namespaces.
+fn next(link: *mut bindings::list_head, _rcu: Reader<'_>) -> *mut bindings::list_head {
+    // SAFETY: The list's head is static, and a link that was in the list inside the section is
+    // freed after it; taking an address reads nothing.
+    let place = unsafe { &raw mut (*link).next };
+    // SAFETY: C writes it as one word, by a release store where it adds a link.
+    unsafe { Atomic::from_ptr(place) }.load(Acquire)
+}
+
+/// Calls `visit` with every namespace that is complete and has not begun to go.
+fn for_each(rcu: Reader<'_>, mut visit: impl FnMut(&Net)) {
+    let head = &raw mut bindings::net_namespace_list;
+    let mut link = next(head, rcu);
+    while !ptr::eq(link, head) {
+        let offset = offset_of!(bindings::net, list);
+        // SAFETY: Every link but the head is the `list` of a namespace.
+        let net = unsafe { link.byte_sub(offset) }.cast::<bindings::net>();
+        // SAFETY: A namespace that was in the list inside the section is freed after it.
+        visit(unsafe { Net::from_raw(net) });
+        link = next(link, rcu);
     }
 }
 
@@ -134,8 +164,8 @@ pub fn is_machine_admin() -> bool {
 
 /// What the module keeps once per network namespace.
 pub trait PerNet: Sized + Send + Sync + 'static {
-    /// Returns the static place through which values of this type are found.
-    fn slot() -> &'static Slot<Self>;
+    /// The static place through which values of this type are found.
+    const SLOT: Place<Self>;
 
     /// Makes the value of a new namespace and opens its ways in. `handle` leads back to the
     /// namespace from places that no callback of its reaches, like a timer; hooks, files and
@@ -297,10 +327,9 @@ impl<T: PerNet> Slot<T> {
     /// Returns the value of `net`, for the reader's section.
     #[inline]
     pub fn read<'g>(&self, net: &Net, rcu: Reader<'g>) -> Option<Borrow<'g, T>> {
-        let id = self.found.load(Relaxed);
-        if matches!(id, IDLE | BUSY) {
-            return None;
-        }
+        // Pairs with the store in `Registration::new`: the memory is seen as C made it before. What
+        // stands for no id is smaller or larger than all ids, so that nothing is found there.
+        let id = self.found.load(Acquire);
         let memory = NonNull::new(net.generic(id, rcu))?.cast::<Memory<T>>();
         // SAFETY: By the type invariant the id is this slot's for the whole section, so the memory
         // is what `init` wrote, and `exit_batch` frees it after a grace period.
@@ -324,6 +353,29 @@ impl<T: PerNet> Slot<T> {
     }
 }
 
+/// The address of a static [`Slot`], for a constant: a type's is always the same, which unsafe code
+/// here relies on. A constant cannot hold a reference to what changes.
+///
+/// # Invariants
+///
+/// The pointer was a `&'static`.
+pub struct Place<T: PerNet>(*const Slot<T>);
+
+impl<T: PerNet> Place<T> {
+    /// Takes the address of a static.
+    pub const fn of(slot: &'static Slot<T>) -> Self {
+        // INVARIANT: It is one.
+        Self(slot)
+    }
+
+    /// Returns the slot.
+    #[inline]
+    pub const fn slot(self) -> &'static Slot<T> {
+        // SAFETY: By the type invariant.
+        unsafe { &*self.0 }
+    }
+}
+
 /// The registration of a [`PerNet`] type; its values exist while this does.
 pub struct Registration<T: PerNet>(&'static Slot<T>);
 
@@ -334,7 +386,7 @@ impl<T: PerNet> Registration<T> {
     ///
     /// `EBUSY` if the type is registered already, `ENOMEM`, or what [`PerNet::new`] returns.
     pub fn new() -> Result<Self> {
-        let slot = T::slot();
+        let slot = T::SLOT.slot();
         if slot.found.cmpxchg(IDLE, BUSY, Full).is_err() {
             return Err(EBUSY);
         }
@@ -370,7 +422,16 @@ impl<T: PerNet> Drop for Registration<T> {
         // SAFETY: `new` registered it, and only once.
         unsafe { bindings::unregister_pernet_subsys(self.0.ops.get().cast()) };
         self.0.found.store(IDLE, Release);
+        drop_requeued();
     }
+}
+
+/// Throws away packets that came back from user space while `exit_batch` threw away the rest, and
+/// that another hook gave to a queue which was empty already.
+fn drop_requeued() {
+    // What user space let go on before is in a queue now, or through.
+    rcu::synchronize();
+    rcu::read(|rcu| for_each(rcu, netfilter::drop_queued));
 }
 
 /// Makes the value of a namespace.
@@ -473,7 +534,7 @@ unsafe extern "C" fn exit_batch<T: PerNet>(nets: *mut bindings::list_head) {
 /// Only for callbacks that C calls because of the registration of `T`.
 unsafe fn own_memory<T: PerNet>(net: &Net) -> Option<NonNull<Memory<T>>> {
     // SAFETY: By the caller's promise.
-    let id = unsafe { T::slot().own_id() };
+    let id = unsafe { T::SLOT.slot().own_id() };
     rcu::read(|rcu| NonNull::new(net.generic(id, rcu))).map(NonNull::cast)
 }
 
@@ -497,7 +558,7 @@ unsafe fn own_value<T: PerNet>(net: &Net) -> Option<Arc<T>> {
 /// Only for callbacks that C calls because of the registration of `T`, as the last step.
 unsafe fn withdraw<T: PerNet>(net: &Net) -> Option<NonNull<Memory<T>>> {
     // SAFETY: By the caller's promise.
-    let id = unsafe { T::slot().own_id() };
+    let id = unsafe { T::SLOT.slot().own_id() };
     let cell = net.generic_cell(id)?;
     // SAFETY: The cell is inside the array. C replaces the array of a namespace only under a lock
     // that excludes the callbacks.

@@ -74,9 +74,7 @@ impl Netns {
 }
 
 impl net::PerNet for Netns {
-    fn slot() -> &'static net::Slot<Self> {
-        &SLOT
-    }
+    const SLOT: net::Place<Self> = net::Place::of(&SLOT);
 
     fn new(net: &Net, handle: Arc<Handle>) -> Result<Arc<Self>> {
         let max_bits = crate::module_parameters::conn_tab_bits.value();

@@ -4,14 +4,14 @@
 #[kernel::prelude::kunit_tests(rvs_linux_net)]
 mod tests {
     use super::*;
-    use crate::net::{Net, PerNet, Registration};
+    use crate::net::{Net, Registration};
     use crate::netfilter::{self, Family};
     use crate::sync::Relaxed;
 
     #[test]
     fn what_is_registered_goes_with_its_number() -> Result {
         let module = Registration::<Probe>::new()?;
-        let handle = Probe::slot().get(Net::init()).ok_or(ENODEV)?.handle.clone();
+        let handle = SLOT.get(Net::init()).ok_or(ENODEV)?.handle.clone();
         let before = THERE.load(Relaxed);
         let first = handle.register(|_net| Ok(Counted::new()))?;
         let second = handle.register(|_net| Ok(Counted::new()))?;
@@ -26,9 +26,19 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_found_without_a_registration() -> Result {
+        assert!(SLOT.get(Net::init()).is_none());
+        let module = Registration::<Probe>::new()?;
+        assert!(SLOT.get(Net::init()).is_some());
+        drop(module);
+        assert!(SLOT.get(Net::init()).is_none());
+        Ok(())
+    }
+
+    #[test]
     fn registrations_end_before_the_module_does() -> Result {
         let module = Registration::<Probe>::new()?;
-        let handle = Probe::slot().get(Net::init()).ok_or(ENODEV)?.handle.clone();
+        let handle = SLOT.get(Net::init()).ok_or(ENODEV)?.handle.clone();
         let before = THERE.load(Relaxed);
         handle.register(|_net| Ok(Counted::new()))?;
         let hooks = netfilter::Registration::new::<Nothing>(handle.clone(), Family::V4)?;
@@ -42,7 +52,7 @@ mod tests {
     }
 }
 
-use crate::net::{Handle, Net, PerNet, Slot};
+use crate::net::{Handle, Net, PerNet, Place, Slot};
 use crate::netfilter::PacketHook;
 use crate::rcu::{Arc, Reader};
 use crate::skb::{Skb, Verdict};
@@ -85,9 +95,7 @@ struct Probe {
 static SLOT: Slot<Probe> = Slot::new();
 
 impl PerNet for Probe {
-    fn slot() -> &'static Slot<Self> {
-        &SLOT
-    }
+    const SLOT: Place<Self> = Place::of(&SLOT);
 
     fn new(_net: &Net, handle: Arc<Handle>) -> Result<Arc<Self>> {
         Arc::new(Self { handle }, GFP_KERNEL)
