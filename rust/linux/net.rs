@@ -183,7 +183,11 @@ pub trait PerNet: Sized + Send + Sync + 'static {
     fn new(net: &Net, handle: Arc<Handle>) -> Result<Arc<Self>>;
 
     /// Ends the rest: no hook runs any more and no packet of one waits for user space. Afterwards
-    /// the value is found no longer; it is dropped when its last reference goes.
+    /// the value is found no longer; it is dropped when its last reference goes, which may be after
+    /// the namespace has gone.
+    ///
+    /// So what refers to something of the namespace is let go here, by [`Arc::new_prompt`] where
+    /// readers may look at it: C goes on when all such objects are dropped.
     fn exit(&self, net: &Net);
 }
 
@@ -525,6 +529,8 @@ unsafe extern "C" fn exit_batch<T: PerNet>(nets: *mut bindings::list_head) {
         // SAFETY: The list does not change during the call.
         link = unsafe { (*link).next };
     }
+    // What C needs for the release of routes goes with the next callbacks.
+    rcu::prompt_barrier();
 }
 
 /// Returns the memory of a namespace whether or not readers may find it yet.

@@ -5,6 +5,9 @@
 //! value lives on until every reader that may have found it is done, and is then dropped in
 //! process context, where it may sleep. That is what makes [`Slot::read`] sound without a count.
 //!
+//! What C's own exits wait for by `rcu_barrier()` is not to be dropped later than that: an object
+//! made by [`Arc::new_prompt`] is dropped in the RCU callback itself.
+//!
 //! C header: `include/linux/rcupdate.h`
 
 use crate::bindings;
@@ -88,9 +91,24 @@ struct Header {
     /// Used by RCU once the count is zero, then as the link of [`DROPS`].
     callback: Opaque<bindings::callback_head>,
     count: AtomicU32,
+    /// Where the object is dropped.
+    end: End,
     /// Drops the object that this header begins and gives its memory back.
     release: unsafe fn(NonNull<Header>),
 }
+
+/// Where an object is dropped after its grace period.
+#[derive(Clone, Copy)]
+enum End {
+    /// In a work item of all such objects: process context.
+    Work,
+    /// In the RCU callback: softirq.
+    Callback,
+}
+
+/// A value that may be dropped in softirq: its `drop` is short, does not sleep and takes no lock that
+/// is held with softirqs on.
+pub trait Prompt {}
 
 #[repr(C)]
 #[pin_data]
@@ -102,7 +120,8 @@ struct Inner<T> {
 
 /// A counted reference whose value outlives its last reference by a grace period.
 ///
-/// The value is pinned. It is dropped in process context, so its `drop` may sleep.
+/// The value is pinned. It is dropped in process context, so its `drop` may sleep, unless
+/// [`Arc::new_prompt`] made it.
 ///
 /// # Invariants
 ///
@@ -126,7 +145,25 @@ impl<T: Send + Sync> Arc<T> {
     /// `ENOMEM`.
     pub fn new(value: T, flags: Flags) -> Result<Self> {
         let inner = Inner {
-            header: Header::new::<T>(),
+            header: Header::new::<T>(End::Work),
+            value,
+        };
+        let inner = KBox::new(inner, flags)?;
+        Ok(Self::from_pinned(KBox::into_pin(inner)))
+    }
+
+    /// Moves `value` into a new counted object that is dropped in the RCU callback: `rcu_barrier()`
+    /// waits for the drop.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn new_prompt(value: T, flags: Flags) -> Result<Self>
+    where
+        T: Prompt,
+    {
+        let inner = Inner {
+            header: Header::new::<T>(End::Callback),
             value,
         };
         let inner = KBox::new(inner, flags)?;
@@ -144,7 +181,7 @@ impl<T: Send + Sync> Arc<T> {
     {
         let inner = KBox::try_pin_init(
             try_pin_init!(Inner {
-                header: Header::new::<T>(),
+                header: Header::new::<T>(End::Work),
                 value <- init,
             }? E),
             flags,
@@ -346,10 +383,11 @@ impl<T> Drop for Slot<T> {
 }
 
 impl Header {
-    fn new<T>() -> Self {
+    fn new<T>(end: End) -> Self {
         Self {
             callback: Opaque::uninit(),
             count: AtomicU32::new(1),
+            end,
             release: release::<T>,
         }
     }
@@ -395,9 +433,13 @@ impl Header {
             header.count.store(STUCK, Relaxed);
         } else if before == 1 {
             PENDING.fetch_add(1, Relaxed);
-            // SAFETY: The count is zero, so nobody else hands the object to RCU; the callback
-            // gives it to the work item, which owns it alone after the grace period.
-            unsafe { bindings::call_rcu(header.callback.get(), Some(grace_period_over)) };
+            let callback = match header.end {
+                End::Work => hand_over,
+                End::Callback => drop_at_once,
+            };
+            // SAFETY: The count is zero, so nothing else hands the object to RCU; the callback, or
+            // the work item that it hands the object to, owns it alone after the grace period.
+            unsafe { bindings::call_rcu(header.callback.get(), Some(callback)) };
         }
     }
 }
@@ -413,12 +455,25 @@ static DROPS: AtomicPtr<bindings::callback_head> = AtomicPtr::new(ptr::null_mut(
 /// Objects whose count is zero and that are not dropped yet.
 static PENDING: AtomicU64 = AtomicU64::new(0);
 
-/// Puts an object on [`DROPS`]: the RCU callback, in softirq.
+/// Drops an object: the RCU callback of one that is prompt, in softirq.
 ///
 /// # Safety
 ///
 /// Called by RCU only, with the callback head of a [`Header`] whose count is zero.
-unsafe extern "C" fn grace_period_over(head: *mut bindings::callback_head) {
+unsafe extern "C" fn drop_at_once(head: *mut bindings::callback_head) {
+    if let Some(this) = NonNull::new(head.cast::<Header>()) {
+        // SAFETY: The count is zero and the grace period over, so nothing else can reach it; the
+        // callback head is the header's first field.
+        unsafe { end(this) };
+    }
+}
+
+/// Puts an object on [`DROPS`]: the RCU callback of all others, in softirq.
+///
+/// # Safety
+///
+/// Called by RCU only, with the callback head of a [`Header`] whose count is zero.
+unsafe extern "C" fn hand_over(head: *mut bindings::callback_head) {
     let mut first = DROPS.load(Relaxed);
     loop {
         // SAFETY: RCU is done with the head and nobody else has the object yet.
@@ -445,15 +500,25 @@ unsafe extern "C" fn rvs_rcu_drop(_work: *mut bindings::work_struct) {
         // SAFETY: The exchange made the whole list ours; the object lives until `release`. The
         // callback head is the header's first field.
         head = unsafe { (*head).next };
-        // SAFETY: The object is ours since the exchange, and lives until `release`.
-        let release = unsafe { this.as_ref() }.release;
-        // SAFETY: `release` was made for this object's type, its count is zero and its grace
-        // period over, so nobody else can reach it.
-        unsafe { release(this) };
-        PENDING.fetch_sub(1, Relaxed);
+        // SAFETY: The count is zero and the grace period over, and the exchange made the object
+        // this function's alone.
+        unsafe { end(this) };
         // SAFETY: Process context.
         unsafe { bindings::rvs_helper_cond_resched() };
     }
+}
+
+/// Drops an object of any type.
+///
+/// # Safety
+///
+/// `this` begins an object made by `from_pinned` that nothing else can reach.
+unsafe fn end(this: NonNull<Header>) {
+    // SAFETY: By the caller's promise the object lives until `release`.
+    let release = unsafe { this.as_ref() }.release;
+    // SAFETY: `release` was made for this object's type; the rest is the caller's promise.
+    unsafe { release(this) };
+    PENDING.fetch_sub(1, Relaxed);
 }
 
 /// Drops an object in place and frees its memory.
@@ -464,6 +529,20 @@ unsafe extern "C" fn rvs_rcu_drop(_work: *mut bindings::work_struct) {
 unsafe fn release<T>(header: NonNull<Header>) {
     // SAFETY: The pointer came from `KBox::into_raw` and the caller gives it up.
     drop(unsafe { KBox::from_raw(header.cast::<Inner<T>>().as_ptr()) });
+}
+
+/// Waits until every object of [`Arc::new_prompt`] whose last reference has gone is dropped.
+///
+/// What a value of [`Arc::new`] holds is not waited for.
+///
+/// # Locking
+///
+/// Process context; sleeps.
+pub fn prompt_barrier() {
+    might_sleep();
+    if PENDING.load(Acquire) != 0 {
+        kernel::sync::rcu::rcu_barrier();
+    }
 }
 
 /// Waits until every object whose last reference has gone is dropped.

@@ -8,7 +8,7 @@
 
 use crate::bindings;
 use crate::net::Net;
-use crate::rcu::{Arc, Reader, Slot};
+use crate::rcu::{self, Arc, Reader, Slot};
 use crate::skb::Skb;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
@@ -162,6 +162,10 @@ impl Held {
     }
 }
 
+/// A namespace and a device go when all releases that were begun before are over, as far as RCU's
+/// callbacks go: IPv6 counts the routes of a namespace in memory of the namespace.
+impl rcu::Prompt for Held {}
+
 impl Drop for Held {
     fn drop(&mut self) {
         // SAFETY: The reference belongs to this value by the type invariant.
@@ -194,7 +198,7 @@ impl Cache {
         // SAFETY: The route is valid by its type invariant.
         unsafe { bindings::rvs_helper_dst_hold(route.dst.as_ptr()) };
         // INVARIANT: The reference was just taken.
-        if let Ok(held) = Arc::new(Held { dst: route.dst }, GFP_ATOMIC) {
+        if let Ok(held) = Arc::new_prompt(Held { dst: route.dst }, GFP_ATOMIC) {
             drop(self.0.replace(Some(held)));
         }
     }

@@ -30,6 +30,39 @@ mod tests {
     }
 
     #[test]
+    fn prompt_value_is_dropped_in_the_callback() -> Result {
+        let tally = Tally::new()?;
+        let one = Arc::new_prompt(Guest(tally.clone()), GFP_KERNEL)?;
+        let slot = Slot::new(one.clone());
+        drop(one);
+        let seen = rcu::read(|rcu| {
+            let guest = slot.read(rcu)?;
+            drop(slot.replace(None));
+            Some((guest.0.gone(), guest.upgrade().is_none()))
+        });
+        assert_eq!(seen, Some((0, true)));
+        // Without the work item.
+        kernel::sync::rcu::rcu_barrier();
+        assert_eq!(tally.gone(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn prompt_values_are_waited_for() -> Result {
+        let tally = Tally::new()?;
+        for _ in 0..100 {
+            drop(Arc::new_prompt(Guest(tally.clone()), GFP_KERNEL)?);
+        }
+        rcu::prompt_barrier();
+        assert_eq!(tally.gone(), 100);
+        let held = Arc::new_prompt(Guest(tally.clone()), GFP_KERNEL)?;
+        drop(Arc::new(Holder(held), GFP_KERNEL)?);
+        rcu::barrier();
+        assert_eq!(tally.gone(), 101);
+        Ok(())
+    }
+
+    #[test]
     fn barrier_waits_for_what_dropped_values_held() -> Result {
         let tally = Tally::new()?;
         let mut chain = Arc::new(Link(Guest(tally.clone()), None), GFP_KERNEL)?;
@@ -127,6 +160,11 @@ impl Drop for Guest {
         self.0 .0.add(1, Relaxed);
     }
 }
+
+impl rcu::Prompt for Guest {}
+
+/// A value that holds one that is dropped in a callback.
+struct Holder(#[expect(dead_code)] Arc<Guest>);
 
 /// A value whose end takes time.
 struct Sleeper(Tally);
