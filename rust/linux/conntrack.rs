@@ -4,15 +4,17 @@
 //! C header: `include/net/netfilter/nf_conntrack.h`
 
 use crate::bindings;
+use crate::inet::Family;
 use crate::net::Net;
 use crate::skb::Skb;
+use core::net::IpAddr;
 use core::ptr::NonNull;
 
 /// One end of a tracked connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {
     /// The address.
-    pub addr: [u8; 4],
+    pub addr: IpAddr,
     /// The port in network order.
     pub port: [u8; 2],
 }
@@ -22,9 +24,9 @@ pub struct End {
 pub struct Original {
     /// The protocol's number.
     pub protocol: u8,
-    /// Who opened it.
+    /// Where it was opened.
     pub source: End,
-    /// To whom.
+    /// Where it was to go.
     pub dest: End,
 }
 
@@ -74,6 +76,11 @@ impl Entry {
         self.info < bindings::ip_conntrack_info_IP_CT_IS_REPLY
     }
 
+    fn family(&self) -> Option<Family> {
+        // SAFETY: The entry is valid by the type invariant.
+        Family::from_number(unsafe { bindings::rvs_helper_nf_ct_l3num(self.raw.as_ptr()) })
+    }
+
     fn protocol(&self) -> u8 {
         // SAFETY: The entry is valid by the type invariant.
         unsafe { bindings::rvs_helper_nf_ct_protonum(self.raw.as_ptr()) }
@@ -105,9 +112,14 @@ pub fn untrack(skb: &mut Skb<'_>) {
 
 /// Tells tracking what the answers to a new connection will look like after our translation.
 ///
-/// Does nothing once the connection is in the table, is dying, or the packet is an answer itself.
+/// Does nothing once the connection is in the table, is dying, or the packet is an answer itself, nor
+/// for an end of another family than the connection's.
 pub fn expect_reply(skb: &mut Skb<'_>, reply: Reply) {
     let Some(entry) = Entry::of(skb) else { return };
+    let (Reply::From(end) | Reply::To(end)) = reply;
+    if entry.family() != Some(Family::of(&end.addr)) {
+        return;
+    }
     if entry.is_confirmed() || entry.is_dying() || !entry.is_original() {
         return;
     }
@@ -120,13 +132,13 @@ pub fn expect_reply(skb: &mut Skb<'_>, reply: Reply) {
     let mut tuple = unsafe { (*entry.raw.as_ptr()).tuplehash[1].tuple };
     match reply {
         Reply::From(end) => {
-            tuple.src.u3.ip = u32::from_ne_bytes(end.addr);
+            tuple.src.u3 = address(end.addr);
             if ports {
                 tuple.src.u.all = u16::from_ne_bytes(end.port);
             }
         }
         Reply::To(end) => {
-            tuple.dst.u3.ip = u32::from_ne_bytes(end.addr);
+            tuple.dst.u3 = address(end.addr);
             if ports {
                 tuple.dst.u.all = u16::from_ne_bytes(end.port);
             }
@@ -136,7 +148,17 @@ pub fn expect_reply(skb: &mut Skb<'_>, reply: Reply) {
     unsafe { bindings::rvs_helper_nf_conntrack_alter_reply(entry.raw.as_ptr(), &tuple) };
 }
 
-/// Removes a connection of IPv4 from tracking, if it is there.
+/// Returns an address as a tuple holds it: what an address does not fill is zero.
+fn address(addr: IpAddr) -> bindings::nf_inet_addr {
+    let all = match addr {
+        IpAddr::V4(addr) => [u32::from_ne_bytes(addr.octets()), 0, 0, 0],
+        // SAFETY: Both are sixteen bytes, any of which will do.
+        IpAddr::V6(addr) => unsafe { core::mem::transmute::<[u8; 16], [u32; 4]>(addr.octets()) },
+    };
+    bindings::nf_inet_addr { all }
+}
+
+/// Removes a connection from tracking, if it is there.
 ///
 /// # Locking
 ///
@@ -144,11 +166,11 @@ pub fn expect_reply(skb: &mut Skb<'_>, reply: Reply) {
 pub fn kill(net: &Net, original: &Original) {
     // SAFETY: All zeroes are a valid tuple.
     let mut tuple: bindings::nf_conntrack_tuple = unsafe { core::mem::zeroed() };
-    tuple.src.l3num = bindings::NFPROTO_IPV4 as u16;
-    tuple.src.u3.ip = u32::from_ne_bytes(original.source.addr);
+    tuple.src.l3num = u16::from(Family::of(&original.source.addr).number());
+    tuple.src.u3 = address(original.source.addr);
     tuple.src.u.all = u16::from_ne_bytes(original.source.port);
     tuple.dst.protonum = original.protocol;
-    tuple.dst.u3.ip = u32::from_ne_bytes(original.dest.addr);
+    tuple.dst.u3 = address(original.dest.addr);
     tuple.dst.u.all = u16::from_ne_bytes(original.dest.port);
     // SAFETY: The namespace is alive, the tuple valid, the default zone a static.
     let found = unsafe {

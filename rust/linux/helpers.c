@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Out-of-line copies of C inlines and macros, without logic, one file for each
- * area of C, functions in alphabetical order.
+ * Out-of-line copies of C inlines and macros, without policy: at most they pass
+ * over what C would do for nothing, or open the section that C asks for. One file
+ * for each area of C, functions in alphabetical order.
  */
 #include <linux/compiler_types.h>
 

@@ -1,47 +1,54 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Errors that tell the sender of a packet why it went no further.
 //!
-//! C header: `include/net/icmp.h`
+//! C limits their rate and sends none about packets that are errors themselves. None is sent about
+//! packets of IPv6 yet.
+//!
+//! C header: `include/net/icmp.h`, `include/net/dst.h`
+
+mod v4;
 
 use crate::bindings;
-use crate::net::Net;
-use crate::netfilter::Family;
+use crate::inet::Family;
 use crate::skb::Skb;
 
-/// Why an IPv4 packet goes no further.
+/// Why a packet goes no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// Nobody serves the port.
+    /// The port is not served.
     PortUnreachable,
     /// The packet must not be fragmented and is longer than this.
-    FragmentationNeeded(u16),
+    TooBig(u32),
     /// The packet was forwarded too often.
     TimeExceeded,
 }
 
-/// Sends an ICMP error about a packet to where it came from.
-///
-/// C limits the rate and keeps silent about packets that are errors themselves. Packets of IPv6
-/// are passed over.
+/// Sends an ICMP error about a packet to its source.
 pub fn send(skb: &mut Skb<'_>, error: Error) {
-    if skb.family() == Family::V6 {
-        return;
+    match skb.family() {
+        Family::V4 => v4::send(skb, error),
+        Family::V6 => (),
     }
-    let (kind, code, info) = match error {
-        Error::PortUnreachable => (bindings::ICMP_DEST_UNREACH, bindings::ICMP_PORT_UNREACH, 0),
-        Error::FragmentationNeeded(mtu) => (
-            bindings::ICMP_DEST_UNREACH,
-            bindings::ICMP_FRAG_NEEDED,
-            u32::from(mtu).to_be(),
-        ),
-        Error::TimeExceeded => (bindings::ICMP_TIME_EXCEEDED, bindings::ICMP_EXC_TTL, 0),
-    };
-    // SAFETY: The packet is valid, is one of IPv4 and ours; C only reads it.
-    unsafe { bindings::rvs_helper_icmp_send(skb.as_raw(), kind as i32, code as i32, info) };
+}
+
+/// Tells the source of a packet that its destination cannot be reached, if the packet's own route
+/// knows how.
+///
+/// A packet that was sent here has no device yet, and gets that of its route. Over loopback, errors
+/// are not limited.
+pub fn send_unreachable(skb: &mut Skb<'_>) {
+    if !skb.has_device() {
+        skb.take_device_of_route();
+    }
+    // SAFETY: The packet is valid and ours, and a hook runs inside an RCU section.
+    unsafe { bindings::rvs_helper_dst_link_failure(skb.as_raw()) };
 }
 
 /// Counts a packet that was thrown away for its header.
-pub fn count_header_error(net: &Net) {
-    // SAFETY: The namespace is borrowed, so alive.
-    unsafe { bindings::rvs_helper_ip_inc_hdr_errors(net.as_raw()) };
+pub fn count_header_error(skb: &Skb<'_>) {
+    match skb.family() {
+        // SAFETY: The namespace that a packet passes is alive.
+        Family::V4 => unsafe { bindings::rvs_helper_ip_inc_hdr_errors(skb.net()) },
+        Family::V6 => (),
+    }
 }

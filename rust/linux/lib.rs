@@ -2,7 +2,7 @@
 //! The safe face of the kernel's C: the only crate with unsafe code, and without policy.
 //!
 //! One file per area of C. Every public item is sound for every safe caller; what cannot be is an
-//! `unsafe fn`, and nobody outside this crate may call one.
+//! `unsafe fn`, and only this crate may call one.
 #![crate_name = "linux"]
 #![cfg_attr(not(MODULE), no_std)]
 #![warn(clippy::missing_safety_doc, clippy::multiple_unsafe_ops_per_block)]
@@ -13,6 +13,7 @@ pub mod clock;
 pub mod conntrack;
 pub mod genl;
 pub mod icmp;
+pub mod inet;
 mod list;
 pub mod lock;
 pub mod memory;

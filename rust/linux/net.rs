@@ -13,7 +13,6 @@
 //! C header: `include/net/net_namespace.h`, `include/net/netns/generic.h`
 
 use crate::bindings;
-use crate::netfilter;
 use crate::rcu::{self, Arc, Borrow, Reader};
 use crate::sync::might_sleep;
 use core::cell::UnsafeCell;
@@ -430,12 +429,22 @@ impl<T: PerNet> Drop for Registration<T> {
     }
 }
 
+/// Throws away the packets of a namespace that wait for user space.
+///
+/// One that a hook of this module gave to other hooks goes on, when user space lets it, through a
+/// function of this module. Unregistering hooks drops those that wait then, not those that hooks
+/// which still ran queued afterwards: so this is for the end of the namespace, a grace period later.
+fn drop_queued(net: &Net) {
+    // SAFETY: The namespace is borrowed, so alive; may be called anywhere.
+    unsafe { bindings::nf_queue_nf_hook_drop(net.as_raw()) };
+}
+
 /// Throws away packets that came back from user space while `exit_batch` threw away the rest, and
 /// that another hook gave to a queue which was empty already.
 fn drop_requeued() {
     // What user space let go on before is in a queue now, or through.
     rcu::synchronize();
-    rcu::read(|rcu| for_each(rcu, netfilter::drop_queued));
+    rcu::read(|rcu| for_each(rcu, drop_queued));
 }
 
 /// Makes the value of a namespace.
@@ -516,7 +525,7 @@ unsafe extern "C" fn exit_batch<T: PerNet>(nets: *mut bindings::list_head) {
         let net = unsafe { link.byte_sub(offset) }.cast::<bindings::net>();
         // SAFETY: C keeps the namespaces of the list until after the call.
         let net = unsafe { Net::from_raw(net) };
-        netfilter::drop_queued(net);
+        drop_queued(net);
         // SAFETY: This is a callback of the registration.
         if let Some(value) = unsafe { own_value::<T>(net) } {
             value.exit(net);

@@ -7,34 +7,15 @@
 //! C header: `include/linux/netfilter.h`
 
 use crate::bindings;
+use crate::inet::{Family, Point};
 use crate::net::{Handle, Net};
 use crate::rcu::{Arc, Reader};
-use crate::skb::{Skb, Verdict};
+use crate::skb::{Call, Skb, Verdict};
 use core::ffi::{c_uint, c_void};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use kernel::error::to_result;
 use kernel::prelude::*;
-
-/// Which Internet protocol a hook is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// Version 4.
-    V4,
-    /// Version 6.
-    V6,
-}
-
-/// A place where packets pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Point {
-    /// Packets that end at this host.
-    LocalIn,
-    /// Packets that go through this host.
-    Forward,
-    /// Packets that begin at this host.
-    LocalOut,
-}
 
 /// What a module does with each packet of a family.
 pub trait PacketHook {
@@ -50,7 +31,7 @@ pub trait PacketHook {
 /// What netfilter is told about the hooks of one family.
 struct Table([bindings::nf_hook_ops; 3]);
 
-// SAFETY: Nobody writes to a table, and its pointers are null but for the function's.
+// SAFETY: A table is never written to, and its pointers are null but for the function's.
 unsafe impl Sync for Table {}
 
 /// The hooks of one family in one namespace, on for as long as this is there.
@@ -121,48 +102,32 @@ impl Drop for Hooks {
     }
 }
 
-/// Throws away the packets of a namespace that wait for user space.
-///
-/// One that [`Skb::send`] gave to other hooks goes on, when user space lets it, through a function
-/// of this module. Unregistering hooks drops those that wait then, not those that hooks which still
-/// ran queued afterwards: so this is for the end of the namespace, a grace period later.
-pub(crate) fn drop_queued(net: &Net) {
-    // SAFETY: The namespace is borrowed, so alive; may be called anywhere.
-    unsafe { bindings::nf_queue_nf_hook_drop(net.as_raw()) };
-}
-
 /// Where C's own hooks would be found by others.
 const LOCAL_IN: i32 = bindings::nf_ip_hook_priorities_NF_IP_PRI_NAT_SRC - 1;
 const LOCAL_OUT: i32 = bindings::nf_ip_hook_priorities_NF_IP_PRI_NAT_DST + 2;
 const FORWARD: i32 = 100;
 
-/// Returns the function that C knows `H` by.
-#[inline]
-pub(crate) fn function<H: PacketHook>() -> bindings::nf_hookfn {
-    Some(Tables::<H>::trampoline)
-}
-
 struct Tables<H>(PhantomData<H>);
 
 impl<H: PacketHook> Tables<H> {
-    const V4: Table = Self::of(bindings::NFPROTO_IPV4 as u8);
-    const V6: Table = Self::of(bindings::NFPROTO_IPV6 as u8);
+    const V4: Table = Self::of(Family::V4);
+    const V6: Table = Self::of(Family::V6);
 
-    const fn of(family: u8) -> Table {
+    const fn of(family: Family) -> Table {
         Table([
-            Self::entry(family, bindings::nf_inet_hooks_NF_INET_LOCAL_IN, LOCAL_IN),
-            Self::entry(family, bindings::nf_inet_hooks_NF_INET_LOCAL_OUT, LOCAL_OUT),
-            Self::entry(family, bindings::nf_inet_hooks_NF_INET_FORWARD, FORWARD),
+            Self::entry(family, Point::LocalIn, LOCAL_IN),
+            Self::entry(family, Point::LocalOut, LOCAL_OUT),
+            Self::entry(family, Point::Forward, FORWARD),
         ])
     }
 
-    const fn entry(pf: u8, hooknum: c_uint, priority: i32) -> bindings::nf_hook_ops {
+    const fn entry(family: Family, point: Point, priority: i32) -> bindings::nf_hook_ops {
         // SAFETY: All zeroes are a valid `struct nf_hook_ops`.
         let zero: bindings::nf_hook_ops = unsafe { core::mem::zeroed() };
         bindings::nf_hook_ops {
             hook: Some(Self::trampoline),
-            pf,
-            hooknum,
+            pf: family.number(),
+            hooknum: point.hook(),
             priority,
             ..zero
         }
@@ -186,8 +151,12 @@ impl<H: PacketHook> Tables<H> {
         let net = unsafe { Net::from_raw(state.net) };
         // SAFETY: Netfilter runs its hooks inside an RCU read section.
         let rcu = unsafe { Reader::assume() };
+        let call = Call {
+            state,
+            function: Some(Self::trampoline),
+        };
         // SAFETY: Netfilter gave us this packet, and gets back what it is traded for.
-        match unsafe { Skb::from_hook(skb, state) } {
+        match unsafe { Skb::from_hook(skb, &call) } {
             Some(skb) => H::packet(net, skb, rcu).into_raw(),
             None => bindings::NF_ACCEPT,
         }

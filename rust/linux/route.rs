@@ -1,28 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Routes out of a namespace, and one remembered for each real server.
 //!
-//! A remembered route is read by packets without a reference: it is released only after every
-//! reader that may have found it is done.
+//! A route is used inside one RCU read section: its device is replaced when it goes, and freed after
+//! those who may have read it. A remembered route is read by packets without a reference, and
+//! released only after every reader that may have found it is done.
 //!
-//! C header: `include/net/route.h`, `include/net/dst.h`
+//! C header: `include/net/dst.h`
+
+mod v4;
+mod v6;
 
 use crate::bindings;
+use crate::inet::Family;
 use crate::net::Net;
 use crate::rcu::{self, Arc, Reader, Slot};
-use crate::skb::Skb;
-use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
+use core::net::IpAddr;
 use core::ptr::NonNull;
 use kernel::alloc::flags::GFP_ATOMIC;
-use kernel::types::NotThreadSafe;
 
 /// How the next hop of a route is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextHop {
     /// As the routing table says.
     Table,
-    /// The address itself: whoever answers for it on the link gets the packet.
+    /// The address itself: the neighbour that answers for it on the link gets the packet.
     Address,
+}
+
+/// What a route is looked up for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Where packets are to go.
+    pub addr: IpAddr,
+    /// By which neighbour.
+    pub hop: NextHop,
 }
 
 /// What kind of address the routing tables take an address for.
@@ -36,13 +48,11 @@ pub enum Kind {
     Other,
 }
 
-/// Returns what kind of address `addr` is in `net`.
-pub fn kind_v4(net: &Net, addr: [u8; 4]) -> Kind {
-    // SAFETY: The namespace is borrowed, so alive.
-    match unsafe { bindings::inet_addr_type(net.as_raw(), u32::from_ne_bytes(addr)) } {
-        bindings::RTN_LOCAL => Kind::Local,
-        bindings::RTN_UNICAST => Kind::Unicast,
-        _ => Kind::Other,
+/// Returns what kind of address `addr` is in `net`; `None` if the tables of its family are not asked.
+pub fn kind(net: &Net, addr: IpAddr) -> Option<Kind> {
+    match addr {
+        IpAddr::V4(addr) => Some(v4::kind(net, addr)),
+        IpAddr::V6(_) => None,
     }
 }
 
@@ -50,42 +60,79 @@ pub fn kind_v4(net: &Net, addr: [u8; 4]) -> Kind {
 ///
 /// # Invariants
 ///
-/// `dst` is a valid IPv4 route for all of `'g`; if `counted`, a reference to it belongs to this value.
+/// `dst` is a valid route of `family` for all of `'g`; if `counted`, a reference to it belongs to
+/// this value.
 pub struct Route<'g> {
     dst: NonNull<bindings::dst_entry>,
+    family: Family,
     counted: bool,
-    _reader: PhantomData<&'g ()>,
-    _thread: NotThreadSafe,
+    rcu: Reader<'g>,
 }
 
 impl<'g> Route<'g> {
-    /// Looks up the route to an IPv4 address, by nothing but the address.
-    pub fn to_v4(net: &Net, addr: [u8; 4], hop: NextHop) -> Option<Self> {
-        let flags = match hop {
-            NextHop::Table => 0,
-            NextHop::Address => bindings::FLOWI_FLAG_KNOWN_NH as u8,
-        };
-        let addr = u32::from_ne_bytes(addr);
-        // SAFETY: The namespace is borrowed, so alive.
-        let dst = unsafe { bindings::rvs_helper_ip_route_output_key(net.as_raw(), addr, flags) };
-        // INVARIANT: The look-up returns a counted reference.
-        Some(Self::from_parts(NonNull::new(dst)?, true))
+    /// Looks up a route, by nothing but the target; `None` if there is none, or the tables of its
+    /// family are not asked.
+    pub fn to(net: &Net, target: Target, rcu: Reader<'g>) -> Option<Self> {
+        let dst = match target.addr {
+            IpAddr::V4(addr) => v4::look_up(net, addr, target.hop),
+            IpAddr::V6(_) => None,
+        }?;
+        // INVARIANT: The look-up returns a counted reference to a route of the address's family.
+        Some(Self {
+            dst,
+            family: Family::of(&target.addr),
+            counted: true,
+            rcu,
+        })
     }
 
-    fn from_parts(dst: NonNull<bindings::dst_entry>, counted: bool) -> Self {
-        Self {
+    /// Borrows a packet's own route; `None` if it is of another family than those here.
+    ///
+    /// # Safety
+    ///
+    /// `dst` is valid for all of `'g`.
+    #[inline]
+    pub(crate) unsafe fn borrow(
+        dst: NonNull<bindings::dst_entry>,
+        rcu: Reader<'g>,
+    ) -> Option<Self> {
+        // SAFETY: By the caller's promise.
+        let number = unsafe { bindings::rvs_helper_dst_family(dst.as_ptr()) };
+        // INVARIANT: The family is the route's own; the rest is the caller's promise.
+        Some(Self {
             dst,
-            counted,
-            _reader: PhantomData,
-            _thread: NotThreadSafe,
-        }
+            family: Family::from_number(number)?,
+            counted: false,
+            rcu,
+        })
+    }
+
+    /// Returns the family of the packets that the route is for.
+    #[inline]
+    pub fn family(&self) -> Family {
+        self.family
     }
 
     /// Returns whether the route ends at this host.
     #[inline]
     pub fn is_local(&self) -> bool {
-        // SAFETY: The route is valid and one of IPv4 by the type invariant.
-        unsafe { bindings::rvs_helper_rt_flags(self.dst.as_ptr()) & bindings::RTCF_LOCAL != 0 }
+        match self.family {
+            // SAFETY: By the type invariant.
+            Family::V4 => unsafe { v4::is_local(self.dst) },
+            // SAFETY: By the type invariant.
+            Family::V6 => unsafe { v6::is_local(self.dst) },
+        }
+    }
+
+    /// Returns whether the route was found for a packet that arrived; `None` if routes of its family
+    /// do not tell.
+    #[inline]
+    pub fn is_input(&self) -> Option<bool> {
+        match self.family {
+            // SAFETY: By the type invariant.
+            Family::V4 => Some(unsafe { v4::is_input(self.dst) }),
+            Family::V6 => None,
+        }
     }
 
     /// Returns the most bytes of a packet that the route takes.
@@ -97,42 +144,43 @@ impl<'g> Route<'g> {
 
     /// Returns the room that the route's device needs in front of a packet.
     pub(crate) fn link_header(&self) -> u32 {
-        // SAFETY: A route has a device for life.
-        u32::from(unsafe { (*self.device()).hard_header_len })
+        // SAFETY: The device is valid to the end of the section, as `device` says.
+        u32::from(unsafe { (*self.device().as_ptr()).hard_header_len })
     }
 
-    fn device(&self) -> *mut bindings::net_device {
-        // SAFETY: The route is valid by the type invariant.
-        unsafe { bindings::rvs_helper_dst_dev(self.dst.as_ptr()) }
+    /// Returns the device, valid for all of `'g`: once it goes, another one takes its place in the
+    /// route, and it is freed after the section.
+    pub(crate) fn device(&self) -> NonNull<bindings::net_device> {
+        let _section = self.rcu;
+        // SAFETY: The route is valid by the type invariant, and the section that `rcu` is proof of
+        // is open.
+        let device = unsafe { bindings::rvs_helper_dst_dev_rcu(self.dst.as_ptr()) };
+        // SAFETY: A route has a device as long as it is valid.
+        unsafe { NonNull::new_unchecked(device) }
     }
 
-    /// Returns whether the route's device is up, so that the route may be remembered.
+    /// Returns whether the route's device is up.
     fn is_running(&self) -> bool {
-        // SAFETY: A route has a device for life.
-        unsafe { bindings::rvs_helper_netif_running(self.device()) }
+        // SAFETY: The device is valid to the end of the section.
+        unsafe { bindings::rvs_helper_netif_running(self.device().as_ptr()) }
     }
 
-    /// Makes this the route of a packet.
-    ///
-    /// A reference is handed over; a route without one is lent to the packet, which must be sent
-    /// inside the same read section.
-    #[inline(always)]
-    pub(crate) fn attach(self, skb: &Skb<'g>) {
+    /// Returns the number of the route's device.
+    fn device_number(&self) -> i32 {
+        // SAFETY: The device is valid to the end of the section.
+        unsafe { (*self.device().as_ptr()).ifindex }
+    }
+
+    /// Gives up the value, and tells whether a reference to the route becomes the caller's.
+    #[inline]
+    pub(crate) fn into_raw(self) -> (NonNull<bindings::dst_entry>, bool) {
         let route = ManuallyDrop::new(self);
-        // SAFETY: The packet is valid and ours.
-        unsafe { bindings::rvs_helper_skb_dst_drop(skb.as_raw()) };
-        if route.counted {
-            // SAFETY: The reference of this value becomes the packet's.
-            unsafe { bindings::rvs_helper_skb_dst_set(skb.as_raw(), route.dst.as_ptr()) };
-        } else {
-            // SAFETY: The route is valid to the end of the read section `'g`; what keeps the
-            // packet longer takes a reference then.
-            unsafe { bindings::rvs_helper_skb_dst_set_noref(skb.as_raw(), route.dst.as_ptr()) };
-        }
+        (route.dst, route.counted)
     }
 }
 
 impl Drop for Route<'_> {
+    #[inline]
     fn drop(&mut self) {
         if self.counted {
             // SAFETY: The reference belongs to this value by the type invariant.
@@ -145,9 +193,12 @@ impl Drop for Route<'_> {
 ///
 /// # Invariants
 ///
-/// A reference to the valid route `dst` belongs to this value.
+/// A reference to `dst`, a valid route of `family`, belongs to this value.
 struct Held {
     dst: NonNull<bindings::dst_entry>,
+    family: Family,
+    /// What the routing tables said when the route was found.
+    cookie: u32,
 }
 
 // SAFETY: Routes are shared by all CPUs and released on any.
@@ -156,9 +207,28 @@ unsafe impl Send for Held {}
 unsafe impl Sync for Held {}
 
 impl Held {
+    /// Takes a reference to a route; `None` when its last one has gone already.
+    fn new(route: &Route<'_>) -> Option<Self> {
+        // SAFETY: The route is valid by its type invariant.
+        unsafe { bindings::rvs_helper_dst_hold_safe(route.dst.as_ptr()) }.then_some(())?;
+        let cookie = match route.family {
+            // Its routes are checked without one.
+            Family::V4 => 0,
+            // SAFETY: By the route's type invariant.
+            Family::V6 => unsafe { v6::cookie(route.dst) },
+        };
+        // INVARIANT: The reference was just taken.
+        Some(Self {
+            dst: route.dst,
+            family: route.family,
+            cookie,
+        })
+    }
+
+    #[inline]
     fn is_valid(&self) -> bool {
-        // SAFETY: The route is valid by the type invariant. Routes of IPv4 need no cookie.
-        unsafe { !bindings::rvs_helper_dst_check(self.dst.as_ptr(), 0).is_null() }
+        // SAFETY: The route is valid by the type invariant.
+        unsafe { !bindings::rvs_helper_dst_check(self.dst.as_ptr(), self.cookie).is_null() }
     }
 }
 
@@ -186,20 +256,39 @@ impl Cache {
     #[inline]
     pub fn get<'g>(&self, rcu: Reader<'g>) -> Option<Route<'g>> {
         let held = self.0.read(rcu)?.get();
-        // INVARIANT: What was found in the slot keeps its reference to the end of `'g`.
-        held.is_valid().then(|| Route::from_parts(held.dst, false))
+        held.is_valid().then(|| Self::route(held, rcu))
     }
 
-    /// Remembers `route`, if its device is up and memory is left.
-    pub fn fill(&self, route: &Route<'_>) {
-        if !route.is_running() {
+    /// Borrows what the slot holds or held.
+    #[inline]
+    fn route<'g>(held: &'g Held, rcu: Reader<'g>) -> Route<'g> {
+        // INVARIANT: What was found in the slot keeps its reference to the end of `'g`.
+        Route {
+            dst: held.dst,
+            family: held.family,
+            counted: false,
+            rcu,
+        }
+    }
+
+    /// Remembers `route` if its device is up, `is_wanted` says so, and memory is left.
+    ///
+    /// A device goes down before [`Cache::clear_through`] is called for it; in the same way
+    /// [`Cache::clear`] is to be called after `is_wanted` began to return false.
+    pub fn fill(&self, route: &Route<'_>, is_wanted: impl Fn() -> bool) {
+        let may_stay = || route.is_running() && is_wanted();
+        if !may_stay() {
             return;
         }
-        // SAFETY: The route is valid by its type invariant.
-        unsafe { bindings::rvs_helper_dst_hold(route.dst.as_ptr()) };
-        // INVARIANT: The reference was just taken.
-        if let Ok(held) = Arc::new_prompt(Held { dst: route.dst }, GFP_ATOMIC) {
-            drop(self.0.replace(Some(held)));
+        let Some(held) = Held::new(route) else { return };
+        let Ok(held) = Arc::new_prompt(held, GFP_ATOMIC) else {
+            return;
+        };
+        drop(self.0.replace(Some(held)));
+        // What ended before the store may have found the cache empty. The exchange in `replace`
+        // orders the store before these loads.
+        if !may_stay() {
+            self.clear();
         }
     }
 
@@ -209,11 +298,11 @@ impl Cache {
     }
 
     /// Forgets the route if it leaves through the device with this number.
+    ///
+    /// Where the device has left the route already, the route is not valid any more.
     pub fn clear_through(&self, device: u32, rcu: Reader<'_>) {
         let Some(held) = self.0.read(rcu) else { return };
-        let route = Route::from_parts(held.get().dst, false);
-        // SAFETY: A route has a device for life.
-        if unsafe { (*route.device()).ifindex } == device as i32 {
+        if Self::route(held.get(), rcu).device_number() == device as i32 {
             self.clear();
         }
     }
@@ -223,10 +312,4 @@ impl Default for Cache {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// Tells the sender of a packet that what it wanted cannot be reached, if its route knows how.
-pub fn link_failure(skb: &mut Skb<'_>) {
-    // SAFETY: The packet is valid and ours, and a hook runs inside an RCU section.
-    unsafe { bindings::rvs_helper_dst_link_failure(skb.as_raw()) };
 }

@@ -10,7 +10,8 @@
 //! C header: `include/linux/skbuff.h`
 
 use crate::bindings;
-use crate::netfilter::{self, Family, PacketHook, Point};
+use crate::inet::{Family, Point};
+use crate::rcu::Reader;
 use crate::route::Route;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -53,16 +54,40 @@ impl Verdict {
     }
 }
 
+/// One call of a hook.
+pub(crate) struct Call<'a> {
+    /// What netfilter says about it.
+    pub(crate) state: &'a bindings::nf_hook_state,
+    /// The function of this module that was called.
+    pub(crate) function: bindings::nf_hookfn,
+}
+
 /// A packet in a hook.
 ///
 /// # Invariants
 ///
-/// `raw` is a valid packet whose data begins with its network header, and `state` the state of the
-/// hook that was called for it; nobody else uses the packet until this value is consumed.
+/// `raw` is a valid packet whose data begins with its network header, and `call` the call of the
+/// hook that it is in, inside an RCU read section; the packet is used through this value alone until
+/// it is consumed.
 pub struct Skb<'a> {
     raw: NonNull<bindings::sk_buff>,
-    state: &'a bindings::nf_hook_state,
+    call: &'a Call<'a>,
     _hook: PhantomData<&'a mut bindings::sk_buff>,
+}
+
+/// A packet that may have lost its route, so that it must not go on.
+pub struct Unrouted<'a>(Skb<'a>);
+
+impl Unrouted<'_> {
+    /// Has netfilter throw the packet away.
+    pub fn discard(self) -> Verdict {
+        self.0.discard()
+    }
+
+    /// Frees the packet: netfilter hears no more of it.
+    pub fn free(self) -> Verdict {
+        self.0.free()
+    }
 }
 
 impl<'a> Skb<'a> {
@@ -71,12 +96,12 @@ impl<'a> Skb<'a> {
     ///
     /// # Safety
     ///
-    /// `raw` is the packet a netfilter hook was called for, `state` that hook's state, and the
-    /// caller returns to netfilter what this value is traded for.
+    /// `raw` is the packet that `call` of a netfilter hook is about, and the caller returns to
+    /// netfilter what this value is traded for.
     #[inline]
     pub(crate) unsafe fn from_hook(
         raw: NonNull<bindings::sk_buff>,
-        state: &'a bindings::nf_hook_state,
+        call: &'a Call<'a>,
     ) -> Option<Self> {
         // SAFETY: The packet is valid by the caller's promise.
         if unsafe { bindings::rvs_helper_skb_network_offset(raw.as_ptr()) } != 0 {
@@ -85,7 +110,7 @@ impl<'a> Skb<'a> {
         // INVARIANT: By the caller's promise and the check.
         Some(Self {
             raw,
-            state,
+            call,
             _hook: PhantomData,
         })
     }
@@ -97,15 +122,15 @@ impl<'a> Skb<'a> {
 
     /// The namespace that the packet passes, which outlives the hook.
     ///
-    /// What is done with a packet happens there: no caller can name another namespace.
-    fn net(&self) -> *mut bindings::net {
-        self.state.net
+    /// What this file does with a packet happens there.
+    pub(crate) fn net(&self) -> *mut bindings::net {
+        self.call.state.net
     }
 
     /// Returns the hook point the packet is at.
     #[inline]
     pub fn point(&self) -> Point {
-        match u32::from(self.state.hook) {
+        match u32::from(self.call.state.hook) {
             bindings::nf_inet_hooks_NF_INET_LOCAL_IN => Point::LocalIn,
             bindings::nf_inet_hooks_NF_INET_FORWARD => Point::Forward,
             _ => Point::LocalOut,
@@ -189,38 +214,64 @@ impl<'a> Skb<'a> {
     /// Returns whether the packet has a route.
     #[inline]
     pub fn has_route(&self) -> bool {
-        !self.route().is_null()
+        self.dst().is_some()
     }
 
-    fn route(&self) -> *mut bindings::dst_entry {
-        // SAFETY: The packet is valid, and a hook runs inside an RCU section.
-        unsafe { bindings::rvs_helper_skb_dst(self.as_raw()) }
+    #[inline]
+    fn dst(&self) -> Option<NonNull<bindings::dst_entry>> {
+        // SAFETY: The packet is valid, and in a hook, which runs inside an RCU section.
+        NonNull::new(unsafe { bindings::rvs_helper_skb_dst(self.as_raw()) })
     }
 
-    /// Returns whether the packet's own IPv4 route ends at this host.
+    /// Returns the route that the packet has itself.
+    #[inline]
+    pub fn route(&self) -> Option<Route<'_>> {
+        let dst = self.dst()?;
+        // SAFETY: By the type invariant the packet is in a hook, whose section lasts longer.
+        let rcu = unsafe { Reader::assume() };
+        // SAFETY: The packet keeps its route, by a reference or in the section, until something that
+        // takes `&mut self` or `self` replaces it.
+        unsafe { Route::borrow(dst, rcu) }
+    }
+
+    /// Returns whether the packet's own route ends at this host.
     #[inline]
     pub fn has_local_route(&self) -> bool {
-        let Some(route) = self.route_v4() else {
-            return false;
-        };
-        // SAFETY: The route belongs to the packet and is one of IPv4.
-        unsafe { bindings::rvs_helper_rt_flags(route) & bindings::RTCF_LOCAL != 0 }
+        self.route().is_some_and(|route| route.is_local())
     }
 
-    /// Returns whether the packet's own IPv4 route was found for a packet that arrived.
+    /// Returns whether the packet arrived with the route that it has.
     #[inline]
     pub fn has_input_route(&self) -> bool {
-        let Some(route) = self.route_v4() else {
-            return false;
-        };
-        // SAFETY: The route belongs to the packet and is one of IPv4.
-        unsafe { bindings::rvs_helper_rt_is_input_route(route) }
+        self.route()
+            .is_some_and(|route| route.is_input().unwrap_or_else(|| !self.is_from_here()))
     }
 
-    /// The packet's route, if it is one of IPv4: so in IPv4's hooks, where there is one.
-    fn route_v4(&self) -> Option<*mut bindings::dst_entry> {
-        let route = self.route();
-        (self.family() == Family::V4 && !route.is_null()).then_some(route)
+    /// Gives the packet the device of its own route, if it has one.
+    pub(crate) fn take_device_of_route(&mut self) {
+        let Some(device) = self.route().map(|route| route.device()) else {
+            return;
+        };
+        // SAFETY: The packet is valid and ours by the type invariant, and in no queue, so that this
+        // part of the union is the device; it is there as long as the packet is in the hook.
+        unsafe { bindings::rvs_helper_skb_set_dev(self.as_raw(), device.as_ptr()) };
+    }
+
+    /// Makes `route` the packet's own: a reference is handed over; without one it is lent to the
+    /// packet, which must be sent inside the same read section.
+    #[inline(always)]
+    fn set_route(&mut self, route: Route<'_>) {
+        let (dst, counted) = route.into_raw();
+        // SAFETY: The packet is valid and ours.
+        unsafe { bindings::rvs_helper_skb_dst_drop(self.as_raw()) };
+        if counted {
+            // SAFETY: The reference becomes the packet's.
+            unsafe { bindings::rvs_helper_skb_dst_set(self.as_raw(), dst.as_ptr()) };
+        } else {
+            // SAFETY: The route is valid to the end of the read section; what keeps the packet longer
+            // takes a reference then.
+            unsafe { bindings::rvs_helper_skb_dst_set_noref(self.as_raw(), dst.as_ptr()) };
+        }
     }
 
     /// Returns whether the packet stands for many on the wire.
@@ -391,7 +442,7 @@ impl Skb<'_> {
         unsafe { bindings::skb_checksum(self.as_raw(), offset, rest, seed) }
     }
 
-    /// Returns whether the transport checksum is good as far as anybody needs to know.
+    /// Returns whether the transport checksum is good as far as it needs to be known.
     ///
     /// A packet that never crossed a device is trusted.
     pub fn is_sum_known_good(&self) -> bool {
@@ -422,32 +473,32 @@ impl<'a> Skb<'a> {
 
     /// Sends the packet along `route`, through the hooks of what leaves this host.
     ///
-    /// It is `H` that sends it, and has handled it: where there are other hooks, `H` sees it again
-    /// among them.
+    /// It is marked as handled: where there are other hooks, the hook that it is in sees it again
+    /// among them. One that is not of the route's family is freed.
     ///
     /// # Locking
     ///
     /// Runs hooks, ours among them: hold no lock.
     #[inline]
-    pub fn send<H: PacketHook>(mut self, route: Route<'a>) -> Verdict {
-        if self.family() == Family::V6 {
-            // Routes of IPv6 are not made yet.
+    pub fn send(mut self, route: Route<'a>) -> Verdict {
+        let family = route.family();
+        if self.family() != family {
             return self.free();
         }
-        let family = self.state.pf;
         // SAFETY: The packet is ours by the type invariant.
         unsafe { bindings::rvs_helper_skb_forward_csum(self.as_raw()) };
         if self.has_device() {
             // SAFETY: The packet is ours by the type invariant.
             unsafe { bindings::rvs_helper_skb_clear_tstamp(self.as_raw()) };
         }
-        route.attach(&self);
-        // After the route, whose helper reads the same bytes at once: see `ipvs::addr::Addr`.
+        self.set_route(route);
+        // After the route, whose helper reads the word that this mark is in: a processor waits where
+        // it reads at once what it has just written in parts.
         self.set_handled();
-        let own = netfilter::function::<H>();
+        let (pf, own) = (family.number(), self.call.function);
         // SAFETY: The packet is ours, has a route, and is not used after this. A hook runs inside an
         // RCU section.
-        unsafe { bindings::rvs_helper_nf_hook_local_out(family, self.net(), self.as_raw(), own) };
+        unsafe { bindings::rvs_helper_nf_hook_local_out(pf, self.net(), self.as_raw(), own) };
         Verdict::new(bindings::NF_STOLEN)
     }
 
@@ -478,14 +529,15 @@ impl<'a> Skb<'a> {
         Ok(self)
     }
 
-    /// Finds an IPv4 packet a new route, as if it had been made here.
+    /// Finds a packet of IPv4 a new route, as if it had been made here.
     ///
     /// # Errors
     ///
-    /// [`NoMemory`] when there is no route, or no memory for what its device needs in front.
-    pub fn reroute(&mut self) -> Result<(), NoMemory> {
-        if self.route_v4().is_none() {
-            return Ok(());
+    /// The packet without a route: there is none, or no memory for what its device needs in front.
+    pub fn reroute(self) -> Result<Self, Unrouted<'a>> {
+        match self.route().map(|route| route.family()) {
+            Some(Family::V4) => (),
+            Some(Family::V6) | None => return Ok(self),
         }
         // SAFETY: The packet is valid by the type invariant.
         let socket = unsafe { (*self.as_raw()).sk };
@@ -494,16 +546,16 @@ impl<'a> Skb<'a> {
             bindings::ip_route_me_harder(self.net(), socket, self.as_raw(), bindings::RTN_LOCAL)
         };
         if error == 0 {
-            Ok(())
+            Ok(self)
         } else {
-            Err(NoMemory)
+            Err(Unrouted(self))
         }
     }
 
     /// Returns the family of the hook.
     #[inline]
     pub fn family(&self) -> Family {
-        if u32::from(self.state.pf) == bindings::NFPROTO_IPV6 {
+        if u32::from(self.call.state.pf) == bindings::NFPROTO_IPV6 {
             Family::V6
         } else {
             Family::V4

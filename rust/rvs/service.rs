@@ -18,7 +18,6 @@ use crate::netns::Netns;
 use core::mem::replace;
 use groups::List;
 use index::Index;
-use ipvs::addr::IpAddr;
 use ipvs::flow::Flow;
 use ipvs::rate::Samples;
 use ipvs::sched::Change;
@@ -382,11 +381,8 @@ impl Service {
 
 /// Refuses an address that no server can have.
 fn check_address(net: &Net, key: &DestKey) -> Result {
-    match key.addr {
-        IpAddr::V4(addr) => match route::kind_v4(net, addr.octets()) {
-            route::Kind::Local | route::Kind::Unicast => Ok(()),
-            route::Kind::Other => Err(EINVAL),
-        },
-        IpAddr::V6(_) => Ok(()),
+    match route::kind(net, key.addr) {
+        Some(route::Kind::Local | route::Kind::Unicast) | None => Ok(()),
+        Some(route::Kind::Other) => Err(EINVAL),
     }
 }

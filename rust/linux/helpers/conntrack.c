@@ -34,6 +34,11 @@ __rvs_helper bool rvs_helper_nf_ct_kill(struct nf_conn *ct)
 	return nf_ct_kill(ct);
 }
 
+__rvs_helper u16 rvs_helper_nf_ct_l3num(const struct nf_conn *ct)
+{
+	return nf_ct_l3num(ct);
+}
+
 __rvs_helper u8 rvs_helper_nf_ct_protonum(const struct nf_conn *ct)
 {
 	return nf_ct_protonum(ct);

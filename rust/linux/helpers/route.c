@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/netdevice.h>
 #include <net/dst.h>
+#include <net/ip6_fib.h>
 #include <net/route.h>
 
 __rvs_helper struct dst_entry *rvs_helper_dst_check(struct dst_entry *dst, u32 cookie)
@@ -8,14 +9,19 @@ __rvs_helper struct dst_entry *rvs_helper_dst_check(struct dst_entry *dst, u32 c
 	return dst_check(dst, cookie);
 }
 
-__rvs_helper struct net_device *rvs_helper_dst_dev(const struct dst_entry *dst)
+__rvs_helper struct net_device *rvs_helper_dst_dev_rcu(const struct dst_entry *dst)
 {
-	return dst_dev(dst);
+	return dst_dev_rcu(dst);
 }
 
-__rvs_helper void rvs_helper_dst_hold(struct dst_entry *dst)
+__rvs_helper unsigned short rvs_helper_dst_family(const struct dst_entry *dst)
 {
-	dst_hold(dst);
+	return dst->ops->family;
+}
+
+__rvs_helper bool rvs_helper_dst_hold_safe(struct dst_entry *dst)
+{
+	return dst_hold_safe(dst);
 }
 
 __rvs_helper void rvs_helper_dst_link_failure(struct sk_buff *skb)
@@ -40,6 +46,16 @@ __rvs_helper struct dst_entry *rvs_helper_ip_route_output_key(struct net *net,
 __rvs_helper bool rvs_helper_netif_running(const struct net_device *dev)
 {
 	return netif_running(dev);
+}
+
+__rvs_helper u32 rvs_helper_rt6_flags(const struct dst_entry *dst)
+{
+	return dst_rt6_info(dst)->rt6i_flags;
+}
+
+__rvs_helper u32 rvs_helper_rt6_get_cookie(const struct dst_entry *dst)
+{
+	return rt6_get_cookie(dst_rt6_info(dst));
 }
 
 __rvs_helper bool rvs_helper_rt_is_input_route(const struct dst_entry *dst)

@@ -62,7 +62,7 @@ __rvs_helper int rvs_helper_nf_hook_local_out(u8 pf, struct net *net,
 		       skb_dst(skb)->dev, dst_output);
 }
 
-/* What follows the headers may be a clone's as well: who writes asks for what it writes. */
+/* What follows the headers may be a clone's as well: each write asks for the bytes it needs. */
 __rvs_helper int rvs_helper_skb_cow_head(struct sk_buff *skb, unsigned int headroom)
 {
 	return skb_cow_head(skb, headroom);
@@ -150,6 +150,11 @@ __rvs_helper void rvs_helper_skb_orphan(struct sk_buff *skb)
 __rvs_helper bool rvs_helper_skb_pkt_type_is_host(const struct sk_buff *skb)
 {
 	return skb->pkt_type == PACKET_HOST;
+}
+
+__rvs_helper void rvs_helper_skb_set_dev(struct sk_buff *skb, struct net_device *dev)
+{
+	skb->dev = dev;
 }
 
 __rvs_helper void rvs_helper_skb_set_ignore_df(struct sk_buff *skb)

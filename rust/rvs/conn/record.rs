@@ -76,21 +76,17 @@ impl Record {
 
     /// Keeps tracking from remembering a connection that has ended.
     fn end_tracking(&self, scope: &Scope) {
-        let (IpAddr::V4(client), IpAddr::V4(virtual_addr)) = (self.client, self.virtual_addr)
-        else {
-            return;
-        };
         if self.client_port == Port::ANY {
             return;
         }
         let original = Original {
             protocol: self.transport.protocol().0,
             source: End {
-                addr: client.octets(),
+                addr: self.client,
                 port: self.client_port.bytes(),
             },
             dest: End {
-                addr: virtual_addr.octets(),
+                addr: self.virtual_addr,
                 port: self.virtual_port.bytes(),
             },
         };

@@ -8,8 +8,8 @@ use crate::stats;
 use ipvs::packet::{Header, Packet};
 use ipvs::proto::{Direction, Event};
 use linux::clock::Jiffies;
+use linux::inet::Point;
 use linux::net::Net;
-use linux::netfilter::Point;
 use linux::rcu::Reader;
 use linux::skb::Skb;
 

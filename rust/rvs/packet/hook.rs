@@ -17,8 +17,9 @@ use crate::drops::Drop;
 use crate::netns::Netns;
 use ipvs::packet::{self, Fragment, Packet};
 use ipvs::proto::{Direction, Role};
+use linux::inet::{Family, Point};
 use linux::net::Net;
-use linux::netfilter::{Family, PacketHook, Point};
+use linux::netfilter::PacketHook;
 use linux::rcu::Reader;
 use linux::skb::{Skb, Verdict};
 

@@ -3,8 +3,9 @@
 
 use kernel::prelude::*;
 use kernel::sync::{new_mutex, Mutex};
+use linux::inet::Family;
 use linux::net::Handle;
-use linux::netfilter::{Family, PacketHook, Registration};
+use linux::netfilter::{PacketHook, Registration};
 use linux::rcu::Arc;
 
 /// The hooks of one namespace: of each family while it has a service.

@@ -12,7 +12,7 @@ use crate::drops::Drop;
 use ipvs::packet::icmp::{self, Quoted};
 use ipvs::packet::{Header, Packet};
 use ipvs::proto::Direction;
-use linux::netfilter::Point;
+use linux::inet::Point;
 use linux::skb::{Skb, PEEK};
 
 /// An error and the packet that it quotes.

@@ -2,12 +2,10 @@
 //! Carries plans out: route, headroom, the edit of the bytes, output.
 
 use super::context::PacketContext;
-use super::hook::Packets;
 use super::outcome::Outcome;
 use crate::conn::Conn;
 use crate::dest::Dest;
 use crate::drops::Drop;
-use ipvs::addr::{Endpoint, IpAddr};
 use ipvs::conn::state::ConnState;
 use ipvs::packet::checksum::{Field, Sum};
 use ipvs::packet::icmp::{self as icmp_header, Quoted};
@@ -18,10 +16,10 @@ use ipvs::xmit::{
 };
 use linux::conntrack::{self, End, Reply};
 use linux::icmp;
-use linux::netfilter::Point;
+use linux::inet::Point;
 use linux::rcu::Borrow;
-use linux::route::{self, Route};
-use linux::skb::{NoMemory, Skb, Summed};
+use linux::route::{self, Route, Target};
+use linux::skb::{NoMemory, Skb, Summed, Unrouted};
 
 /// A packet that is to go to a server.
 pub(super) struct Transmit<'a, 'g> {
@@ -97,7 +95,7 @@ fn along_route<'g>(
     next_hop: NextHop,
 ) -> Outcome<'g> {
     let Some(route) = find_route(context, transmit.conn, next_hop) else {
-        route::link_failure(&mut skb);
+        icmp::send_unreachable(&mut skb);
         return Outcome::Free(skb, Drop::NoRoute);
     };
     let facts = transmit.facts(&skb, &route);
@@ -107,7 +105,7 @@ fn along_route<'g>(
         Next::Deliver => deliver_here(skb, transmit, &plan.edit),
         Next::Reject(reason) => {
             let mtu = route.mtu();
-            reject(context, skb, (transmit.packet, &plan), (reason, mtu))
+            reject(skb, (transmit.packet, &plan), (reason, mtu))
         }
         Next::Boundary => Outcome::Free(skb, Drop::Boundary),
     }
@@ -116,7 +114,6 @@ fn along_route<'g>(
 /// Tells the sender of a packet why it is dropped.
 #[cold]
 fn reject<'g>(
-    context: PacketContext<'g>,
     mut skb: Skb<'g>,
     (packet, plan): (&Packet, &Plan),
     (reason, mtu): (Reject, u32),
@@ -127,12 +124,11 @@ fn reject<'g>(
     match reason {
         Reject::HopLimit => {
             icmp::send(&mut skb, icmp::Error::TimeExceeded);
-            icmp::count_header_error(context.net);
+            icmp::count_header_error(&skb);
             Outcome::Free(skb, Drop::TimeToLive)
         }
         Reject::TooBig => {
-            let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
-            icmp::send(&mut skb, icmp::Error::FragmentationNeeded(mtu));
+            icmp::send(&mut skb, icmp::Error::TooBig(mtu));
             Outcome::Free(skb, Drop::TooBig)
         }
     }
@@ -160,16 +156,16 @@ fn look_up<'g>(
     dest: Option<Borrow<'g, Dest>>,
     next_hop: NextHop,
 ) -> Option<Route<'g>> {
-    let next_hop = match next_hop {
-        NextHop::Table => route::NextHop::Table,
-        NextHop::Server => route::NextHop::Address,
+    let target = Target {
+        addr: conn.dest().addr,
+        hop: match next_hop {
+            NextHop::Table => route::NextHop::Table,
+            NextHop::Server => route::NextHop::Address,
+        },
     };
-    let IpAddr::V4(addr) = conn.dest().addr else {
-        return None;
-    };
-    let route = Route::to_v4(context.net, addr.octets(), next_hop)?;
-    if let Some(dest) = dest.filter(|dest| dest.is_available()) {
-        dest.route.fill(&route);
+    let route = Route::to(context.net, target, context.rcu)?;
+    if let Some(dest) = dest {
+        dest.route.fill(&route, || dest.is_available());
     }
     Some(route)
 }
@@ -191,7 +187,7 @@ fn send<'g>(
     skb.allow_fragmenting();
     update_conntrack(&mut skb, transmit.state, planned.rewrite);
     skb.drop_early_socket();
-    Outcome::Taken(skb.send::<Packets>(route))
+    Outcome::Taken(skb.send(route))
 }
 
 /// Lets a packet go on to a server on this host.
@@ -232,7 +228,7 @@ pub(super) fn reply<'g>(
     rewrite: Rewrite,
 ) -> Result<Skb<'g>, Outcome<'g>> {
     match edit(&mut skb, packet, None, &kept(rewrite)) {
-        Ok(()) => reroute(context, skb),
+        Ok(()) => reroute(context, skb).map_err(|lost| Outcome::Taken(lost.free())),
         Err(reason) => Err(Outcome::Free(skb, reason)),
     }
 }
@@ -252,7 +248,7 @@ pub(super) fn error_to_client<'g>(
         return Err(Outcome::Drop(skb, Drop::Checksum));
     }
     match edit(&mut skb, packet, Some(quoted), &kept(rewrite)) {
-        Ok(()) => reroute(context, skb),
+        Ok(()) => reroute(context, skb).map_err(|lost| Outcome::Taken(lost.discard())),
         Err(reason) => Err(Outcome::Drop(skb, reason)),
     }
 }
@@ -283,40 +279,31 @@ pub(super) fn mark_handled(skb: &mut Skb<'_>, state: ConnState, rewrite: Option<
 fn update_conntrack(skb: &mut Skb<'_>, state: ConnState, rewrite: Option<Rewrite>) {
     if !state.is_tracked() {
         conntrack::untrack(skb);
-    } else if let Some(reply) = rewrite.and_then(expected_reply) {
+    } else if let Some(reply) = rewrite.map(expected_reply) {
         conntrack::expect_reply(skb, reply);
     }
 }
 
 /// Returns the end of the tracked connection's replies that a rewrite changes.
-fn expected_reply(rewrite: Rewrite) -> Option<Reply> {
-    let end = end(rewrite.to)?;
-    Some(match rewrite.side {
+fn expected_reply(rewrite: Rewrite) -> Reply {
+    let end = End {
+        addr: rewrite.to.addr,
+        port: rewrite.to.port.bytes(),
+    };
+    match rewrite.side {
         Side::Dest => Reply::From(end),
         Side::Source => Reply::To(end),
-    })
-}
-
-fn end(end: Endpoint) -> Option<End> {
-    match end.addr {
-        IpAddr::V4(addr) => Some(End {
-            addr: addr.octets(),
-            port: end.port.bytes(),
-        }),
-        IpAddr::V6(_) => None,
     }
 }
 
 /// Finds a reply the route that a packet made here would take, where that may be another one.
-fn reroute<'g>(context: PacketContext<'g>, mut skb: Skb<'g>) -> Result<Skb<'g>, Outcome<'g>> {
+fn reroute<'g>(context: PacketContext<'g>, skb: Skb<'g>) -> Result<Skb<'g>, Unrouted<'g>> {
     let stays = skb.point() == Point::LocalIn || skb.has_local_route();
     if stays || !context.netns.config.snat_reroute.is_on() {
         return Ok(skb);
     }
-    match skb.reroute() {
-        Ok(()) => Ok(skb),
-        Err(NoMemory) => Err(Outcome::Free(skb, Drop::NoRoute)),
-    }
+    skb.reroute()
+        .inspect_err(|_| context.netns.drops.count(Drop::NoRoute))
 }
 
 /// Does an edit to the bytes of a packet and to what is known about its checksum.

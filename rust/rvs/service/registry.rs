@@ -16,9 +16,9 @@ use ipvs::size::{self, Limits};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use kernel::sync::{new_mutex, Mutex};
+use linux::inet;
 use linux::module::ModuleRef;
 use linux::net::Net;
-use linux::netfilter;
 use linux::rcu::{self, Arc, Borrow, Reader, Slot};
 
 /// The services of one namespace, and the servers that were removed from them.
@@ -305,7 +305,7 @@ impl Services {
         for counts in [&self.v4, &self.v6] {
             counts.clear();
         }
-        for family in [netfilter::Family::V4, netfilter::Family::V6] {
+        for family in [inet::Family::V4, inet::Family::V6] {
             command.netns.hooks.turn_off(family);
         }
         let all = replace(&mut *self.order.lock(), KVVec::new());
@@ -391,9 +391,9 @@ impl Services {
 }
 
 /// Returns the family as the hooks know it.
-fn hook_family(family: Family) -> netfilter::Family {
+fn hook_family(family: Family) -> inet::Family {
     match family {
-        Family::V4 => netfilter::Family::V4,
-        Family::V6 => netfilter::Family::V6,
+        Family::V4 => inet::Family::V4,
+        Family::V6 => inet::Family::V6,
     }
 }

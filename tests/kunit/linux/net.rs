@@ -4,8 +4,9 @@
 #[kernel::prelude::kunit_tests(rvs_linux_net)]
 mod tests {
     use super::*;
+    use crate::inet::Family;
     use crate::net::{Net, Registration};
-    use crate::netfilter::{self, Family};
+    use crate::netfilter;
     use crate::sync::Relaxed;
 
     #[test]
