@@ -100,3 +100,26 @@ def live_requests_without_offload(d):
     d.control(f"-A -t {VIP}:80 -s rr", f"-a -t {VIP}:80 -r 10.2.0.11:8080 -m")
     ask(d, "client1")
     d.proc("ip_vs")
+
+
+# Sends many datagrams and tells how many errors were sent about them.
+UNREACHABLE = ("import socket\n"
+               "def sent():\n"
+               "    names, values = [line.split() for line in open('/proc/net/snmp') if line.startswith('Icmp:')]\n"
+               "    return int(values[names.index('OutDestUnreachs')])\n"
+               "before = sent()\n"
+               "for port in range(20000, 20200):\n"
+               "    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:\n"
+               "        s.bind(('0.0.0.0', port))\n"
+               "        s.sendto(b'hello', ('10.9.0.1', 53))\n"
+               "print(sent() - before, 'errors')\n")
+
+
+@case(rows=("-m", "-g"))
+def a_client_here_is_told_of_a_missing_route_without_a_limit(d, method):
+    d.hosts(1, 1)
+    for name, value in (("icmp_msgs_per_sec", 1), ("icmp_msgs_burst", 10), ("icmp_ratelimit", 1000)):
+        d.run(f"sysctl -q net.ipv4.{name}={value}")
+    d.run("ip route add unreachable 10.2.0.11/32")
+    d.control(f"-A -u {VIP}:53 -s rr", f"-a -u {VIP}:53 -r 10.2.0.11:53 {method}")
+    d.run(["python3", "-c", UNREACHABLE])

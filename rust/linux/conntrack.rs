@@ -127,7 +127,7 @@ pub fn expect_reply(skb: &mut Skb<'_>, reply: Reply) {
         u32::from(entry.protocol()),
         bindings::IPPROTO_ICMP | bindings::IPPROTO_ICMPV6
     );
-    // SAFETY: The entry is valid, its tuples are plain data, and nobody finds an unconfirmed one; the
+    // SAFETY: The entry is valid, its tuples are plain data, and no look-up finds an unconfirmed one; the
     // clones of a frame that a bridge flooded share it, all in the softirq that flooded it.
     let mut tuple = unsafe { (*entry.raw.as_ptr()).tuplehash[1].tuple };
     match reply {

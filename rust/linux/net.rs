@@ -193,7 +193,7 @@ pub trait PerNet: Sized + Send + Sync + 'static {
 /// A way to a namespace that ends before the namespace does, and what is registered through it.
 ///
 /// A registration cannot be used with another namespace, nor outlive its own or the module: it
-/// stays in here, and who asked for it has no more than its number.
+/// stays in here, and what asked for it has no more than its number.
 ///
 /// # Invariants
 ///
@@ -274,7 +274,7 @@ impl Handle {
 
     /// Takes back all that is registered and leads nowhere from now on.
     fn revoke(&self) {
-        // Not under the lock: this may wait for somebody who waits for the lock.
+        // Not under the lock: this may wait for a task that waits for the lock.
         let registered = self.registered.lock().take();
         drop(registered);
         // INVARIANT: Nothing can be registered any more.
@@ -330,8 +330,8 @@ impl<T: PerNet> Slot<T> {
     /// Returns the value of `net`, for the reader's section.
     #[inline]
     pub fn read<'g>(&self, net: &Net, rcu: Reader<'g>) -> Option<Borrow<'g, T>> {
-        // Pairs with the store in `Registration::new`: the memory is seen as C made it before. What
-        // stands for no id is smaller or larger than all ids, so that nothing is found there.
+        // Pairs with the store in `Registration::new`: the memory is seen as C made it before. `IDLE`
+        // and `BUSY` are below and above all ids, so that nothing is found there.
         let id = self.found.load(Acquire);
         let memory = NonNull::new(net.generic(id, rcu))?.cast::<Memory<T>>();
         // SAFETY: By the type invariant the id is this slot's for the whole section, so the memory
@@ -532,7 +532,7 @@ unsafe extern "C" fn exit_batch<T: PerNet>(nets: *mut bindings::list_head) {
         }
         // SAFETY: This is a callback of the registration.
         if let Some(memory) = unsafe { withdraw::<T>(net) } {
-            // SAFETY: It was withdrawn, so nobody else ends it.
+            // SAFETY: It was withdrawn, so only this ends it.
             unsafe { release(memory) };
         }
         // SAFETY: The list does not change during the call.

@@ -476,7 +476,7 @@ unsafe extern "C" fn drop_at_once(head: *mut bindings::callback_head) {
 unsafe extern "C" fn hand_over(head: *mut bindings::callback_head) {
     let mut first = DROPS.load(Relaxed);
     loop {
-        // SAFETY: RCU is done with the head and nobody else has the object yet.
+        // SAFETY: RCU is done with the head and nothing else has the object yet.
         unsafe { (*head).next = first };
         // Pairs with the exchange in `rvs_rcu_drop`: the link is seen with the head.
         match DROPS.cmpxchg(first, head, Full) {
@@ -525,7 +525,7 @@ unsafe fn end(this: NonNull<Header>) {
 ///
 /// # Safety
 ///
-/// `header` begins an `Inner<T>` made by `from_pinned` that nobody else can reach.
+/// `header` begins an `Inner<T>` made by `from_pinned` that nothing else can reach.
 unsafe fn release<T>(header: NonNull<Header>) {
     // SAFETY: The pointer came from `KBox::into_raw` and the caller gives it up.
     drop(unsafe { KBox::from_raw(header.cast::<Inner<T>>().as_ptr()) });
@@ -547,8 +547,8 @@ pub fn prompt_barrier() {
 
 /// Waits until every object whose last reference has gone is dropped.
 ///
-/// What a dropped object itself held is waited for too. For the module's exit: nobody may drop an
-/// [`Arc`] meanwhile, or its release would run in code that is gone.
+/// What a dropped object itself held is waited for too. For the module's exit: no [`Arc`] may be
+/// dropped meanwhile, or its release would run in code that is gone.
 ///
 /// # Locking
 ///

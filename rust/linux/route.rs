@@ -2,7 +2,7 @@
 //! Routes out of a namespace, and one remembered for each real server.
 //!
 //! A route is used inside one RCU read section: its device is replaced when it goes, and freed after
-//! those who may have read it. A remembered route is read by packets without a reference, and
+//! the sections that may have read it. A remembered route is read by packets without a reference, and
 //! released only after every reader that may have found it is done.
 //!
 //! C header: `include/net/dst.h`

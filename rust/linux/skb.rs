@@ -274,7 +274,7 @@ impl<'a> Skb<'a> {
         }
     }
 
-    /// Returns whether the packet stands for many on the wire.
+    /// Returns whether the packet becomes many on the wire.
     #[inline]
     pub fn is_gso(&self) -> bool {
         // SAFETY: The packet is valid by the type invariant.
@@ -321,7 +321,7 @@ impl Skb<'_> {
         let len = unsafe { bindings::rvs_helper_skb_headlen(self.as_raw()) };
         // SAFETY: `data` begins `headlen` bytes of linear buffer, by the type invariant with the
         // network header, and stays in place until something that takes `&mut self` moves it;
-        // others who hold a clone only read.
+        // holders of a clone only read.
         unsafe { slice::from_raw_parts(data, len as usize) }
     }
 

@@ -43,20 +43,20 @@ pub trait Directory: Sized + 'static {
 pub struct File<S: 'static> {
     /// The name in the directory.
     pub name: &'static CStr,
-    /// Who may write it.
+    /// Which users may write it.
     pub writers: Writers,
     /// What it holds.
     pub content: Content<S>,
 }
 
-/// Who may write a file.
+/// The users that may write a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Writers {
     /// Root of the user namespace that owns the network namespace.
     Owner,
-    /// The same, but nobody if that is not the initial user namespace.
+    /// The same, but no user if that is not the initial user namespace.
     Machine,
-    /// The same, and the file is not there for anybody else.
+    /// The same, and the file is not there in other user namespaces.
     MachineAlone,
 }
 
@@ -84,7 +84,7 @@ pub enum Content<S: 'static> {
     Pair {
         /// Where they are.
         place: fn(&S) -> &Pair,
-        /// Which values may stand together.
+        /// Which values may be written together.
         accepts: fn(i32, i32) -> bool,
     },
     /// A list of CPUs.
@@ -134,7 +134,7 @@ impl Mask {
 }
 
 impl CpuList {
-    /// Makes a list that nobody has written to.
+    /// Makes a list that was never written to.
     pub fn new() -> impl PinInit<Self> {
         pin_init!(Self { written <- kernel::new_mutex!(None) })
     }
@@ -399,7 +399,7 @@ impl Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant; C waits for those who are inside a handler.
+        // SAFETY: By the type invariant; C waits for calls of a handler that are under way.
         unsafe { bindings::unregister_net_sysctl_table(self.header.as_ptr()) };
     }
 }
