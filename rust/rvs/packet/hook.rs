@@ -56,6 +56,10 @@ fn verdict(netns: &Netns, outcome: Outcome<'_>) -> Verdict {
     match outcome {
         Outcome::Accept(skb) => skb.accept(),
         Outcome::Taken(verdict) => verdict,
+        Outcome::Lost(verdict, reason) => {
+            netns.drops.count(reason);
+            verdict
+        }
         Outcome::Drop(skb, reason) => {
             netns.drops.count(reason);
             skb.discard()

@@ -14,4 +14,6 @@ pub(super) enum Outcome<'g> {
     Free(Skb<'g>, Drop),
     /// It was sent, or waits for the rest of its fragments.
     Taken(Verdict),
+    /// It lost its route and was given up.
+    Lost(Verdict, Drop),
 }

@@ -228,7 +228,7 @@ pub(super) fn reply<'g>(
     rewrite: Rewrite,
 ) -> Result<Skb<'g>, Outcome<'g>> {
     match edit(&mut skb, packet, None, &kept(rewrite)) {
-        Ok(()) => reroute(context, skb).map_err(|lost| Outcome::Taken(lost.free())),
+        Ok(()) => reroute(context, skb).map_err(|lost| Outcome::Lost(lost.free(), Drop::NoRoute)),
         Err(reason) => Err(Outcome::Free(skb, reason)),
     }
 }
@@ -248,7 +248,7 @@ pub(super) fn error_to_client<'g>(
         return Err(Outcome::Drop(skb, Drop::Checksum));
     }
     match edit(&mut skb, packet, Some(quoted), &kept(rewrite)) {
-        Ok(()) => reroute(context, skb).map_err(|lost| Outcome::Taken(lost.discard())),
+        Ok(()) => reroute(context, skb).map_err(|lost| Outcome::Lost(lost.discard(), Drop::NoRoute)),
         Err(reason) => Err(Outcome::Drop(skb, reason)),
     }
 }
@@ -303,7 +303,6 @@ fn reroute<'g>(context: PacketContext<'g>, skb: Skb<'g>) -> Result<Skb<'g>, Unro
         return Ok(skb);
     }
     skb.reroute()
-        .inspect_err(|_| context.netns.drops.count(Drop::NoRoute))
 }
 
 /// Does an edit to the bytes of a packet and to what is known about its checksum.
