@@ -7,7 +7,7 @@ import plot
 from rows import title
 
 DRAWS = 2000
-NOTE = """The packet rows above in nanoseconds, in user-mode Linux: the same kernel source, configured by `qemu/native.config`, as a
+NOTE = """The packet rows above in nanoseconds, in user-mode Linux: the same kernel source, configured by `qemu/vm/native.config`, as a
 program at the machine's own speed, with rvs linked as one optimised unit as for a stock kernel. Within one boot each row is measured
 {pairs} times with each module, alternately ip_vs and rvs first. Each time 32 batches of 64 packets and as many of plain forwarding,
 in a namespace without services, take turns; the median of the differences between neighbours counts. *over* is the mean of these

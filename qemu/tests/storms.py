@@ -18,7 +18,7 @@ TRACKING = "table ip tracking { chain forward { type filter hook forward priorit
 
 def storm(d):
     for where in ("client", "servers"):
-        d.start(f"{sys.executable} flood.py {where}", where)
+        d.start(f"{sys.executable} /share/qemu/harness/flood.py {where}", where)
 
 
 def wired(where):

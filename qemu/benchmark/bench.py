@@ -7,7 +7,7 @@ import pathlib
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE / "benchmark")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "harness")]
 
 import control  # noqa: E402
 import growth  # noqa: E402

@@ -141,8 +141,8 @@ def main():
     parser.add_argument("--recorded", help="compare with the transcripts in this file, in place of the first module")
     parser.add_argument("--stop", action="store_true", help="stop at the first case that fails")
     options = parser.parse_args()
-    sys.path[:0] = [str(HERE / "tests")]
-    for path in sorted((HERE / "tests").glob("*.py")):
+    sys.path[:0] = [str(HERE.parent / "tests")]
+    for path in sorted((HERE.parent / "tests").glob("*.py")):
         importlib.import_module(path.stem)
     cases = [case for case in CASES if case.suite in options.suite.split(",") and re.search(options.filter, case.name)]
     if options.stop:

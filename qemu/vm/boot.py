@@ -16,9 +16,12 @@ import sys
 import tempfile
 import time
 
-import judge
-
 HERE = pathlib.Path(__file__).resolve().parent
+QEMU = HERE.parent
+sys.path.insert(0, str(QEMU / "harness"))
+
+import judge  # noqa: E402
+
 CACHE = pathlib.Path(os.environ.get("RVS_CACHE", pathlib.Path.home() / ".cache/rvs"))
 BOOTS = 3
 # How long a guest may go on, in seconds, once its log has said that something is wrong; it may hang.
@@ -58,7 +61,7 @@ def parse_arguments(arguments):
 def prepare_share(options, share):
     """Fills the directory that the guest sees as /share: the command, qemu/, rvs.ko and a module index."""
     shutil.copy(HERE / "init", share / "init")
-    shutil.copytree(HERE, share / "qemu", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(QEMU, share / "qemu", ignore=shutil.ignore_patterns("__pycache__"))
     for extra in options.share:
         name, path = extra.split("=", 1)
         copy = shutil.copytree if os.path.isdir(path) else shutil.copy

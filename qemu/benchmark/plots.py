@@ -10,9 +10,11 @@ import subprocess
 import sys
 import time
 
-import director
-import packet
-import topology
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "harness"))
+
+import director  # noqa: E402
+import packet  # noqa: E402
+import topology  # noqa: E402
 
 SCHEDULERS = "rr wrr lc wlc sed nq fo ovf twos sh mh dh lblc lblcr".split()
 WEIGHTS = {"A": 5, "B": 10, "C": 15, "D": 20}

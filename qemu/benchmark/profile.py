@@ -11,7 +11,7 @@ import struct
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE / "benchmark")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "harness")]
 
 import bench  # noqa: E402
 import control  # noqa: E402
