@@ -16,6 +16,8 @@ import packets  # noqa: E402
 import scenarios  # noqa: E402
 import schedulers  # noqa: E402
 import size  # noqa: E402
+import topology  # noqa: E402
+from modules import load, unload  # noqa: E402
 
 MODULES = "tun dummy nf_conntrack nf_conntrack_netlink nf_tables nft_ct nf_flow_table_inet nft_flow_offload"
 OPTIONS = pathlib.Path("/etc/modprobe.d/bench.conf")
@@ -57,10 +59,10 @@ def measure(modules, sections, quick, options=""):
         return
     for module in modules:
         OPTIONS.write_text(options)
-        scenarios.load(module)
+        load(module)
         for section, rows in sections.items():
             collect(section, module, rows(module, quick))
-        scenarios.unload(module)
+        unload(module)
 
 
 def main():
@@ -75,7 +77,7 @@ def main():
     if options.native:
         RESULTS["native versions"] = versions()
         return collect("native", "both", native.measured(options.pairs))
-    scenarios.shell(f"modprobe -a {MODULES}")
+    topology.run(f"modprobe -a {MODULES}")
     wanted = (options.sections or ("packets" if options.quick else " ".join([*NORMAL, *LARGE]))).split()
     RESULTS.update(versions=versions(), quick=options.quick)
     save()

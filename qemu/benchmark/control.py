@@ -38,7 +38,7 @@ def whole(bed, words, stdin=None):
     # What earlier commands left to be done later is done by then.
     time.sleep(SETTLE)
     begun = time.clock_gettime_ns(sender.CLOCK)
-    testbed.must(words, bed.name, stdin)
+    topology.must(["ip", "netns", "exec", bed.name, *words], stdin=stdin)
     return time.clock_gettime_ns(sender.CLOCK) - begun
 
 

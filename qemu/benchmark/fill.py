@@ -4,7 +4,6 @@ import ctypes
 import struct
 import time
 
-import frames
 import packets
 import sender
 import testbed
@@ -16,7 +15,7 @@ FIRST = 2048
 class Filler:
     """Connection number n is that of one client address and port."""
 
-    def __init__(self, bed, mac=frames.TAP):
+    def __init__(self, bed, mac=testbed.TAP):
         self.bed, self.mac, self.address = bed, mac, -1
         self.sent = packets.Packets(4, "UDP", testbed.VIP[4], mac)
         # As many different frames as a batch has, so that each has a buffer of its own.

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """How the cost of a packet grows with the number of connections and of services."""
 import fill
-import frames
 import packets
 import sender
 import testbed
@@ -13,7 +12,7 @@ BATCHES = 9
 
 def harness(bed):
     """Returns what the sender itself costs: a frame of a fill, and a measured frame."""
-    filler = fill.Filler(bed, frames.FOREIGN)
+    filler = fill.Filler(bed, testbed.FOREIGN)
     filled = filler.fill(0, 200 * sender.BATCH) / (200 * sender.BATCH)
     measured = sender.summary(bed.sender.measure(filler.spread(1000, BATCHES)))["median"]
     return filled, measured
@@ -44,7 +43,7 @@ def services(module):
         try:
             bed.serve(4, "UDP", "DR", count)
             sent = packets.Packets(4, "UDP", testbed.VIP[4])
-            foreign = packets.Packets(4, "UDP", testbed.VIP[4], frames.FOREIGN)
+            foreign = packets.Packets(4, "UDP", testbed.VIP[4], testbed.FOREIGN)
             bed.sender.send(*sent.opening(both=False))
             less = packets.measure(bed, foreign, "established")["median"]
             yield {"subject": module, "services": count,

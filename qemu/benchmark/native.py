@@ -6,11 +6,12 @@ turns, and the difference between neighbours counts; the same again and again wi
 """
 import statistics
 
+import modules
 import packets
 import rows
-import scenarios
 import sender
 import testbed
+import topology
 
 PAIRS = 32
 BATCHES = 33
@@ -20,12 +21,12 @@ WARM = "nf_conntrack nf_tables nft_ct"
 
 def measured(pairs=PAIRS):
     """Yields rows as of `packets`: nanoseconds of plain forwarding, and over it, of each turn."""
-    scenarios.shell(f"modprobe -a {WARM}")
+    topology.run(f"modprobe -a {WARM}")
     testbed.SETTLE = 0
     packets.BATCHES.update({False: BATCHES, True: BATCHES})
-    scenarios.load("rvs")
+    modules.load("rvs")
     refused = {row: refusal(*row) for row in rows.configurations()}
-    scenarios.unload("rvs")
+    modules.unload("rvs")
     for (family, protocol, method, *same), why in refused.items():
         if why:
             yield from (packets.row_of("rvs", family, protocol, method, kind, *same, refused=why) for kind in rows.kinds_of(method))
@@ -48,10 +49,10 @@ def refusal(family, protocol, method, conntrack, services):
 def one_turn(number, served):
     """Yields the rows of one turn: everything that is served, with both modules, first the one and then the other."""
     for module in MODULES[::1 - 2 * (number % 2)]:
-        scenarios.load(module)
+        modules.load(module)
         for row in served:
             yield from with_module(module, *row)
-        scenarios.unload(module)
+        modules.unload(module)
 
 
 def with_module(module, family, protocol, method, conntrack, services):

@@ -1,52 +1,59 @@
 # SPDX-License-Identifier: GPL-2.0
 """The packet rows: what one packet of each kind costs when it is forwarded plainly, by ip_vs and by rvs."""
 import itertools
+import struct
 
-import frames
 import packet
 import rows
 import sender
 import testbed
-from frames import PAYLOAD, ether
+import topology
 
 BATCHES = {False: 9, True: 33}
 PORT = 40000
-NUMBERS = {"TCP": 6, "UDP": 17, "SCTP": frames.SCTP}
+PAYLOAD = bytes(range(18))
+NUMBERS = {"TCP": packet.TCP, "UDP": packet.UDP, "SCTP": packet.SCTP}
 ACK_PUSH = packet.ACK | packet.PSH
-# The chunks of SCTP that stand for TCP's flags; an ACK alone is a cookie.
-DATA_OR_COOKIE = {ACK_PUSH: frames.DATA}
+# The tags that either end of an SCTP association wants to see, and its chunks.
+CLIENT_TAG, SERVER_TAG = 0x11111111, 0x22222222
+INIT = packet.chunk(1, struct.pack("!IIHHI", CLIENT_TAG, 65536, 1, 1, 1))
+INIT_ACK = packet.chunk(2, struct.pack("!IIHHIHHI", SERVER_TAG, 65536, 1, 1, 1, 7, 8, 7))
+COOKIE_ECHO, COOKIE_ACK = packet.chunk(10, struct.pack("!I", 7)), packet.chunk(11)
+DATA = packet.chunk(0, struct.pack("!IHHI", 1, 0, 0, 0) + PAYLOAD, 3)
+# What plays the part of TCP's flags; an ACK alone is a cookie.
+DATA_OR_COOKIE = {ACK_PUSH: DATA}
 
 
 class Packets:
     """The packets of one conversation between the client and a target, as frames for the tap."""
 
-    def __init__(self, family, protocol, target, mac=frames.TAP):
+    def __init__(self, family, protocol, target, mac=testbed.TAP):
         self.family, self.protocol, self.target, self.mac = family, NUMBERS[protocol], target, mac
         self.name = protocol
         self.client, self.server = testbed.CLIENT[family], testbed.server(family, 0)
 
     def ether(self, data):
-        return ether(self.family, data, self.mac)
+        """Returns an IP packet as a frame for the tap, or for another machine."""
+        return packet.ether(self.mac, testbed.SENDER, data)
 
     def request(self, port=PORT, flags=ACK_PUSH, source=None, data=PAYLOAD):
         """Returns an IP packet from a client."""
         source = source or self.client
         if self.protocol == packet.UDP:
-            return frames.udp(self.family, source, port, self.target, 80)
-        if self.protocol == frames.SCTP:
-            chunk = frames.INIT if flags & packet.SYN else DATA_OR_COOKIE.get(flags, frames.COOKIE_ECHO)
-            tag = frames.SERVER_TAG * (chunk != frames.INIT)
-            return frames.sctp(self.family, source, port, self.target, 80, tag, chunk)
-        return frames.tcp(self.family, source, port, self.target, 80, flags, data, 1001 - (flags & packet.SYN) // 2, 5001)
+            return packet.udp(source, port, self.target, 80, PAYLOAD)
+        if self.protocol == packet.SCTP:
+            chunk = INIT if flags & packet.SYN else DATA_OR_COOKIE.get(flags, COOKIE_ECHO)
+            return packet.sctp(source, port, self.target, 80, SERVER_TAG * (chunk != INIT), chunk)
+        return packet.tcp(source, port, self.target, 80, flags, 1001 - (flags & packet.SYN) // 2, 5001, data)
 
     def answer(self, source, flags=ACK_PUSH, data=PAYLOAD):
         """Returns an IP packet to the client."""
         if self.protocol == packet.UDP:
-            return frames.udp(self.family, source, 80, self.client, PORT)
-        if self.protocol == frames.SCTP:
-            chunk = frames.INIT_ACK if flags & packet.SYN else DATA_OR_COOKIE.get(flags, frames.COOKIE_ACK)
-            return frames.sctp(self.family, source, 80, self.client, PORT, frames.CLIENT_TAG, chunk)
-        return frames.tcp(self.family, source, 80, self.client, PORT, flags, data, 5001 - (flags & packet.SYN) // 2, 1001)
+            return packet.udp(source, 80, self.client, PORT, PAYLOAD)
+        if self.protocol == packet.SCTP:
+            chunk = INIT_ACK if flags & packet.SYN else DATA_OR_COOKIE.get(flags, COOKIE_ACK)
+            return packet.sctp(source, 80, self.client, PORT, CLIENT_TAG, chunk)
+        return packet.tcp(source, 80, self.client, PORT, flags, 5001 - (flags & packet.SYN) // 2, 1001, data)
 
     def opening(self, both=True):
         """Returns what makes a conversation an established one; both: the director sees the server's side, too."""
@@ -56,14 +63,14 @@ class Packets:
             made = [self.request(flags=packet.SYN, data=b"")]
             made += [self.answer(self.server, packet.SYN | packet.ACK, b"")] * both
             made += [self.request(flags=packet.ACK, data=b"")]
-            made += [self.answer(self.server, packet.ACK, b"")] * (both and self.protocol == frames.SCTP)
+            made += [self.answer(self.server, packet.ACK, b"")] * (both and self.protocol == packet.SCTP)
             made += [self.request()]
         return [self.ether(data) for data in made]
 
     def fresh(self, ports, source=None):
         """Returns the first packets of new connections, one for each port."""
         first = self.request(0, packet.SYN, source, b"")
-        return [self.ether(data) for data in frames.series(self.family, self.protocol, first, ports)]
+        return [self.ether(data) for data in packet.series(first, ports)]
 
     def kind(self, kind):
         """Returns the one frame that a row repeats."""
@@ -72,10 +79,10 @@ class Packets:
         if kind.startswith("reply"):
             return self.ether(self.answer(self.server))
         if kind == "error from client":
-            return self.ether(frames.unreachable(self.family, self.client, self.target, self.answer(self.target)))
+            return self.ether(packet.unreachable(self.client, self.target, self.answer(self.target)))
         # What the server received and complains about has its own address as target.
         received = Packets(self.family, self.name, self.server).request()
-        return self.ether(frames.unreachable(self.family, self.server, self.client, received))
+        return self.ether(packet.unreachable(self.server, self.client, received))
 
     def batches(self, kind):
         """Returns the frames of a row's batches."""
@@ -99,7 +106,7 @@ def costs_of(bed, packets, kind, send):
     before = sent_through(bed, kind)
     costs = send(packets.batches(kind))
     passed = sent_through(bed, kind) - before
-    expected = 0 if packets.mac == frames.FOREIGN else count_of(kind) * sender.BATCH
+    expected = 0 if packets.mac == testbed.FOREIGN else count_of(kind) * sender.BATCH
     if passed != expected:
         raise RuntimeError(f"{passed} of {expected} packets were forwarded")
     return costs
@@ -171,7 +178,7 @@ def plain_rows():
         bed = testbed.Testbed(conntrack)
         try:
             packets = Packets(family, protocol, testbed.server(family, 0))
-            foreign = Packets(family, protocol, testbed.server(family, 0), frames.FOREIGN)
+            foreign = Packets(family, protocol, testbed.server(family, 0), testbed.FOREIGN)
             bed.sender.send(*packets.opening())
             for kind in rows.kinds_of("NAT"):
                 if kind == "reply without re-route":
@@ -194,15 +201,15 @@ FLOWTABLE = """table inet flows {
 
 def flowtable(bed, packets, around=None):
     """Measures what nftables' flowtable forwards: its flows need the way back through the tap itself."""
-    testbed.must(["nft", "-f", "-"], bed.name, FLOWTABLE)
+    topology.must(["nft", "-f", "-"], bed.name, FLOWTABLE)
     family, client = packets.family, packets.client
     length = 32 if family == 4 else 128
-    testbed.must(["ip", f"-{family}", "route", "add", f"{client}/{length}", "dev", "wire"], bed.name)
-    testbed.must(["ip", "neigh", "add", client, "lladdr", frames.SENDER.hex(":"), "dev", "wire", "nud", "permanent"], bed.name)
-    testbed.run(["conntrack", "-F"], bed.name)
+    topology.must(["ip", f"-{family}", "route", "add", f"{client}/{length}", "dev", "wire"], bed.name)
+    topology.must(["ip", "neigh", "add", client, "lladdr", testbed.SENDER, "dev", "wire", "nud", "permanent"], bed.name)
+    topology.run(["conntrack", "-F"], bed.name)
     bed.sender.send(*packets.opening(), packets.ether(packets.answer(packets.server)), packets.ether(packets.request()))
     bed.sender.drain()
     row = measure(bed, packets, "established", around)
-    if "OFFLOAD" not in testbed.run(["conntrack", "-L", "-f", f"ipv{family}"], bed.name)[1]:
+    if "OFFLOAD" not in topology.run(["conntrack", "-L", "-f", f"ipv{family}"], bed.name)[1]:
         raise RuntimeError("the flow is not in the flowtable")
     return row

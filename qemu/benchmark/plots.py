@@ -5,8 +5,6 @@ import json
 import pathlib
 import random
 import socket
-import struct
-import subprocess
 import sys
 import time
 
@@ -41,8 +39,7 @@ class Wires:
 
     def __init__(self):
         self.client, self.servers = self.end("client", 0), self.end("servers", 3)
-        self.head = bytes.fromhex((topology.mac("10.1.0.1") + topology.mac("10.1.0.2")).replace(":", "")) + struct.pack("!H", 0x800)
-        self.names = {bytes.fromhex(topology.mac(address).replace(":", "")): name for name, address in SERVERS.items()}
+        self.names = {packet.hardware(topology.mac(address)): name for name, address in SERVERS.items()}
 
     @staticmethod
     def end(name, protocol):
@@ -55,7 +52,7 @@ class Wires:
     def send(self, connection, flags):
         """Sends a packet of a connection and returns the name of the server that gets it; None for nobody."""
         client, port, target = connection
-        self.client.send(self.head + packet.tcp(client, port, target, 80, flags))
+        self.client.send(packet.ether(topology.mac("10.1.0.1"), topology.mac("10.1.0.2"), packet.tcp(client, port, target, 80, flags)))
         time.sleep(0.005)
         found = None
         while True:
@@ -99,7 +96,7 @@ def play(d, wires, scheduler, connections):
 
 
 def main():
-    subprocess.run("modprobe -a veth nf_tables && modprobe rvs", shell=True, check=True)
+    topology.must("modprobe -a veth nf_tables rvs")
     d = director.Director("rvs")
     topology.wires()
     topology.batch(["route add local 10.64.0.0/24 dev lo"], "director")

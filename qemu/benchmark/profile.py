@@ -16,12 +16,13 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "harness")]
 import bench  # noqa: E402
 import control  # noqa: E402
 import fill  # noqa: E402
+import modules  # noqa: E402
 import packets  # noqa: E402
 import rows  # noqa: E402
-import scenarios  # noqa: E402
 import sender  # noqa: E402
 import size  # noqa: E402
 import testbed  # noqa: E402
+import topology  # noqa: E402
 
 BEGIN, PAUSE, WRITE = 1, 2, 3
 MARK = 0x72767300
@@ -130,15 +131,15 @@ def profile_control(recorder, name, subject):
 
 def main():
     names = [name.strip() for name in pathlib.Path("/share/rows").read_text().split(";") if name.strip()]
-    scenarios.shell(f"modprobe -a {bench.MODULES}")
+    topology.run(f"modprobe -a {bench.MODULES}")
     recorder = Recorder()
     for subject in ("forward", "ip_vs", "rvs"):
         if subject != "forward":
-            scenarios.load(subject)
+            modules.load(subject)
         for name in names:
             (profile_control if name in (*rows.CONTROL, *rows.CHANGES) else profile)(recorder, name, subject)
         if subject != "forward":
-            scenarios.unload(subject)
+            modules.unload(subject)
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ def stretch(action):
     how long they were.
     """
     if not (TRACE / "trace").exists():
-        testbed.must(["mount", "-t", "tracefs", "tracefs", str(TRACE)])
+        topology.must(["mount", "-t", "tracefs", "tracefs", str(TRACE)])
     (TRACE / "trace_clock").write_text("mono_raw")
     (TRACE / "buffer_size_kb").write_text("65536")
     (TRACE / "trace").write_text("")

@@ -1,52 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Many small packets with few calls: frames lie side by side in memory and go and come with sendmmsg and recvmmsg.
+"""Many small packets to a director, with few calls.
 
 The emulated CPU runs Python some thirty times slower than a real one, so what is done per packet is one `pack_into`
 on the way out and nothing on the way in: a column of all frames is a slice of the memory.
 """
-import ctypes
-import os
 import socket
 import struct
 
 import packet
 import topology
+from bulk import ROOM, STRIDE, Frames
 
-STRIDE, ROOM = 64, 256
 ETH_P_IP, SO_RCVBUFFORCE = 0x800, 33
 MAC_AT, PROTOCOL_AT, IP_CHECK_AT, PORT_AT, FLAGS_AT = 5, 23, 24, 34, 47
 # From the checksum of the IP header to the word behind the ports: checksum, addresses, ports, two words.
 MIDDLE = struct.Struct("!9H")
-LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-class Frames:
-    """Room for frames side by side, and the vectors that tell the kernel about it."""
-
-    def __init__(self, number, length):
-        self.number, self.data = number, bytearray(STRIDE * ROOM)
-        start = ctypes.addressof(ctypes.c_char.from_buffer(self.data))
-        self.pieces = ctypes.create_string_buffer(b"".join(struct.pack("=QQ", start + STRIDE * at, length) for at in range(ROOM)))
-        pieces = ctypes.addressof(self.pieces)
-        self.vector = ctypes.create_string_buffer(
-            b"".join(struct.pack("=QQQQQQQQ", 0, 0, pieces + 16 * at, 1, 0, 0, 0, 0) for at in range(ROOM)))
-
-    def column(self, at, count):
-        """Returns one byte of each of the first frames."""
-        return self.data[at:STRIDE * count:STRIDE]
-
-    def send(self, count):
-        """Sends the first frames."""
-        sent = 0
-        while sent < count:
-            done = LIBC.sendmmsg(self.number, ctypes.byref(self.vector, 64 * sent), count - sent, 0)
-            if done < 0:
-                raise OSError(ctypes.get_errno(), "sendmmsg: " + os.strerror(ctypes.get_errno()))
-            sent += done
-
-    def receive(self):
-        """Receives what is there, up to ROOM frames, and returns how many came."""
-        return max(0, LIBC.recvmmsg(self.number, self.vector, ROOM, socket.MSG_DONTWAIT, None))
 
 
 class Kind(Frames):
@@ -58,12 +26,11 @@ class Kind(Frames):
     def __init__(self, number, protocol, flags=0):
         make = (lambda: packet.tcp("172.20.0.0", 0, "10.8.0.0", 80, flags, seq=0)) if protocol == packet.TCP else (
             lambda: packet.udp("172.20.0.0", 0, "10.8.0.0", 80, b"", mode="zero"))
-        frame = bytes.fromhex((topology.mac("10.1.0.1") + topology.mac("10.1.0.2")).replace(":", "")) + b"\x08\0" + make()
+        frame = packet.ether(topology.mac(topology.IPV4.near), topology.mac(topology.IPV4.clients[0]), make())
         super().__init__(number, len(frame))
         self.words = MIDDLE.unpack_from(frame, IP_CHECK_AT)
         self.tcp = protocol == packet.TCP
-        for at in range(0, STRIDE * ROOM, STRIDE):
-            self.data[at:at + len(frame)] = frame
+        self.put([frame] * ROOM)
 
     def fill(self, ports, clients, vips):
         """Gives every frame its port and addresses and returns how many there are.

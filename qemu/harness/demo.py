@@ -14,14 +14,18 @@ dummy interface that does not answer ARP.
 """
 import argparse
 import collections
+import dataclasses
 import json
 import os
-import subprocess
 import sys
 import time
 
+import topology
+
 CLIENTS, SERVERS = (1, 2, 3), (1, 2, 3)
 NAT_VIP, DR_VIP = "192.0.2.80", "192.0.2.90"
+PLAN = dataclasses.replace(topology.IPV4, clients=tuple(f"10.1.0.1{number}" for number in CLIENTS),
+                           servers=tuple(f"10.2.0.1{number}" for number in SERVERS), vips=(NAT_VIP, DR_VIP))
 WEIGHTS = {1: 3, 2: 2, 3: 1}
 COLOUR = {"head": "1;36", "good": "1;32", "bad": "1;31", "dim": "2", "command": "33"}
 
@@ -60,19 +64,6 @@ class Printer:
         print(self.paint(kind, text), flush=True)
 
 
-def run(*command, check=True):
-    """Runs one command and returns its output."""
-    done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if check and done.returncode:
-        raise SystemExit(f"demo: {' '.join(command)}: {done.stdout.strip()}")
-    return done.stdout
-
-
-def netns(name, *command, check=True):
-    """Runs one command in a network namespace."""
-    return run("ip", "netns", "exec", name, *command, check=check)
-
-
 def wait_for(what, condition, seconds=60):
     """Waits until a condition holds; the demo ends if it never does."""
     end = time.monotonic() + seconds
@@ -82,49 +73,18 @@ def wait_for(what, condition, seconds=60):
         time.sleep(0.05)
 
 
-def host(name, *addresses):
-    """Makes a host: a namespace with one interface on the switch."""
-    run("ip", "netns", "add", name)
-    run("ip", "link", "add", "eth0", "netns", name, "type", "veth", "peer", "name", name, "netns", "switch")
-    run("ip", "-n", "switch", "link", "set", name, "master", "wire", "up")
-    run("ip", "-n", name, "link", "set", "lo", "up")
-    for address in addresses:
-        run("ip", "-n", name, "address", "add", address, "dev", "eth0")
-    run("ip", "-n", name, "link", "set", "eth0", "up")
-
-
 def build_network():
     """Builds the switch, the clients, the director and the real servers of the picture above."""
-    run("ip", "netns", "add", "switch")
-    run("ip", "-n", "switch", "link", "add", "wire", "type", "bridge")
-    run("ip", "-n", "switch", "link", "set", "wire", "up")
-    host("director", "10.1.0.1/24", "10.2.0.1/24")
-    for vip in (NAT_VIP, DR_VIP):
-        run("ip", "-n", "director", "address", "add", f"{vip}/32", "dev", "lo")
-    netns("director", "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.send_redirects=0",
-          "net.ipv4.conf.eth0.send_redirects=0")
-    for number in CLIENTS:
-        host(f"client{number}", f"10.1.0.1{number}/24")
-        run("ip", "-n", f"client{number}", "route", "add", "default", "via", "10.1.0.1")
+    topology.hosts(len(CLIENTS), len(SERVERS), PLAN)
     for number in SERVERS:
-        build_server(number)
+        name = f"server{number}"
+        # It holds the VIP without answering ARP, and its VS/DR replies go straight to the client.
+        topology.batch(["link add vip type dummy", f"address add {DR_VIP}/32 dev vip", "link set vip up",
+                        f"rule add from {DR_VIP} lookup 100", "route add 10.1.0.0/24 dev eth0 table 100"], name)
+        start_nginx(name)
 
 
-def build_server(number):
-    """Makes one real server: its VIP answers no ARP, its VS/DR replies go straight to the client."""
-    name = f"server{number}"
-    host(name, f"10.2.0.1{number}/24")
-    netns(name, "sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1", "net.ipv4.conf.all.arp_announce=2")
-    run("ip", "-n", name, "link", "add", "vip", "type", "dummy")
-    run("ip", "-n", name, "address", "add", f"{DR_VIP}/32", "dev", "vip")
-    run("ip", "-n", name, "link", "set", "vip", "up")
-    run("ip", "-n", name, "route", "add", "default", "via", "10.2.0.1")
-    run("ip", "-n", name, "rule", "add", "from", DR_VIP, "lookup", "100")
-    run("ip", "-n", name, "route", "add", "10.1.0.0/24", "dev", "eth0", "table", "100")
-    start_nginx(name, number)
-
-
-def start_nginx(name, number):
+def start_nginx(name):
     """Starts nginx in a real server; it answers every request with its name."""
     home = f"/tmp/{name}"
     os.makedirs(home, exist_ok=True)
@@ -135,8 +95,8 @@ def start_nginx(name, number):
             http {{ access_log off; client_body_temp_path {home}/b; proxy_temp_path {home}/p;
                    fastcgi_temp_path {home}/f; uwsgi_temp_path {home}/u; scgi_temp_path {home}/s;
                    server {{ listen 80; return 200 "{name}\\n"; }} }}""")
-    netns(name, "nginx", "-c", f"{home}/nginx.conf")
-    wait_for(f"nginx of {name}", lambda: ":80 " in netns(name, "ss", "-Hltn"))
+    topology.must(f"nginx -c {home}/nginx.conf", name)
+    wait_for(f"nginx of {name}", lambda: ":80 " in topology.must("ss -Hltn", name))
 
 
 class Requests:
@@ -147,8 +107,7 @@ class Requests:
         share = [total // len(CLIENTS)] * len(CLIENTS)
         share[0] += total - sum(share)
         self.processes = [
-            subprocess.Popen(["ip", "netns", "exec", f"client{number}", sys.executable, "-c", CLIENT_CODE,
-                              vip, str(count), str(pause)], text=True, stdout=subprocess.PIPE)
+            topology.start([sys.executable, "-c", CLIENT_CODE, vip, str(count), str(pause)], f"client{number}", stderr=None)
             for number, count in zip(CLIENTS, share)
         ]
 
@@ -172,7 +131,7 @@ class Demo:
 
     def ipvsadm(self, *arguments):
         self.printer.say("command", "director# ipvsadm " + " ".join(arguments))
-        output = netns("director", "ipvsadm", *arguments)
+        output = topology.must(["ipvsadm", *arguments], "director")
         if output:
             print(output, end="", flush=True)
         return output
@@ -213,7 +172,7 @@ class Demo:
         self.ipvsadm("-L", "-n")
 
     def active(self, vip, server):
-        for line in netns("director", "ipvsadm", "-L", "-n", "-t", f"{vip}:80").splitlines():
+        for line in topology.must(f"ipvsadm -L -n -t {vip}:80", "director").splitlines():
             words = line.split()
             if words[:2] == ["->", f"10.2.0.1{server}:80"]:
                 return int(words[4])
@@ -247,7 +206,7 @@ class Demo:
         self.act("VS/NAT", NAT_VIP, "-m")
         self.act("VS/DR", DR_VIP, "-g")
         self.change_act(NAT_VIP, "-m")
-        netns("director", "ipvsadm", "-C")
+        topology.must("ipvsadm -C", "director")
         self.heading("result")
         seconds = time.monotonic() - started
         if self.failures:

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What a scenario has in hand: namespaces, ipvsadm, raw netlink, /proc, packets; everything goes into a transcript."""
-import os
+import contextlib
 import re
-import shlex
-import subprocess
 import time
 
 import genl
@@ -24,7 +22,7 @@ class Director:
 
     def __init__(self, module):
         self.module, self.lines, self.faults, self.names, self.ends = module, [], [], [], {}
-        self.started, self.more = [], []
+        self.started, self.more, self.plan = [], [], topology.IPV4
 
     # --- writing down what happens ---
 
@@ -61,14 +59,19 @@ class Director:
 
     # --- namespaces ---
 
-    def wires(self):
-        """Builds the director between two bare wires and opens all ends."""
-        self.names += topology.wires()
-        for name, device in (("client", "eth0"), ("servers", "eth0")):
-            self.ends[name] = wire.End(name, device)
+    def wires(self, *plans):
+        """Builds the director between two bare wires, for IPv4 or for the plans, and opens all ends."""
+        self.plan = plans[0] if plans else topology.IPV4
+        self.names += topology.wires(*plans)
+        # A director that has IPv6 says unasked which multicast groups it is in.
+        ignore = ("mld",) if any(plan.family == 6 for plan in plans) else ()
+        for name in ("client", "servers"):
+            self.ends[name] = wire.End(name, "eth0", ignore=ignore)
 
-    def hosts(self, clients=1, servers=2):
-        self.names += topology.hosts(clients, servers)
+    def hosts(self, clients=1, servers=2, plan=topology.IPV4):
+        """Builds clients, the director and servers with full stacks."""
+        self.plan = plan
+        self.names += topology.hosts(clients, servers, plan)
 
     def netns(self, name):
         """Adds an empty namespace."""
@@ -76,27 +79,26 @@ class Director:
         self.names.append(name)
 
     def bare(self):
-        """A director without any wire: for control scenarios."""
+        """A director without any wire, for IPv4: for control scenarios."""
         self.netns("director")
         topology.batch(["link set lo up"] + [f"address add {vip}/32 dev lo" for vip in topology.VIPS]
                        + ["address add 10.2.0.1/24 dev lo"], "director")
 
     def close(self):
-        for end in self.ends.values():
-            end.close()
-        for process in self.started:
-            process.kill()
-            process.wait()
-        topology.remove(self.names)
+        """Ends what the case has begun, all of it even if some of that fails."""
+        with contextlib.ExitStack() as last:
+            last.callback(topology.remove, self.names)
+            for process in self.started:
+                last.callback(process.wait)
+                last.callback(process.kill)
+            for end in self.ends.values():
+                last.callback(end.close)
 
     # --- commands ---
 
     def execute(self, command, where="director", stdin=None):
         """Runs a command in a namespace; returns (exit code, output) without writing it down."""
-        words = shlex.split(command) if isinstance(command, str) else command
-        with topology.inside(where):
-            done = subprocess.run(words, input=stdin, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        return done.returncode, done.stdout
+        return topology.run(command, where, stdin)
 
     def run(self, command, where="director", stdin=None):
         """Runs a command and writes it, its output and its exit code down; returns its output."""
@@ -113,8 +115,7 @@ class Director:
 
     def start(self, command, where, **more):
         """Starts a command that runs beside the scenario; it is ended with the case."""
-        with topology.inside(where):
-            process = subprocess.Popen(shlex.split(command), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more)
+        process = topology.start(command, where, **more)
         self.started.append(process)
         return process
 
@@ -215,8 +216,8 @@ class Director:
 
     def send(self, where, data, title="", target=None, **offload):
         """Puts a packet on a wire towards the director and writes down what comes out of every wire."""
-        address = {"client": "10.1.0.1", "servers": "10.2.0.1"}[where]
-        source = {"client": "10.1.0.2", "servers": "10.2.0.11"}[where]
+        near = where == "client"
+        address, source = (self.plan.near, self.plan.clients[0]) if near else (self.plan.far, self.plan.servers[0])
         for piece in data if isinstance(data, list) else [data]:
             self.ends[where].send(topology.mac(target or address), topology.mac(source), piece, **offload)
         first = data[0] if isinstance(data, list) else data

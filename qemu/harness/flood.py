@@ -34,7 +34,7 @@ def main(where):
     end = None
     for number in itertools.count(random.randrange(20000)):
         try:
-            end = end or wire.End(where, "eth0")
+            end = end or wire.End(where, "eth0", captures=False)
             for data in make(number):
                 end.send(topology.mac(to), topology.mac(source), data)
         except BlockingIOError:

@@ -2,7 +2,6 @@
 """A small generic netlink client: requests to the IPVS family byte by byte, replies as readable text."""
 import collections
 import errno
-import os
 import socket
 import struct
 

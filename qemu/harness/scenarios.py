@@ -2,67 +2,29 @@
 # SPDX-License-Identifier: GPL-2.0
 """Runs scenarios in the guest: each case once with ip_vs and once with rvs, and compares what they saw."""
 import argparse
-import contextlib
+import collections
 import importlib
 import json
+import os
 import pathlib
 import random
 import re
 import signal
-import subprocess
 import sys
 import time
 import traceback
 import types
 
 import director
+import recorded
+import topology
 import transcript
 from cases import CASES
+from modules import CONFIGURATION, kmsg, load, loaded, unload
 
 HERE = pathlib.Path(__file__).resolve().parent
-ORACLE_MODULES = "ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ip_vs_sh ip_vs_dh ip_vs_sed ip_vs_nq ip_vs_fo ip_vs_ovf ip_vs_mh ip_vs_lblc ip_vs_lblcr ip_vs_twos"
 BASE_MODULES = "veth dummy bridge nf_conntrack nf_conntrack_netlink nf_tables nft_ct nft_compat nft_nat"
 CASE_SECONDS = 3600
-
-
-def kmsg(text):
-    """Writes a mark into the kernel log, for the judge."""
-    with contextlib.suppress(OSError), open("/dev/kmsg", "w") as log:
-        log.write(f"rvs-guest: {text}\n")
-
-
-def shell(command):
-    return subprocess.run(command, shell=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
-
-def load(module):
-    """Loads one of the two modules, with the modprobe configuration that belongs to it."""
-    configuration = pathlib.Path("/etc/modprobe.d/rvs.conf")
-    configuration.unlink(missing_ok=True)
-    if module == "rvs":
-        configuration.write_text(pathlib.Path("/share/modprobe-rvs.conf").read_text())
-    kmsg(f"loaded {module}")
-    # Two of its schedulers bring settings of their own.
-    done = shell("modprobe -a ip_vs ip_vs_lblc ip_vs_lblcr" if module == "ip_vs" else f"modprobe {module}")
-    if done.returncode:
-        raise SystemExit(f"# cannot load {module}: {done.stdout.strip()}")
-
-
-def loaded(module):
-    return any(line.split()[0] == module for line in open("/proc/modules"))
-
-
-def unload(module):
-    """Unloads a module once nothing uses it any more."""
-    end = time.monotonic() + 120
-    while loaded(module):
-        if module == "ip_vs":
-            shell("rmmod " + ORACLE_MODULES)
-        done = shell(f"rmmod {module}")
-        if done.returncode and time.monotonic() > end:
-            raise SystemExit(f"# cannot unload {module}: {done.stdout.strip()}")
-        time.sleep(0.05)
-    kmsg("unloaded")
 
 
 def run_case(case, module):
@@ -105,7 +67,7 @@ class Report:
 
 def real_seconds():
     """Seconds of the CPU this guest has used: what a case costs, since waiting is free."""
-    return time.process_time() + sum(__import__("os").times()[2:4])
+    return time.process_time() + sum(os.times()[2:4])
 
 
 def judge_pair(case, before, after, names):
@@ -123,33 +85,56 @@ def alone(cases, report):
         context = run_case(case, "none")
         for module in ("rvs", "ip_vs"):
             if loaded(module):
-                shell("rm -f /etc/modprobe.d/rvs.conf")
+                CONFIGURATION.unlink(missing_ok=True)
                 unload(module)
         for name, faults in context.more:
             report.case(name, faults, 0)
         report.case(case.name, context.faults, real_seconds() - start)
 
 
-def main():
+def arguments():
+    """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--filter", default="", help="regular expression over FILE: CASE")
     parser.add_argument("--first", default="ip_vs", help="module to compare with; empty for none")
     parser.add_argument("--second", default="rvs")
     parser.add_argument("--suite", default="compare", help="which cases: compare, or some of alone,debug,isolated,storm,smp,arm64")
+    parser.add_argument("--part", default="1/1", metavar="N/M", help="only the Nth of M parts of the cases, which take about the same time")
+    parser.add_argument("--list", action="store_true", help="print how many cases of each suite there are, and run none")
     parser.add_argument("--show", action="store_true", help="print transcripts")
     parser.add_argument("--record", help="write the first module's transcripts to this file")
     parser.add_argument("--recorded", help="compare with the transcripts in this file, in place of the first module")
+    parser.add_argument("--reuse", help="folder of the first module's transcripts: those that are still right are used, others added")
+    parser.add_argument("--salt", default="", help="with --reuse: what else transcripts depend on, like the guest's tree")
     parser.add_argument("--stop", action="store_true", help="stop at the first case that fails")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def part_of(cases, part):
+    """Returns the Nth of M parts, "N/M". Neighbours are much alike, so that every Mth case is a fair share of the work."""
+    number, parts = map(int, part.split("/"))
+    chosen = cases[number - 1::parts]
+    print(f"# part {number} of {parts}: {len(chosen)} of {len(cases)} cases", flush=True)
+    return chosen
+
+
+def main():
+    """Runs the cases that were asked for."""
+    options = arguments()
     sys.path[:0] = [str(HERE.parent / "tests")]
     for path in sorted((HERE.parent / "tests").glob("*.py")):
         importlib.import_module(path.stem)
-    cases = [case for case in CASES if case.suite in options.suite.split(",") and re.search(options.filter, case.name)]
+    assert len({case.name for case in CASES}) == len(CASES), "two cases have one name"
+    matching = [case for case in CASES if re.search(options.filter, case.name)]
+    if options.list:
+        for suite, count in collections.Counter(case.suite for case in matching).items():
+            print(suite, count)
+        return 0
+    cases = part_of([case for case in matching if case.suite in options.suite.split(",")], options.part)
     if options.stop:
         # Whatever is wrong is met sooner when cases of all kinds come early.
         random.Random(0).shuffle(cases)
-    assert len({case.name for case in CASES}) == len(CASES), "two cases have one name"
-    shell(f"modprobe -a {BASE_MODULES}")
+    topology.run(f"modprobe -a {BASE_MODULES}")
     report = Report(len(cases))
     if options.suite != "compare":
         alone(cases, report)
@@ -159,24 +144,41 @@ def main():
     return 1 if report.failed else 0
 
 
+def unseen(lines):
+    """Returns a run that was not made here but is known by its transcript."""
+    return types.SimpleNamespace(lines=lines, faults=[]), 0
+
+
 def first_pass(cases, options):
-    """Runs every case with the first module; returns what they saw and what they cost, by name."""
-    seen = {}
+    """Returns what every case saw with the first module and what that cost, by name."""
     if options.recorded:
-        recorded = json.loads(pathlib.Path(options.recorded).read_text())
-        return {name: (types.SimpleNamespace(lines=lines, faults=[]), 0) for name, lines in recorded.items()}
+        return {name: unseen(lines) for name, lines in json.loads(pathlib.Path(options.recorded).read_text()).items()}
     if not options.first:
-        return seen
-    load(options.first)
-    for case in cases:
-        if not case.only or options.first in case.only:
-            start = real_seconds()
-            seen[case.name] = (run_case(case, options.first), real_seconds() - start)
-    unload(options.first)
-    print(f"# {len(seen)} cases ran with {options.first}", flush=True)
+        return {}
+    cases = [case for case in cases if not case.only or options.first in case.only]
+    store = recorded.Store(options.reuse, f"{options.salt} {options.first}") if options.reuse else None
+    known = store.take([case.name for case in cases]) if store else {}
+    made = run_first([case for case in cases if case.name not in known], options.first)
+    print(f"# {len(made)} cases ran with {options.first}, {len(known)} were known", flush=True)
+    if store:
+        store.put({name: run.lines for name, (run, _) in made.items() if not run.faults})
+    seen = made | {name: unseen(lines) for name, lines in known.items()}
     if options.record:
         pathlib.Path(options.record).write_text(json.dumps({name: run.lines for name, (run, _) in seen.items()}))
     return seen
+
+
+def run_first(cases, module):
+    """Runs cases with the first module; returns what they saw and what they cost, by name."""
+    made = {}
+    if not cases:
+        return made
+    load(module)
+    for case in cases:
+        start = real_seconds()
+        made[case.name] = (run_case(case, module), real_seconds() - start)
+    unload(module)
+    return made
 
 
 def pair(cases, report, options):

@@ -1,40 +1,108 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Network namespaces and the wires between them.
+"""Network namespaces, commands in them, and the wires between them, for IPv4, for IPv6 or for both.
 
     client (10.1.0.2..9) eth0 ---- eth0 10.1.0.1 | director | 10.2.0.1 eth1 ---- eth0 servers (10.2.0.11..19)
-                                       VIPs 10.9.0.1..3 on the director's lo
+           (fd01::2..9)                 fd01::1  |          | fd02::1                         (fd02::11..19)
+                                       VIPs 10.9.0.1..3, fd09::1..3 on the director's lo
 
 In packet scenarios `client` and `servers` are bare wires: they have no addresses and answer nothing; the
 director knows all their addresses as permanent neighbours, each with a hardware address of its own.
 In live scenarios every client and server is a namespace with a full stack on one bridge.
+
+The addresses of a family are a `Plan`. What builds a topology takes the plans it is for, IPV4 where none is named;
+where IPV6 is not among them IPv6 is off, so that captures hold nothing but what a scenario sent.
 """
 import contextlib
 import ctypes
+import dataclasses
 import fcntl
 import os
+import shlex
 import socket
 import struct
 import subprocess
+
+import packet
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 MS_BIND, MNT_DETACH = 0x1000, 2
 SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8913, 0x8914
 UP, NOARP = 1, 0x80
-VIPS = ("10.9.0.1", "10.9.0.2", "10.9.0.3")
-CLIENTS = [f"10.1.0.{number}" for number in range(2, 10)]
-SERVERS = [f"10.2.0.{number}" for number in range(11, 20)]
 HOME = os.open("/proc/self/ns/net", os.O_RDONLY)
 NAMED = "/run/netns"
 
 
-def mac(address):
-    """Returns the hardware address that belongs to an IPv4 address."""
-    return "02:00:" + ":".join(f"{int(part):02x}" for part in address.split("."))
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The addresses of one family: the director's towards either side, the two sides' own, and the virtual ones."""
 
+    family: int
+    near: str
+    far: str
+    clients: tuple
+    servers: tuple
+    vips: tuple
+    prefix: int
+
+    @property
+    def host(self):
+        """The prefix length of one address."""
+        return 32 if self.family == 4 else 128
+
+    def server(self, number):
+        """Returns the address of a server of a long row of them, the first ones those of `servers`."""
+        number += 11
+        return f"10.2.{number >> 8}.{number & 255}" if self.family == 4 else f"fd02::{number}"
+
+    def addresses(self, near, far):
+        """Returns the lines for `ip -batch` that give the director's devices their addresses, and its lo the VIPs."""
+        # Nothing else has these addresses, and the time of asking for them would be a time without them.
+        more = " nodad" * (self.family == 6)
+        return [f"address add {self.near}/{self.prefix} dev {near}{more}", f"address add {self.far}/{self.prefix} dev {far}{more}",
+                *(f"address add {vip}/{self.host} dev lo{more}" for vip in self.vips)]
+
+    def neighbours(self, near, far):
+        """Returns the lines for `ip -batch` that make all clients and servers known."""
+        return [f"neigh replace {address} lladdr {mac(address)} dev {device} nud permanent"
+                for device, side in ((near, self.clients), (far, self.servers)) for address in side]
+
+    def end(self, address, port):
+        """Returns an address and a port as ipvsadm takes them."""
+        return f"{address}:{port}" if self.family == 4 else f"[{address}]:{port}"
+
+
+IPV4 = Plan(4, "10.1.0.1", "10.2.0.1", tuple(f"10.1.0.{number}" for number in range(2, 10)),
+            tuple(f"10.2.0.{number}" for number in range(11, 20)), ("10.9.0.1", "10.9.0.2", "10.9.0.3"), 24)
+IPV6 = Plan(6, "fd01::1", "fd02::1", tuple(f"fd01::{number}" for number in range(2, 10)),
+            tuple(f"fd02::{number}" for number in range(11, 20)), ("fd09::1", "fd09::2", "fd09::3"), 64)
+VIPS, CLIENTS, SERVERS = IPV4.vips, IPV4.clients, IPV4.servers
+# What makes a namespace a router that says nothing unasked, by family; DEVICE is each of its devices.
+ROUTER = {
+    4: (("ipv4/ip_forward", 1), ("ipv4/conf/all/rp_filter", 0), ("ipv4/conf/DEVICE/rp_filter", 0),
+        ("ipv4/conf/all/send_redirects", 0), ("ipv4/conf/DEVICE/send_redirects", 0), ("ipv4/icmp_ratelimit", 0),
+        ("ipv4/icmp_msgs_per_sec", 100000)),
+    6: (("ipv6/conf/all/forwarding", 1), ("ipv6/icmp/ratelimit", 0), ("ipv6/auto_flowlabels", 0)),
+}
+# IPv6 without addresses of its own making, before a device is there.
+PLAIN_IPV6 = (("ipv6/conf/all/accept_dad", 0), ("ipv6/conf/default/accept_dad", 0), ("ipv6/conf/default/accept_ra", 0),
+              ("ipv6/conf/default/addr_gen_mode", 1))
+NO_IPV6 = (("ipv6/conf/all/disable_ipv6", 1), ("ipv6/conf/default/disable_ipv6", 1))
+
+
+def mac(address):
+    """Returns the hardware address that belongs to an address."""
+    data = packet.packed(address)
+    return "02:00:" + data.hex(":") if len(data) == 4 else f"02:06:{data[1]:02x}:" + data[13:].hex(":")
+
+
+# --- namespaces ---
 
 @contextlib.contextmanager
 def inside(name):
-    """Runs the body in a network namespace."""
+    """Runs the body in a network namespace; in that of the guest's first process without a name."""
+    if name is None:
+        yield
+        return
     fd = os.open(f"{NAMED}/{name}", os.O_RDONLY)
     try:
         os.setns(fd, os.CLONE_NEWNET)
@@ -56,19 +124,12 @@ def add(*names):
             raise OSError(ctypes.get_errno(), "mount", path)
 
 
-def flag(name, device, flags):
-    """Gives a device of a namespace flags, like UP, that it may not have yet."""
-    with inside(name), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        _, present = struct.unpack("16sH", fcntl.ioctl(sock, SIOCGIFFLAGS, struct.pack("16sH14x", device.encode(), 0))[:18])
-        fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sH14x", device.encode(), present | flags))
-
-
-def batch(lines, name=None):
-    """Gives `ip` a batch of commands, in a namespace."""
-    command = ["ip"] + (["-n", name] if name else []) + ["-batch", "-"]
-    done = subprocess.run(command, input="\n".join(lines) + "\n", text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {done.stdout.strip()}")
+def remove(names):
+    """Deletes namespaces that are there, as `ip netns del` does."""
+    for path in (f"{NAMED}/{name}" for name in names):
+        if os.path.exists(path):
+            LIBC.umount2(path.encode(), MNT_DETACH)
+            os.unlink(path)
 
 
 def set_sysctl(name, path, value):
@@ -77,72 +138,115 @@ def set_sysctl(name, path, value):
         file.write(str(value))
 
 
-def no_ipv6(names):
-    """Keeps IPv6 quiet, so that captures hold nothing but what a scenario sent."""
+def set_sysctls(name, rows):
+    """Writes sysctls of a namespace below net/: [(path, value)]."""
+    for path, value in rows:
+        set_sysctl(name, "net/" + path, value)
+
+
+def flag(name, device, flags):
+    """Gives a device of a namespace flags, like UP, that it may not have yet."""
+    with inside(name), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        _, present = struct.unpack("16sH", fcntl.ioctl(sock, SIOCGIFFLAGS, struct.pack("16sH14x", device.encode(), 0))[:18])
+        fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sH14x", device.encode(), present | flags))
+
+
+# --- commands ---
+
+def run(command, where=None, stdin=None):
+    """Runs a command, a list of words or a line of them, in a namespace; returns its exit code and its output."""
+    words = shlex.split(command) if isinstance(command, str) else command
+    with inside(where):
+        done = subprocess.run(words, input=stdin, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return done.returncode, done.stdout
+
+
+def must(command, where=None, stdin=None):
+    """Runs a command that has to succeed; returns its output."""
+    code, output = run(command, where, stdin)
+    if code:
+        raise RuntimeError(f"{command if isinstance(command, str) else ' '.join(command)}: {output.strip()}")
+    return output
+
+
+def start(command, where=None, **more):
+    """Starts a command in a namespace; more: what `Popen` takes besides."""
+    words = shlex.split(command) if isinstance(command, str) else command
+    with inside(where):
+        return subprocess.Popen(words, text=True, **{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **more})
+
+
+def batch(lines, name=None):
+    """Gives `ip` a batch of commands, in a namespace."""
+    must(["ip"] + (["-n", name] if name else []) + ["-batch", "-"], stdin="\n".join(lines) + "\n")
+
+
+# --- what scenarios, demo and benchmark stand on ---
+
+def families(names, plans):
+    """Has IPv6 off in new namespaces, or as plain as it goes if one of the plans is for it."""
     for name in names:
-        set_sysctl(name, "net/ipv6/conf/all/disable_ipv6", 1)
-        set_sysctl(name, "net/ipv6/conf/default/disable_ipv6", 1)
+        set_sysctls(name, PLAIN_IPV6 if any(plan.family == 6 for plan in plans) else NO_IPV6)
 
 
-def wires(director="director"):
+def router(name, devices, plans):
+    """Makes a namespace forward for its plans."""
+    for plan in plans:
+        for path, value in ROUTER[plan.family]:
+            set_sysctls(name, [(path.replace("DEVICE", device), value) for device in devices if "DEVICE" in path]
+                        or [(path, value)])
+
+
+def wires(*plans, director="director"):
     """Builds the director between two bare wires; returns the names of the namespaces."""
     names = ["client", "servers"]
     add(*names)
-    no_ipv6(names)
-    wired(director)
+    families(names, ())
+    wired(*plans, director=director)
     return [*names, director]
 
 
-def wired(director="director"):
+def wired(*plans, director="director"):
     """Builds a director between the bare wires' ends, which are there."""
+    plans = plans or (IPV4,)
+    first = plans[0]
     add(director)
-    no_ipv6([director])
-    batch([
-        f"link add eth0 address {mac('10.1.0.1')} netns {director} type veth peer name eth0 address {mac('10.1.0.2')} netns client",
-        f"link add eth1 address {mac('10.2.0.1')} netns {director} type veth peer name eth0 address {mac('10.2.0.11')} netns servers"])
+    families([director], plans)
+    batch([f"link add {device} address {mac(own)} netns {director} type veth peer name eth0 address {mac(other)} netns {name}"
+           for device, own, name, other in (("eth0", first.near, "client", first.clients[0]),
+                                            ("eth1", first.far, "servers", first.servers[0]))])
     for name in ("client", "servers"):
         flag(name, "lo", UP)
         flag(name, "eth0", UP | NOARP)
-    lines = ["link set lo up", "link set eth0 up", "link set eth1 up", "address add 10.1.0.1/24 dev eth0",
-             "address add 10.2.0.1/24 dev eth1"]
-    lines += [f"address add {vip}/32 dev lo" for vip in VIPS]
-    lines += [f"neigh replace {address} lladdr {mac(address)} dev eth0 nud permanent" for address in CLIENTS]
-    lines += [f"neigh replace {address} lladdr {mac(address)} dev eth1 nud permanent" for address in SERVERS]
-    batch(lines, director)
-    for path, value in (("ip_forward", 1), ("conf/all/rp_filter", 0), ("conf/eth0/rp_filter", 0), ("conf/eth1/rp_filter", 0),
-                        ("conf/all/send_redirects", 0), ("conf/eth0/send_redirects", 0), ("conf/eth1/send_redirects", 0),
-                        ("icmp_ratelimit", 0), ("icmp_msgs_per_sec", 100000)):
-        set_sysctl(director, "net/ipv4/" + path, value)
+    batch(["link set lo up", "link set eth0 up", "link set eth1 up"]
+          + [line for plan in plans for line in plan.addresses("eth0", "eth1") + plan.neighbours("eth0", "eth1")], director)
+    router(director, ("eth0", "eth1"), plans)
 
 
-def hosts(clients=1, servers=2):
+def hosts(clients=1, servers=2, plan=IPV4):
     """Builds clients, a director and servers with full stacks on one bridge; returns their names."""
     clients = [f"client{number}" for number in range(1, clients + 1)]
     servers = [f"server{number}" for number in range(1, servers + 1)]
     names = ["switch", "director", *clients, *servers]
     add(*names)
-    no_ipv6(names)
+    families(["switch"], ())
+    families(names[1:], (plan,))
+    if plan.family == 6:
+        # A router asks for the neighbours of others from its link-local address.
+        for name in names[1:]:
+            set_sysctls(name, [("ipv6/conf/default/addr_gen_mode", 0)])
     batch(["link add wire type bridge", "link set wire up", "link set lo up"], "switch")
     batch([f"link add eth0 netns {name} type veth peer name {name} netns switch" for name in names[1:]])
     batch([f"link set {name} master wire up" for name in names[1:]], "switch")
-    batch(["link set lo up", "link set eth0 up", "address add 10.1.0.1/24 dev eth0", "address add 10.2.0.1/24 dev eth0"]
-          + [f"address add {vip}/32 dev lo" for vip in VIPS], "director")
-    for path in ("ip_forward", "conf/all/send_redirects", "conf/eth0/send_redirects"):
-        set_sysctl("director", "net/ipv4/" + path, int(path == "ip_forward"))
-    for number, name in enumerate(clients):
-        batch(["link set lo up", "link set eth0 up", f"address add {CLIENTS[number]}/24 dev eth0",
-               "route add default via 10.1.0.1"], name)
-    for number, name in enumerate(servers):
-        for key, value in (("arp_ignore", 1), ("arp_announce", 2)):
-            set_sysctl(name, f"net/ipv4/conf/all/{key}", value)
-        batch(["link set lo up", "link set eth0 up", f"address add {SERVERS[number]}/24 dev eth0",
-               "route add default via 10.2.0.1"], name)
+    batch(["link set lo up", "link set eth0 up", *plan.addresses("eth0", "eth0")], "director")
+    if plan.family == 4:
+        set_sysctls("director", [("ipv4/ip_forward", 1), ("ipv4/conf/all/send_redirects", 0), ("ipv4/conf/eth0/send_redirects", 0)])
+        for name in servers:
+            set_sysctls(name, [("ipv4/conf/all/arp_ignore", 1), ("ipv4/conf/all/arp_announce", 2)])
+    else:
+        set_sysctls("director", [("ipv6/conf/all/forwarding", 1)])
+    for side, addresses, way in ((clients, plan.clients, plan.near), (servers, plan.servers, plan.far)):
+        for name, address in zip(side, addresses):
+            batch(["link set lo up", "link set eth0 up", f"address add {address}/{plan.prefix} dev eth0" + " nodad" * (plan.family == 6),
+                   f"route add default via {way}"], name)
     return names
-
-
-def remove(names):
-    """Deletes namespaces that are there, as `ip netns del` does."""
-    for path in (f"{NAMED}/{name}" for name in names):
-        if os.path.exists(path):
-            LIBC.umount2(path.encode(), MNT_DETACH)
-            os.unlink(path)

@@ -1,59 +1,95 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Raw ends of wires: sends frames byte by byte and captures every frame with its offload state."""
+"""Raw ends of wires: sends frames byte by byte and captures every frame with its offload state.
+
+No frame is lost silently: what is no IP packet is captured as its type and bytes, and an end that the kernel could not
+give all frames to, or not all of a frame, raises `Lost`, which fails the case. An end leaves out only what it is told to
+ignore by the names of `packet.noise`.
+"""
 import socket
 import struct
 
 import packet
 import topology
 
-SOL_PACKET, PACKET_VNET_HDR, PACKET_IGNORE_OUTGOING = 263, 15, 23
-NEEDS_CSUM, GSO_TCPV4, GSO_UDP_L4 = 1, 1, 5
-ETH_P_ALL, ETH_P_IP, ETH_P_ARP = 3, 0x800, 0x806
+SOL_PACKET, PACKET_STATISTICS, PACKET_VNET_HDR, PACKET_IGNORE_OUTGOING, SO_RCVBUFFORCE = 263, 6, 15, 23, 33
+NEEDS_CSUM, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4 = 1, 1, 4, 5
+ETH_P_ALL = 3
+# The longest frame that is received whole, and how many bytes of frames may wait.
+LONGEST, WAITING = 1 << 17, 4 << 20
+
+
+class Lost(Exception):
+    """Frames came that could not be captured."""
 
 
 class End:
     """One interface of one namespace: what is put on it, what comes out of it."""
 
-    def __init__(self, name, device, outgoing=False):
-        self.name, self.device = name, device
+    def __init__(self, name, device, outgoing=False, ignore=(), waiting=WAITING, captures=True):
+        self.name, self.device, self.ignore = name, device, ignore
+        # Without a protocol nothing arrives before the socket is bound to its device.
         with topology.inside(name):
-            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         if not outgoing:
             self.socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
         self.socket.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        self.socket.bind((device, ETH_P_ALL))
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, waiting)
+        self.socket.bind((device, ETH_P_ALL if captures else 0))
         self.socket.setblocking(False)
 
     def close(self):
-        self.socket.close()
+        """Closes the end; raises `Lost` if frames were lost that nothing has told of yet."""
+        try:
+            self.check()
+        finally:
+            self.socket.close()
+
+    def check(self):
+        """Raises `Lost` if frames found no room since the last call."""
+        _, lost = struct.unpack("=II", self.socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
+        if lost:
+            raise Lost(f"{lost} frames at {self.device} of {self.name} found no room to wait in")
 
     def send(self, to, source, data, partial=None, segment=0):
-        """Sends an IPv4 packet; `partial` is a protocol whose checksum is left to offload, `segment` a GSO size."""
-        offload = bytes(10)
-        if partial:
-            gso = {packet.TCP: GSO_TCPV4, packet.UDP: GSO_UDP_L4}[partial] if segment else 0
-            start = 14 + (data[0] & 15) * 4
-            header = start + (20 if partial == packet.TCP else 8)
-            offload = struct.pack("=BBHHHH", NEEDS_CSUM, gso, header if segment else 0, segment, start,
-                                  packet.CHECKSUM_AT[partial])
-        frame = bytes.fromhex((to + source).replace(":", "")) + struct.pack("!H", ETH_P_IP) + data
-        self.socket.send(offload + frame)
+        """Sends an IP packet; `partial` is a protocol whose checksum is left to offload, `segment` a GSO size."""
+        self.send_frame(packet.ether(to, source, data), offload(data, partial, segment) if partial else bytes(10))
 
-    def received(self):
-        """Returns the text of every IPv4 frame that came since the last call."""
-        lines = []
+    def send_frame(self, frame, state=bytes(10)):
+        """Sends a frame as it is, with its offload state."""
+        self.socket.send(state + frame)
+
+    def frames(self):
+        """Returns (offload state, frame) of everything that came since the last call."""
+        found = []
         while True:
             try:
-                data = self.socket.recv(1 << 17)
+                data, _, flags, _ = self.socket.recvmsg(LONGEST)
             except BlockingIOError:
-                return lines
-            offload, frame = data[:10], data[10:]
-            kind = struct.unpack_from("!H", frame, 12)[0]
-            if kind != ETH_P_IP:
-                if kind == ETH_P_ARP:
-                    lines.append(f"arp from {frame[6:12].hex(':')}")
-                continue
-            flags, gso, _, size, _, _ = struct.unpack("=BBHHHH", offload)
-            state = (" needs-checksum" if flags & NEEDS_CSUM else "") + (f" gso {gso & 0x7f} size {size}" if gso else "")
-            lines.append(f"to {frame[:6].hex(':')} from {frame[6:12].hex(':')}{state} {packet.show(frame[14:])}")
+                self.check()
+                return found
+            if flags & socket.MSG_TRUNC:
+                raise Lost(f"a frame at {self.device} of {self.name} is longer than {LONGEST} bytes")
+            if packet.noise(data[10:]) not in self.ignore:
+                found.append((data[:10], data[10:]))
+
+    def received(self):
+        """Returns the text of every frame that came since the last call."""
+        return [show(state, frame) for state, frame in self.frames()]
+
+
+def offload(data, protocol, segment):
+    """Returns the offload state of an IP packet whose checksum is left to do, and which is to be cut into segments."""
+    six = data[0] >> 4 == 6
+    gso = {packet.TCP: GSO_TCPV6 if six else GSO_TCPV4, packet.UDP: GSO_UDP_L4}[protocol] if segment else 0
+    start = 14 + (40 if six else (data[0] & 15) * 4)
+    header = start + (20 if protocol == packet.TCP else 8)
+    return struct.pack("=BBHHHH", NEEDS_CSUM, gso, header if segment else 0, segment, start, packet.CHECKSUM_AT[protocol])
+
+
+def show(state, frame):
+    """Returns the text of one frame with its offload state."""
+    if packet.noise(frame) == "arp":
+        return f"arp from {frame[6:12].hex(':')}"
+    flags, gso, _, size, _, _ = struct.unpack("=BBHHHH", state)
+    left = (" needs-checksum" if flags & NEEDS_CSUM else "") + (f" gso {gso & 0x7f} size {size}" if gso else "")
+    return f"to {frame[:6].hex(':')} from {frame[6:12].hex(':')}{left} {packet.show_frame(frame)}"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """The module's KUnit suites run when it is loaded into the debug kernel; each of their tests is a case here."""
 import re
-import subprocess
 
+import topology
 from cases import case
 
 MARK = "rvs-guest: KUnit starts here"
@@ -24,11 +24,11 @@ def results(lines):
 def every_suite_passes(d):
     with open("/dev/kmsg", "w") as log:
         log.write(MARK + "\n")
-    d.expect("rvs loads", subprocess.run(["modprobe", "rvs"]).returncode == 0)
-    text = subprocess.run(["dmesg", "--notime"], text=True, stdout=subprocess.PIPE, check=True).stdout
+    d.expect("rvs loads", topology.run("modprobe rvs")[0] == 0)
+    text = topology.must("dmesg --notime")
     lines = text.rsplit(MARK, 1)[-1].splitlines()
     found = list(results(lines))
     for name, passed in found:
         d.also(f"kunit: {name}", [] if passed else [line for line in lines if line.lstrip().startswith("#")][-20:])
     d.expect("suites were run", len(found) > 0)
-    d.expect("rvs unloads", subprocess.run(["rmmod", "rvs"]).returncode == 0)
+    d.expect("rvs unloads", topology.run("rmmod rvs")[0] == 0)

@@ -1,25 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
 """The module comes, goes, and does not live beside ip_vs."""
 import pathlib
-import subprocess
 
 from cases import case
-
-
-def execute(command):
-    """Runs a command and returns (exit code, output)."""
-    done = subprocess.run(command.split(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    return done.returncode, done.stdout
+from topology import run
 
 
 def lines_of_the_log():
     """Returns what the kernel has said since the last mark of the guest."""
-    text = execute("dmesg")[1]
+    text = run("dmesg")[1]
     return [line.split("] ", 1)[-1] for line in text.rsplit("rvs-guest: case", 1)[-1].splitlines()]
 
 
 def modprobe(arguments):
-    return execute(f"modprobe {arguments}")[0]
+    return run(f"modprobe {arguments}")[0]
 
 
 def install_configuration():
@@ -41,7 +35,7 @@ def refuses_beside_ip_vs(d):
     d.expect("rvs is refused", modprobe("rvs") != 0)
     said = [line for line in lines_of_the_log() if line.startswith("rvs: ip_vs")]
     d.expect("one clear line", said == ["rvs: ip_vs is loaded, and only one of the two can be: unload ip_vs first"])
-    d.expect("ip_vs still works", execute("ipvsadm -L")[0] == 0)
+    d.expect("ip_vs still works", run("ipvsadm -L")[0] == 0)
     d.expect("ip_vs unloads", modprobe("-r ip_vs") == 0)
     d.expect("then rvs loads", modprobe("rvs") == 0)
 
@@ -83,8 +77,8 @@ def unloads_under_many_namespaces(d):
 def two_hundred_namespaces_come_and_go(d):
     d.expect("rvs loads", modprobe("rvs") == 0)
     for number in range(200):
-        execute(f"ip netns add many{number}")
+        run(f"ip netns add many{number}")
     d.expect("the last has its settings", d.read("/proc/sys/net/ipv4/vs/pmtu_disc", "many199") == "1\n")
     for number in range(200):
-        execute(f"ip netns delete many{number}")
+        run(f"ip netns delete many{number}")
     d.expect("rvs unloads", modprobe("-r rvs") == 0)

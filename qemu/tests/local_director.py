@@ -2,7 +2,7 @@
 """The director as its own client, and as a real server of its own services."""
 import packet
 from cases import case
-from packet import ACK, SYN
+from packet import SYN
 
 CLIENT, VIP = "10.1.0.2", "10.9.0.1"
 SERVER = ("import socketserver\n"
@@ -72,7 +72,7 @@ def packets_to_a_local_server_by_hand(d):
     d.control(f"-A -u {VIP}:53 -s rr", f"-a -u {VIP}:53 -r 10.9.0.2:5353 -m")
     d.send("client", packet.udp(CLIENT, 1053, VIP, 53))
     d.control(f"-A -t {VIP}:80 -s rr", f"-a -t {VIP}:80 -r 10.9.0.2:8080 -m")
-    found = d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, SYN))
+    d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, SYN))
     d.counts()
 
 

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
 """Packets that a rule of netfilter's stops and hands to a program, on their way to a server and back."""
-import subprocess
-
 import nfqueue
 import packet
 import topology
@@ -93,14 +91,14 @@ def the_service_goes_while_a_packet_waits(d, method):
 
 @case(suite="alone", rows=("-g", "-m"))
 def rvs_goes_while_a_packet_waits(d, method):
-    d.expect("rvs loads", subprocess.run("modprobe rvs".split()).returncode == 0)
+    d.expect("rvs loads", topology.run("modprobe rvs")[0] == 0)
     start(d, method, "output", "queue num 7")
     queue = program(d)
     try:
         first(d)
         number, _ = queue.take()
         d.ipvsadm("-C")
-        d.expect("rvs unloads", subprocess.run("modprobe -r rvs".split()).returncode == 0)
+        d.expect("rvs unloads", topology.run("modprobe -r rvs")[0] == 0)
         queue.decide(number, nfqueue.ACCEPT)
         d.expect("nothing comes out", not d.captured()["servers"])
     finally:

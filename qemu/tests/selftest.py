@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """The kernel's own selftest ipvs.sh, from the source package: its DR and NAT cases."""
-import subprocess
-
+import topology
 from cases import case
 
 FOLDER = "/share/selftests/netfilter"
@@ -12,7 +11,6 @@ ONE_CASE = ("cd {folder} && set -- && source <(sed '/^trap cleanup EXIT/,$d' ipv
 
 @case(rows=("test_dr", "test_nat"))
 def ipvs_sh(d, name):
-    done = subprocess.run(["bash", "-c", ONE_CASE.format(folder=FOLDER, name=name)], text=True, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    d.say(f"ipvs.sh {name}: exit {done.returncode}")
-    d.expect(f"{name} passes ({done.stdout.strip()[-200:] if done.returncode else 'quietly'})", done.returncode == 0)
+    code, output = topology.run(["bash", "-c", ONE_CASE.format(folder=FOLDER, name=name)], stdin="")
+    d.say(f"ipvs.sh {name}: exit {code}")
+    d.expect(f"{name} passes ({output.strip()[-200:] if code else 'quietly'})", code == 0)

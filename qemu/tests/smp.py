@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Four CPUs schedule new connections at the same time: exact shares, and nobody who must not be chosen."""
-import ctypes
 import ipaddress
 import os
 import socket
-import struct
 
+import bulk
 import packet
 import topology
 from cases import case
@@ -57,42 +56,22 @@ def open_lane(cpu):
 
 def frames(cpu, network, numbers):
     """Returns first packets of different connections, to different addresses of the network."""
-    ether = bytes.fromhex((topology.mac(f"172.16.{cpu}.1") + topology.mac(f"172.16.{cpu}.2")).replace(":", ""))
+    to, source = topology.mac(f"172.16.{cpu}.1"), topology.mac(f"172.16.{cpu}.2")
     first = ipaddress.ip_address(network)
     made = []
     for number in numbers:
         client, target = f"172.16.{cpu}.{2 + number % 250}", str(first + (cpu << 8) + number % 256)
-        made.append(ether + struct.pack("!H", 0x800) + packet.tcp(client, 1024 + number, target, 80, packet.SYN, mode="zero"))
+        made.append(packet.ether(to, source, packet.tcp(client, 1024 + number, target, 80, packet.SYN, mode="zero")))
     return made
-
-
-class Piece(ctypes.Structure):
-    """C's `struct iovec`."""
-
-    _fields_ = [("base", ctypes.c_char_p), ("length", ctypes.c_size_t)]
-
-
-class Message(ctypes.Structure):
-    """C's `struct mmsghdr`."""
-
-    _fields_ = [("name", ctypes.c_void_p), ("name_length", ctypes.c_uint), ("pieces", ctypes.POINTER(Piece)),
-                ("count", ctypes.c_size_t), ("control", ctypes.c_void_p), ("control_length", ctypes.c_size_t),
-                ("flags", ctypes.c_int), ("sent", ctypes.c_uint)]
 
 
 def send(made, lane, ready=lambda: None):
     """Sends frames one right after the other: Python does nothing in between."""
-    messages = (Message * len(made))()
-    for message, frame in zip(messages, made):
-        message.pieces, message.count = ctypes.pointer(Piece(frame, len(frame))), 1
-    ready()
-    sent, library = 0, ctypes.CDLL(None, use_errno=True)
     with lane:
-        while sent < len(made):
-            done = library.sendmmsg(lane.fileno(), ctypes.byref(messages[sent]), len(made) - sent, 0)
-            if done <= 0:
-                raise OSError(ctypes.get_errno(), "sendmmsg")
-            sent += done
+        frames = bulk.Frames(lane.fileno(), len(made[0]), len(made))
+        frames.put(made)
+        ready()
+        frames.send(len(made))
 
 
 def flood(network, each):

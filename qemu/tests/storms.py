@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """Unloading and namespace destruction, again and again, while packets keep coming and connections live."""
+import os
 import socket
-import subprocess
 import sys
 import time
 
 import topology
 from cases import case
 
-ROUNDS = 50
+# A longer form plays more rounds.
+ROUNDS = 50 * int(os.environ.get("RVS_LONG", 1))
 RULES = ("-A -t 10.9.0.1:80 -s wlc\n-a -t 10.9.0.1:80 -r 10.2.0.11:80 -m\n-a -t 10.9.0.1:80 -r 10.2.0.12:80 -g\n"
          "-A -u 10.9.0.1:80 -s wrr\n-a -u 10.9.0.1:80 -r 10.2.0.11:80 -m -w 2\n-a -u 10.9.0.1:80 -r 10.2.0.12:80 -g\n"
          "-a -u 10.9.0.1:80 -r 10.9.0.2:80 -m\n")
@@ -17,6 +18,8 @@ TRACKING = "table ip tracking { chain forward { type filter hook forward priorit
 
 
 def storm(d):
+    # Without captures, which would fill up.
+    d.names += topology.wires()
     for where in ("client", "servers"):
         d.start(f"{sys.executable} /share/qemu/harness/flood.py {where}", where)
 
@@ -33,12 +36,6 @@ def connections(d):
 
 def tracked(d):
     return len(d.read("/proc/thread-self/net/nf_conntrack").splitlines())
-
-
-def modprobe_rvs():
-    done = subprocess.run(["modprobe", "rvs"], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if done.returncode:
-        raise RuntimeError(f"modprobe rvs: {done.stdout}")
 
 
 def configure(d, keep=False):
@@ -76,27 +73,23 @@ def forget_leaks():
 @case(suite="storm")
 def flush_then_unload(d):
     forget_leaks()
-    d.wires()
     storm(d)
     for number in range(ROUNDS):
-        modprobe_rvs()
+        topology.must("modprobe rvs")
         # The second half with connection tracking.
         if number == ROUNDS // 2:
             d.rules(TRACKING)
         configure(d, number > ROUNDS // 2 and number % 2)
         d.execute("ipvsadm -C")
-        done = subprocess.run(["rmmod", "rvs"], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        if done.returncode:
-            raise RuntimeError(f"rmmod rvs: {done.stdout}")
+        topology.must("rmmod rvs")
     found = leaks()
     d.expect(f"no lost memory {found[:3000]}", not found)
 
 
 @case(suite="storm")
 def namespace_destruction(d):
-    modprobe_rvs()
+    topology.must("modprobe rvs")
     forget_leaks()
-    d.wires()
     storm(d)
     for number in range(ROUNDS):
         if number:
@@ -108,7 +101,7 @@ def namespace_destruction(d):
         topology.remove(["director"])
         d.wait("the wires to be gone", lambda: not any(wired(where) for where in ("client", "servers")))
     d.wait("the last namespace to be gone", lambda: open("/sys/module/rvs/refcnt").read() == "0\n")
-    done = subprocess.run(["rmmod", "rvs"], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    d.expect(f"rvs unloads {done.stdout}", done.returncode == 0)
+    code, output = topology.run("rmmod rvs")
+    d.expect(f"rvs unloads {output}", code == 0)
     found = leaks()
     d.expect(f"no lost memory {found[:3000]}", not found)

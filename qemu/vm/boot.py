@@ -5,7 +5,6 @@
 Runs inside the build root, where QEMU and virtiofsd are; `qemu/run` takes care of that.
 """
 import argparse
-import fcntl
 import os
 import pathlib
 import re
@@ -252,6 +251,14 @@ def main(arguments):
         print("# the kernel ended before its first process; it is started again", flush=True)
 
 
+def keep(source, target):
+    """Copies a file or what is in a folder to where it is wanted."""
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    else:
+        shutil.copy(source, target)
+
+
 def run_once(options, last):
     """Runs one guest from start to power-off; returns None for a kernel that died at birth, if it is not the last try."""
     base = CACHE / "run"
@@ -268,8 +275,7 @@ def run_once(options, last):
         if in_time and not last and died_at_birth(options, run):
             return None
         for name, path in (kept.split("=", 1) for kept in options.keep):
-            copy = shutil.copytree if (run / "share" / name).is_dir() else shutil.copy
-            copy(run / "share" / name, path)
+            keep(run / "share" / name, path)
         return 0 if options.shell else report(guest, in_time)
     finally:
         shutil.rmtree(run, ignore_errors=True)

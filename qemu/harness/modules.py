@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The two modules in the guest: loading and unloading them, and marks in the kernel log for the judge."""
+import contextlib
+import pathlib
+import time
+
+import topology
+
+ORACLE_MODULES = "ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ip_vs_sh ip_vs_dh ip_vs_sed ip_vs_nq ip_vs_fo ip_vs_ovf ip_vs_mh ip_vs_lblc ip_vs_lblcr ip_vs_twos"
+CONFIGURATION = pathlib.Path("/etc/modprobe.d/rvs.conf")
+
+
+def kmsg(text):
+    """Writes a mark into the kernel log, for the judge."""
+    with contextlib.suppress(OSError), open("/dev/kmsg", "w") as log:
+        log.write(f"rvs-guest: {text}\n")
+
+
+def load(module):
+    """Loads one of the two modules, with the modprobe configuration that belongs to it."""
+    CONFIGURATION.unlink(missing_ok=True)
+    if module == "rvs":
+        CONFIGURATION.write_text(pathlib.Path("/share/modprobe-rvs.conf").read_text())
+    kmsg(f"loaded {module}")
+    # Two of its schedulers bring settings of their own.
+    code, output = topology.run("modprobe -a ip_vs ip_vs_lblc ip_vs_lblcr" if module == "ip_vs" else f"modprobe {module}")
+    if code:
+        raise SystemExit(f"# cannot load {module}: {output.strip()}")
+
+
+def loaded(module):
+    """Says whether a module is loaded."""
+    return any(line.split()[0] == module for line in open("/proc/modules"))
+
+
+def unload(module):
+    """Unloads a module once nothing uses it any more."""
+    end = time.monotonic() + 120
+    while loaded(module):
+        if module == "ip_vs":
+            topology.run("rmmod " + ORACLE_MODULES)
+        code, output = topology.run(f"rmmod {module}")
+        if code and time.monotonic() > end:
+            raise SystemExit(f"# cannot unload {module}: {output.strip()}")
+        time.sleep(0.05)
+    kmsg("unloaded")

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Transcripts of the C module that an earlier guest has left behind, for loops in which only rvs changes.
+
+A folder has one file for each scenario file: {"key": …, "cases": {name: lines}}. The key is a hash of all that the C
+module's transcript depends on: the kernel's release, the guest's tree, the harness, the scenario file and those that it
+imports. What another key wrote is not used and is written over.
+"""
+import hashlib
+import json
+import os
+import pathlib
+import re
+
+HERE = pathlib.Path(__file__).resolve().parent
+TESTS = HERE.parent / "tests"
+
+
+def sources(name, found=None):
+    """Returns the names of a scenario file and of those that it imports."""
+    found = {name} if found is None else found | {name}
+    for other in re.findall(r"^(?:import|from) (\w+)", (TESTS / f"{name}.py").read_text(), re.M):
+        if other not in found and (TESTS / f"{other}.py").exists():
+            found |= sources(other, found)
+    return found
+
+
+class Store:
+    """The folder of recorded transcripts."""
+
+    def __init__(self, folder, salt):
+        self.folder, self.salt, self.keys = pathlib.Path(folder), salt, {}
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def key(self, name):
+        """Returns what the transcripts of a scenario file depend on, as a hash."""
+        if name not in self.keys:
+            made = hashlib.sha256(f"{os.uname().release} {os.uname().machine} {self.salt}".encode())
+            for path in [*sorted(HERE.glob("*.py")), *(TESTS / f"{one}.py" for one in sorted(sources(name)))]:
+                made.update(path.name.encode() + path.read_bytes())
+            self.keys[name] = made.hexdigest()
+        return self.keys[name]
+
+    def cases(self, name):
+        """Returns {case: lines} of a scenario file, nothing if it was recorded under another key."""
+        path = self.folder / f"{name}.json"
+        found = json.loads(path.read_text()) if path.exists() else {}
+        return found["cases"] if found.get("key") == self.key(name) else {}
+
+    def take(self, names):
+        """Returns {case: lines} of those cases that are recorded."""
+        files = {name: self.cases(name) for name in {case.split(":")[0] for case in names}}
+        return {case: files[case.split(":")[0]][case] for case in names if case in files[case.split(":")[0]]}
+
+    def put(self, seen):
+        """Adds {case: lines} to what is recorded."""
+        for name in {case.split(":")[0] for case in seen}:
+            cases = self.cases(name) | {case: lines for case, lines in seen.items() if case.split(":")[0] == name}
+            (self.folder / f"{name}.json").write_text(json.dumps({"key": self.key(name), "cases": cases}))

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The harness itself: what it builds is right, IPv6 crosses the director byte by byte, and no frame is lost unseen."""
+import packet
+import topology
+import wire
+from cases import case
+from packet import ACK, PSH, SYN, TCP
+
+CLIENT, VIP, SERVER = "fd01::2", "fd09::1", "fd02::11"
+LLDP = 0x88CC
+
+
+def packets(source, sport, target, dport):
+    """Returns packets of all kinds that a router sends on as they are, but for the hop limit, by name."""
+    query = packet.udp(target, dport, source, sport, b"query")
+    return {
+        "tcp": packet.tcp(source, sport, target, dport, SYN, options=b"\2\4\5\xb4", tos=0x28, flow=0x12345),
+        "tcp with data": packet.tcp(source, sport, target, dport, ACK | PSH, ack=1, data=bytes(range(200))),
+        "udp": packet.udp(source, sport, target, dport, b"odd"),
+        "udp without a checksum": packet.udp(source, sport, target, dport, mode="zero"),
+        "tcp with a bad checksum": packet.tcp(source, sport, target, dport, SYN, mode="bad"),
+        "sctp": packet.sctp(source, sport, target, dport, 7, packet.chunk(0, b"data", 3), packet.chunk(11)),
+        "icmp6": packet.icmp(source, target, 128, 0, 0x00010001, b"ping"),
+        "icmp6 error": packet.icmp(source, target, 1, 4, 0, query),
+        "destination options": packet.udp(source, sport, target, dport, extensions=(packet.destination(),)),
+        "hop-by-hop options": packet.tcp(source, sport, target, dport, SYN, extensions=(packet.hop_by_hop(),)),
+        "another protocol": packet.ip(source, target, 253, b"bytes"),
+    }
+
+
+@case
+def ipv6_crosses_the_director(d):
+    d.wires(topology.IPV6)
+    for side, other, made in (("client", "servers", packets(CLIENT, 1053, SERVER, 80)),
+                              ("servers", "client", packets(SERVER, 80, CLIENT, 1053))):
+        for name, data in made.items():
+            d.ends[side].send(topology.mac("fd01::1" if side == "client" else "fd02::1"), topology.mac("fd01::2"), data)
+            d.quiet(0.02)
+            found = [frame[14:] for _, frame in d.ends[other].frames()]
+            d.expect(f"{name} of the {side} is the same on the other side", found == [packet.forwarded(data)])
+            d.expect("nothing comes back", not d.ends[side].frames())
+
+
+@case
+def ipv6_in_a_transcript(d):
+    d.wires(topology.IPV6)
+    for data in packets(CLIENT, 1053, SERVER, 80).values():
+        d.send("client", data)
+    d.send("client", packet.fragments(packet.udp(CLIENT, 1053, SERVER, 80, bytes(range(200))), 64))
+    d.send("client", packet.tcp(CLIENT, 1053, SERVER, 80, ACK, ttl=1))
+    d.send("client", packet.tcp(CLIENT, 1053, VIP, 80, SYN))
+    d.send("client", packet.tcp(CLIENT, 1053, SERVER, 80, ACK, ack=1, data=bytes(4000), mode="partial"), "4000 bytes in segments",
+           partial=TCP, segment=1000)
+
+
+@case
+def both_families_at_once(d):
+    d.wires(topology.IPV4, topology.IPV6)
+    found = d.send("client", packet.udp("10.1.0.2", 1053, "10.2.0.11", 80))
+    d.expect("IPv4 crosses", len(found["servers"]) == 1)
+    found = d.send("client", packet.udp(CLIENT, 1053, SERVER, 80))
+    d.expect("IPv6 crosses", len(found["servers"]) == 1)
+
+
+@case
+def ipv6_hosts_answer(d):
+    d.hosts(plan=topology.IPV6)
+    for address in (SERVER, VIP, "fd02::12"):
+        code, output = d.execute(f"ping -6 -n -c 1 -W 5 {address}", "client1")
+        d.expect(f"{address} answers{output if code else ''}", code == 0)
+
+
+@case
+def checksums_are_the_standards(d):
+    d.expect("CRC-32C of its check string", packet.crc32c(b"123456789") == 0xE3069283)
+    d.expect("the sum of RFC 1071", packet.checksum(bytes.fromhex("0001f203f4f5f6f7")) == 0xDDF2)
+    for family, source, target in ((4, "10.1.0.2", "10.2.0.11"), (6, CLIENT, SERVER)):
+        for make in (packet.tcp, packet.udp, packet.sctp):
+            rest = (SYN,) if make is packet.tcp else (7,) if make is packet.sctp else ()
+            for mode, said in (("full", "checksum ok"), ("bad", "checksum bad(")):
+                text = packet.show(make(source, 1, target, 2, *rest, mode=mode))
+                d.expect(f"IPv{family} {make.__name__} {mode}: {said}", said in text.split(make.__name__)[1])
+
+
+@case
+def frames_of_any_type_are_captured(d):
+    d.wires()
+    director = wire.End("director", "eth1", captures=False)
+    d.ends["director"] = director
+    director.send_frame(packet.ether("02:00:00:00:00:01", "02:00:00:00:00:02", b"chassis", LLDP))
+    found = d.captured("a frame of another protocol")
+    d.expect("its type and its bytes", "ethertype 0x88cc data 63686173736973" in "".join(found["servers"]))
+    d.run("ping -c 1 -W 1 10.2.0.99")
+    d.expect("a question of ARP is seen", any("arp" in line for line in d.captured("ARP")["servers"]))
+
+
+@case
+def frames_that_found_no_room_are_told(d):
+    d.wires()
+    d.ends["small"] = small = wire.End("servers", "eth0", waiting=4096)
+    for number in range(50):
+        d.ends["client"].send(topology.mac("10.1.0.1"), topology.mac("10.1.0.2"), packet.udp("10.1.0.2", number, "10.2.0.11", 80, bytes(1000)))
+    d.quiet(0.1)
+    d.expect("they all came to the end with room", len(d.ends["servers"].frames()) == 50)
+    try:
+        small.frames()
+        told = ""
+    except wire.Lost as lost:
+        told = str(lost)
+    d.expect("the small end says that some are lost", told.endswith("frames at eth0 of servers found no room to wait in"))
+    small.close()
+    del d.ends["small"]
