@@ -30,6 +30,18 @@ demo: ## boot a stock kernel and watch real HTTP go through rvs.ko [ARCH=arm64]
 test: ## everything that proves it: gates, lint, host tests, KUnit, scenarios against the C module
 	@scripts/test
 
+.PHONY: scenario host kunit
+scenario: ## only the scenarios whose `file: case` matches a regular expression, on both modules F=pattern [ARCH=arm64]
+	@qemu/scenario '$(F)'
+host: ## only the host tests: properties, snapshots, loom
+	@scripts/host
+kunit: ## only the KUnit suites, on the debug kernel
+	@RVS_GUESTS=debug qemu/run-tests
+
+.PHONY: nightly
+nightly: ## one long test, noted in docs/nightly.md; without a PART it lists them [PART=name]
+	@scripts/nightly '$(PART)'
+
 .PHONY: gates lint
 gates: ## the checks of source and linked module: check-layers, check-unsafe, check-panics, check-object, …
 	@scripts/gates

@@ -23,6 +23,21 @@ check() {
 	rm -f "$log"
 }
 
+# cargo_tests FOLDER: the tests of one cargo package, each counted.
+cargo_tests() {
+	local name=$1 log=build/host-${1//\//-}.log begun=$SECONDS status=0
+	CARGO_TARGET_DIR=$RVS_SOURCE/build/cargo scripts/inroot cargo test --quiet --manifest-path "$name/Cargo.toml" \
+		>"$log" 2>&1 </dev/null || status=$?
+	local passed failed ignored
+	read -r passed failed ignored < <(awk '/^test result:/ {p += $4; f += $6; i += $8} END {print p + 0, f + 0, i + 0}' "$log")
+	((status == 0 || failed)) || failed=1
+	((passed + failed)) || failed=1
+	outcome ok "$passed" "$name"
+	((failed == 0)) || { outcome failed "$failed" "$name"; tail -60 "$log"; }
+	((ignored == 0)) || outcome skipped "$ignored" "$name"
+	printf '%-7s %-34s %4d s  %s\n' "$( ((failed)) && echo FAILED || echo ok)" "$name" $((SECONDS - begun)) "$passed passed, $failed failed"
+}
+
 sum() { awk -v kind="$1" '$1 == kind {n += $2} END {print n + 0}' "$RVS_RESULTS"; }
 
 # The closing line; fails unless everything ran and passed.

@@ -10,7 +10,7 @@ import topology
 from cases import case
 from genl import address, port, u16, u32
 
-DOCUMENT = pathlib.Path("/share/docs/not-yet.md")
+DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs/not-yet.md"
 WORDS = {"AF": u16, "PROTOCOL": u16, "PORT": port, "ADDR": address, "TIMEOUT": u32, "NETMASK": u32, "FWD_METHOD": u32,
          "STATE": u32, "SYNC_ID": u32}
 
