@@ -138,6 +138,7 @@ class Director:
     # --- netlink ---
 
     def client(self):
+        """Returns a netlink client of the director."""
         with topology.inside("director"):
             return genl.Client()
 
@@ -264,5 +265,6 @@ class Conversation:
         self.director.counts()
 
     def play(self, *scripts):
+        """Plays steps one after the other."""
         for script in scripts:
             self.step(script)

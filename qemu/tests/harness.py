@@ -98,8 +98,9 @@ def frames_of_any_type_are_captured(d):
 def frames_that_found_no_room_are_told(d):
     d.wires()
     d.ends["small"] = small = wire.End("servers", "eth0", waiting=4096)
-    for number in range(50):
-        d.ends["client"].send(topology.mac("10.1.0.1"), topology.mac("10.1.0.2"), packet.udp("10.1.0.2", number, "10.2.0.11", 80, bytes(1000)))
+    for port in range(50):
+        data = packet.udp("10.1.0.2", port, "10.2.0.11", 80, bytes(1000))
+        d.ends["client"].send(topology.mac("10.1.0.1"), topology.mac("10.1.0.2"), data)
     d.quiet(0.1)
     d.expect("they all came to the end with room", len(d.ends["servers"].frames()) == 50)
     try:
