@@ -181,7 +181,7 @@ def batch(lines, name=None):
     must(["ip"] + (["-n", name] if name else []) + ["-batch", "-"], stdin="\n".join(lines) + "\n")
 
 
-# --- what scenarios, demo and benchmark stand on ---
+# --- the topologies of scenarios, demo and benchmark ---
 
 def families(names, plans):
     """Has IPv6 off in new namespaces, or as plain as it goes if one of the plans is for it."""

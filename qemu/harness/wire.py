@@ -2,8 +2,8 @@
 """Raw ends of wires: sends frames byte by byte and captures every frame with its offload state.
 
 No frame is lost silently: what is no IP packet is captured as its type and bytes, and an end that the kernel could not
-give all frames to, or not all of a frame, raises `Lost`, which fails the case. An end leaves out only what it is told to
-ignore by the names of `packet.noise`.
+give all frames to, or not all of a frame, raises `Lost`, which fails the case. An end leaves out only what its
+`ignore` names, in the words of `packet.noise`.
 """
 import socket
 import struct
@@ -38,7 +38,7 @@ class End:
         self.socket.setblocking(False)
 
     def close(self):
-        """Closes the end; raises `Lost` if frames were lost that nothing has told of yet."""
+        """Closes the end; raises `Lost` if frames were lost since it was last read."""
         try:
             self.check()
         finally:

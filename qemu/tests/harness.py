@@ -95,7 +95,7 @@ def frames_of_any_type_are_captured(d):
 
 
 @case
-def frames_that_found_no_room_are_told(d):
+def frames_that_found_no_room_fail_the_case(d):
     d.wires()
     d.ends["small"] = small = wire.End("servers", "eth0", waiting=4096)
     for port in range(50):
@@ -105,9 +105,9 @@ def frames_that_found_no_room_are_told(d):
     d.expect("they all came to the end with room", len(d.ends["servers"].frames()) == 50)
     try:
         small.frames()
-        told = ""
+        fault = ""
     except wire.Lost as lost:
-        told = str(lost)
-    d.expect("the small end says that some are lost", told.endswith("frames at eth0 of servers found no room to wait in"))
+        fault = str(lost)
+    d.expect("the small end says that some are lost", fault.endswith("frames at eth0 of servers found no room to wait in"))
     small.close()
     del d.ends["small"]
