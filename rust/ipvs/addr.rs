@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Addresses, ports, protocols and endpoints in network order.
-//!
-//! An address is [`IpAddr`] of the standard library: it knows its family, so a function for one
-//! family takes [`Ipv4Addr`] or [`Ipv6Addr`] and cannot be given the other.
 
-pub use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,15 +32,12 @@ impl Family {
 
     /// Returns the family of an address.
     #[inline]
-    pub const fn of(addr: IpAddr) -> Family {
-        match addr {
-            IpAddr::V4(_) => Family::V4,
-            IpAddr::V6(_) => Family::V6,
-        }
+    pub const fn of(addr: Addr) -> Family {
+        addr.family
     }
 
     /// Returns the address whose bytes `bytes` begins with, if there are enough of them.
-    pub fn read(self, bytes: &[u8]) -> Option<IpAddr> {
+    pub fn read(self, bytes: &[u8]) -> Option<Addr> {
         match self {
             Family::V4 => Some(ipv4(*bytes.first_chunk()?)),
             Family::V6 => Some(ipv6(*bytes.first_chunk()?)),
@@ -51,38 +45,135 @@ impl Family {
     }
 
     /// Returns the unspecified address.
-    pub const fn unspecified(self) -> IpAddr {
-        match self {
-            Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            Family::V6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    pub const fn unspecified(self) -> Addr {
+        Addr {
+            family: self,
+            words: Words([0; 2]),
+        }
+    }
+}
+
+/// The bytes of an address as two words, as they lie in memory. IPv4 is in the first bytes, the rest
+/// is zero.
+///
+/// Always written and read in these words: a processor waits where it reads at once what it has just
+/// written in parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Words([u64; 2]);
+
+/// An address, which knows its family.
+///
+/// A function for one family takes [`Ipv4Addr`] or [`Ipv6Addr`] and cannot be given the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addr {
+    family: Family,
+    words: Words,
+}
+
+impl Addr {
+    /// Puts an address together again: see [`Addr::words`].
+    #[inline]
+    pub const fn from_words(family: Family, words: Words) -> Addr {
+        Addr { family, words }
+    }
+
+    /// Returns the family.
+    #[inline]
+    pub const fn family(self) -> Family {
+        self.family
+    }
+
+    /// Returns what is left without the family, for records that keep it elsewhere.
+    #[inline]
+    pub const fn words(self) -> Words {
+        self.words
+    }
+
+    /// Returns the bytes; those of an IPv4 address are followed by zeroes.
+    #[inline]
+    pub const fn octets(self) -> [u8; 16] {
+        let Words([first, second]) = self.words;
+        let [a, b, c, d, e, f, g, h] = first.to_ne_bytes();
+        let [i, j, k, l, m, n, o, p] = second.to_ne_bytes();
+        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+    }
+
+    /// Returns the address as one of IPv4, if it is.
+    #[inline]
+    pub const fn v4(self) -> Option<Ipv4Addr> {
+        match self.family {
+            Family::V4 => {
+                let [a, b, c, d, ..] = self.octets();
+                Some(Ipv4Addr::new(a, b, c, d))
+            }
+            Family::V6 => None,
+        }
+    }
+
+    /// Returns the address as one of IPv6, if it is.
+    #[inline]
+    pub const fn v6(self) -> Option<Ipv6Addr> {
+        match self.family {
+            Family::V4 => None,
+            Family::V6 => Some(Ipv6Addr::from_bits(u128::from_be_bytes(self.octets()))),
+        }
+    }
+
+    /// Returns the address as the standard library has it.
+    #[inline]
+    pub fn to_ip(self) -> IpAddr {
+        let octets = self.octets();
+        match self.family {
+            Family::V4 => {
+                let [a, b, c, d, ..] = octets;
+                IpAddr::from([a, b, c, d])
+            }
+            Family::V6 => IpAddr::from(octets),
+        }
+    }
+
+    /// Returns whether the address stays inside its host: 127.0.0.0/8 or ::1.
+    #[inline]
+    pub const fn is_loopback(self) -> bool {
+        match self.family {
+            Family::V4 => matches!(self.octets(), [127, ..]),
+            Family::V6 => {
+                matches!(
+                    self.octets(),
+                    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
+                )
+            }
         }
     }
 }
 
 /// Returns the IPv4 address with these bytes.
-pub const fn ipv4(bytes: [u8; 4]) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::from_bits(u32::from_be_bytes(bytes)))
+#[inline]
+pub const fn ipv4(bytes: [u8; 4]) -> Addr {
+    let [a, b, c, d] = bytes;
+    Addr {
+        family: Family::V4,
+        words: Words([u64::from_ne_bytes([a, b, c, d, 0, 0, 0, 0]), 0]),
+    }
 }
 
 /// Returns the IPv6 address with these bytes.
-pub const fn ipv6(bytes: [u8; 16]) -> IpAddr {
-    IpAddr::V6(Ipv6Addr::from_bits(u128::from_be_bytes(bytes)))
-}
-
-/// Returns the bytes; those of an IPv4 address are followed by zeroes.
-pub const fn octets(addr: IpAddr) -> [u8; 16] {
-    match addr {
-        IpAddr::V4(addr) => {
-            let [a, b, c, d] = addr.octets();
-            [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-        }
-        IpAddr::V6(addr) => addr.octets(),
+#[inline]
+pub const fn ipv6(bytes: [u8; 16]) -> Addr {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
+    Addr {
+        family: Family::V6,
+        words: Words([
+            u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
+            u64::from_ne_bytes([i, j, k, l, m, n, o, p]),
+        ]),
     }
 }
 
 /// Returns words of 32 bits as they lie in memory; that of an IPv4 address is followed by zeroes.
-pub const fn words(addr: IpAddr) -> [u32; 4] {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = octets(addr);
+#[inline]
+pub const fn words(addr: Addr) -> [u32; 4] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = addr.octets();
     [
         u32::from_ne_bytes([a, b, c, d]),
         u32::from_ne_bytes([e, f, g, h]),
@@ -147,7 +238,7 @@ impl Protocol {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// The address.
-    pub addr: IpAddr,
+    pub addr: Addr,
     /// The port.
     pub port: Port,
 }
@@ -171,12 +262,31 @@ mod tests {
 
     #[test]
     fn an_address_keeps_its_bytes() {
-        assert_eq!(octets(ipv6(V6)), V6);
+        assert_eq!(ipv6(V6).octets(), V6);
         let addr = ipv4([192, 0, 2, 1]);
-        assert_eq!(octets(addr)[..4], [192, 0, 2, 1]);
-        assert_eq!(octets(addr)[4..], [0; 12]);
+        assert_eq!(addr.octets()[..4], [192, 0, 2, 1]);
+        assert_eq!(addr.octets()[4..], [0; 12]);
         assert_eq!(words(addr)[0].to_ne_bytes(), [192, 0, 2, 1]);
         assert_eq!(words(ipv6(V6))[3].to_ne_bytes(), [9, 10, 11, 12]);
+    }
+
+    #[test]
+    fn an_address_is_that_of_the_standard_library() {
+        let (four, six) = (ipv4([192, 0, 2, 1]), ipv6(V6));
+        assert_eq!(four.v4(), Some(Ipv4Addr::new(192, 0, 2, 1)));
+        assert_eq!(six.v6().map(|addr| addr.octets()), Some(V6));
+        assert!(four.v6().is_none() && six.v4().is_none());
+        assert_eq!(Addr::from_words(Family::V6, six.words()), six);
+        // The same bytes in the other family are another address.
+        assert!(Addr::from_words(Family::V6, four.words()) != four);
+    }
+
+    #[test]
+    fn loopback_is_a_network_of_ipv4_and_an_address_of_ipv6() {
+        let one = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+        assert!(ipv4([127, 9, 0, 1]).is_loopback() && ipv6(one).is_loopback());
+        assert!(!ipv4([128, 0, 0, 1]).is_loopback() && !ipv6(V6).is_loopback());
+        assert!(!Family::V6.unspecified().is_loopback());
     }
 
     #[test]

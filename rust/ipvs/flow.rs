@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The key of a connection: its two directions, equality, hashing input.
 
-use crate::addr::{words, Endpoint, Family, IpAddr};
+use crate::addr::{words, Endpoint, Family};
 use crate::hash::{self, Seed};
 use crate::proto::Transport;
 
@@ -43,18 +43,14 @@ impl Flow {
     /// Returns the hash of this flow if it went to `dest`.
     #[inline(always)]
     pub fn hash_to(&self, dest: &Endpoint, seed: &Seed) -> u32 {
-        let hash = match (self.source.addr, dest.addr) {
-            (IpAddr::V4(source), IpAddr::V4(target)) => {
-                let number = |addr: [u8; 4], end: Endpoint| {
-                    u64::from(u32::from_ne_bytes(addr)) << 16 | port(end)
-                };
-                let source = number(source.octets(), self.source);
-                let (low, high) = ordered(source, number(target.octets(), *dest));
+        let hash = match (self.source.addr.family(), dest.addr.family()) {
+            (Family::V4, Family::V4) => {
+                let (low, high) = ordered(short(self.source), short(*dest));
                 let protocol = u64::from(self.transport.protocol().0) << 32;
                 // Thirteen bytes: 48 bits of each end, and the protocol.
                 hash::words(seed, [low | high << 48], high >> 16 | protocol)
             }
-            (IpAddr::V4(_) | IpAddr::V6(_), _) => self.hash_long(dest, seed),
+            (Family::V4 | Family::V6, Family::V4 | Family::V6) => self.hash_long(dest, seed),
         };
         fold(hash)
     }
@@ -77,6 +73,13 @@ fn ordered<T: Ord>(one: T, other: T) -> (T, T) {
     } else {
         (other, one)
     }
+}
+
+/// Returns an endpoint of IPv4 as 48 bits, as they lie in memory.
+#[inline]
+fn short(end: Endpoint) -> u64 {
+    let [addr, ..] = words(end.addr);
+    u64::from(addr) << 16 | port(end)
 }
 
 /// Returns an endpoint as three words, as they lie in memory.

@@ -4,7 +4,7 @@
 //! Each header has a file that reads and edits it. What was read is a value of its own: it borrows
 //! nothing, so it stays true until the headers are written, wherever the buffer moves.
 
-use crate::addr::{Endpoint, Family, IpAddr, Port, Protocol};
+use crate::addr::{Addr, Endpoint, Family, Port, Protocol};
 use crate::flow::Flow;
 use crate::proto::Transport;
 use checksum::{Change, Field, Sum, Update};
@@ -86,9 +86,9 @@ pub struct Packet {
     /// The transport protocol.
     pub protocol: Protocol,
     /// The source address.
-    pub source: IpAddr,
+    pub source: Addr,
     /// The destination address, of the same family.
-    pub dest: IpAddr,
+    pub dest: Addr,
     /// Where the transport header begins, in bytes after the network header's beginning.
     pub transport_offset: u16,
     /// The length of the whole packet by its network header, in bytes.
@@ -137,7 +137,7 @@ impl Packet {
 
     /// Returns one end.
     #[inline]
-    pub const fn addr(&self, side: Side) -> IpAddr {
+    pub const fn addr(&self, side: Side) -> Addr {
         match side {
             Side::Source => self.source,
             Side::Dest => self.dest,
@@ -156,7 +156,7 @@ impl Packet {
 
     /// Returns where the transport header ends that [`Packet::update_checksum`] needs, in bytes
     /// after the network header's beginning; `None` if the header is not there.
-    #[inline]
+    #[inline(always)]
     pub fn headers_end(&self) -> Option<usize> {
         let header = match self.header {
             Header::Tcp(_) => tcp::HEADER,
@@ -171,12 +171,11 @@ impl Packet {
     /// has one, is made good.
     ///
     /// `None` if the header is too short or the address of the other family.
-    #[inline]
-    pub fn put_addr(&self, network: &mut [u8], side: Side, addr: IpAddr) -> Option<()> {
-        match (self.family(), addr) {
-            (Family::V4, IpAddr::V4(addr)) => ipv4::put_addr(network, side, addr),
-            (Family::V6, IpAddr::V6(addr)) => ipv6::put_addr(network, side, addr),
-            (Family::V4, IpAddr::V6(_)) | (Family::V6, IpAddr::V4(_)) => None,
+    #[inline(always)]
+    pub fn put_addr(&self, network: &mut [u8], side: Side, addr: Addr) -> Option<()> {
+        match self.family() {
+            Family::V4 => ipv4::put_addr(network, side, addr.v4()?),
+            Family::V6 => ipv6::put_addr(network, side, addr.v6()?),
         }
     }
 
@@ -184,7 +183,7 @@ impl Packet {
     /// header.
     ///
     /// `None` if the header is too short or the limit is used up; nothing changed then.
-    #[inline]
+    #[inline(always)]
     pub fn decrement_hop_limit(&self, network: &mut [u8]) -> Option<()> {
         match self.family() {
             Family::V4 => ipv4::decrement_ttl(network),

@@ -11,7 +11,7 @@
 //! until one of the group's servers changes: a decision looks at few servers, however many there
 //! are.
 
-use crate::addr::{words, Family, IpAddr};
+use crate::addr::{words, Addr, Family};
 use crate::flags::service::{SCHED1, SCHED2};
 use crate::flow::Flow;
 use core::ops::{ControlFlow, Range};
@@ -528,7 +528,7 @@ fn number_of(group: usize, slot: usize) -> usize {
 }
 
 /// Folds an address into the 32 bits that the hashing schedulers use.
-fn fold(family: Family, addr: IpAddr) -> u32 {
+fn fold(family: Family, addr: Addr) -> u32 {
     let words = words(addr).into_iter();
     let count = match family {
         Family::V4 => 1,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The identity and the settings of a virtual service and of a real server.
 
-use crate::addr::{words, Family, IpAddr, Port, Protocol};
+use crate::addr::{words, Addr, Family, Port, Protocol};
 use crate::flags;
 use crate::sched::Scheduler;
 use crate::xmit::Method;
@@ -38,7 +38,7 @@ pub struct ServiceKey {
     /// The transport protocol.
     pub protocol: ServiceProtocol,
     /// The virtual address; for a mark the unspecified one of the packets' family.
-    pub addr: IpAddr,
+    pub addr: Addr,
     /// The virtual port; any port if it is 0.
     pub port: Port,
 }
@@ -55,7 +55,7 @@ impl ServiceKey {
     }
 
     /// Returns the key of a service chosen by protocol, address and port.
-    pub const fn of_address(protocol: Protocol, addr: IpAddr, port: Port) -> ServiceKey {
+    pub const fn of_address(protocol: Protocol, addr: Addr, port: Port) -> ServiceKey {
         ServiceKey {
             mark: 0,
             protocol: ServiceProtocol::of(protocol),
@@ -92,7 +92,7 @@ impl ServiceKey {
 }
 
 /// Stirs the place of a service or a server into a hash.
-fn mix_place(hash: u64, addr: IpAddr, port: Port) -> u64 {
+fn mix_place(hash: u64, addr: Addr, port: Port) -> u64 {
     let kind = u64::from(Family::of(addr).number()).wrapping_shl(16) | u64::from(port.host());
     let words = words(addr).into_iter();
     words.fold(mix(hash, kind), |hash, word| mix(hash, u64::from(word)))
@@ -155,7 +155,7 @@ impl ServiceSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DestKey {
     /// The address.
-    pub addr: IpAddr,
+    pub addr: Addr,
     /// The port; that of the packet if it is 0.
     pub port: Port,
 }

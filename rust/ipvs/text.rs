@@ -4,7 +4,8 @@
 //! They are put together by hand: a director may have a million connections to list, and general
 //! formatting takes ten times as long.
 
-use crate::addr::{words, Endpoint, Family, IpAddr, Port, Protocol};
+use crate::addr::{words, Addr, Endpoint, Family, Port, Protocol};
+use core::net::IpAddr;
 use crate::service::{DestKey, ServiceKey, ServiceSettings};
 use crate::xmit::Method;
 
@@ -113,8 +114,8 @@ impl Line {
     }
 
     /// Puts an address: eight hexadecimal digits, or eight groups without any shortening.
-    fn address(&mut self, addr: IpAddr) {
-        match addr {
+    fn address(&mut self, addr: Addr) {
+        match addr.to_ip() {
             IpAddr::V4(addr) => self.word(addr.to_bits()),
             IpAddr::V6(_) => {
                 let [first, rest @ ..] = words(addr);
@@ -138,10 +139,10 @@ impl Line {
     }
 
     /// Puts an address, an IPv6 one in brackets, and a port.
-    fn place(&mut self, addr: IpAddr, port: Port) {
-        match addr {
-            IpAddr::V4(_) => self.address(addr),
-            IpAddr::V6(_) => {
+    fn place(&mut self, addr: Addr, port: Port) {
+        match addr.family() {
+            Family::V4 => self.address(addr),
+            Family::V6 => {
                 self.chunk([b'[']);
                 self.address(addr);
                 self.chunk([b']']);
@@ -408,14 +409,14 @@ mod tests {
         assert!(is(&line, b""));
     }
 
-    const V4: IpAddr = ipv4([192, 0, 2, 1]);
-    const V6: IpAddr = ipv6([0x20, 1, 0xd, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    const V4: Addr = ipv4([192, 0, 2, 1]);
+    const V6: Addr = ipv6([0x20, 1, 0xd, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
 
     fn is(line: &Line, bytes: &[u8]) -> bool {
         line.bytes() == bytes
     }
 
-    fn end(addr: IpAddr, port: u16) -> Endpoint {
+    fn end(addr: Addr, port: u16) -> Endpoint {
         Endpoint {
             addr,
             port: Port::from_host(port),
@@ -448,7 +449,7 @@ mod tests {
         line
     }
 
-    fn server(addr: IpAddr, method: Method, counts: [u32; 3]) -> Line {
+    fn server(addr: Addr, method: Method, counts: [u32; 3]) -> Line {
         let mut line = Line::new();
         let [weight, active, inactive] = counts;
         line.server(&Server {

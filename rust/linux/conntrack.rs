@@ -99,7 +99,7 @@ pub fn is_confirmed(skb: &Skb<'_>) -> bool {
 }
 
 /// Takes the packet out of connection tracking.
-#[inline]
+#[inline(always)]
 pub fn untrack(skb: &mut Skb<'_>) {
     if !is_tracked(skb) {
         return;
@@ -112,15 +112,20 @@ pub fn untrack(skb: &mut Skb<'_>) {
 
 /// Tells tracking what the answers to a new connection will look like after our translation.
 ///
-/// Does nothing once the connection is in the table, is dying, or the packet is an answer itself, nor
-/// for an end of another family than the connection's.
-pub fn expect_reply(skb: &mut Skb<'_>, reply: Reply) {
+/// Does nothing once the connection is in the table, is dying, or the packet is a reply itself: then
+/// `reply` is not asked. Nor for an end of another family than the connection's.
+#[inline]
+pub fn expect_reply(skb: &mut Skb<'_>, reply: impl FnOnce() -> Reply) {
     let Some(entry) = Entry::of(skb) else { return };
+    if !entry.is_confirmed() && !entry.is_dying() && entry.is_original() {
+        alter_reply(&entry, reply());
+    }
+}
+
+/// Changes what the replies to a connection that is not confirmed look like.
+fn alter_reply(entry: &Entry, reply: Reply) {
     let (Reply::From(end) | Reply::To(end)) = reply;
     if entry.family() != Some(Family::of(&end.addr)) {
-        return;
-    }
-    if entry.is_confirmed() || entry.is_dying() || !entry.is_original() {
         return;
     }
     let ports = !matches!(

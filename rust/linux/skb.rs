@@ -479,7 +479,7 @@ impl<'a> Skb<'a> {
     /// # Locking
     ///
     /// Runs hooks, ours among them: hold no lock.
-    #[inline]
+    #[inline(always)]
     pub fn send(mut self, route: Route<'a>) -> Verdict {
         let family = route.family();
         if self.family() != family {

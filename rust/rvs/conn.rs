@@ -23,6 +23,7 @@ use linux::clock::{Jiffies, Ticks};
 use linux::rcu::{Borrow, Reader};
 use linux::table::{self, Cursor, Entry};
 pub(crate) use new::{Hash, New};
+pub(crate) use record::end;
 use record::Record;
 
 /// A connection that was found, for the reader's section.

@@ -381,7 +381,7 @@ impl Service {
 
 /// Refuses an address that no server can have.
 fn check_address(net: &Net, key: &DestKey) -> Result {
-    match route::kind(net, key.addr) {
+    match route::kind(net, key.addr.to_ip()) {
         Some(route::Kind::Local | route::Kind::Unicast) | None => Ok(()),
         Some(route::Kind::Other) => Err(EINVAL),
     }

@@ -4,7 +4,7 @@
 //! Words are summed as they lie in memory: the arithmetic is the same in either byte order, and
 //! the kernel's own sums can be continued.
 
-use crate::addr::{IpAddr, Protocol};
+use crate::addr::{words, Addr, Family, Protocol};
 
 /// A sum of 16-bit words that has not been folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,10 +59,11 @@ impl Sum {
 
     /// Adds an address.
     #[inline]
-    pub fn addr(self, addr: IpAddr) -> Sum {
-        match addr {
-            IpAddr::V4(addr) => self.plus(Sum(u32::from_ne_bytes(addr.octets()))),
-            IpAddr::V6(addr) => self.bytes(&addr.octets()),
+    pub fn addr(self, addr: Addr) -> Sum {
+        let [a, b, c, d] = words(addr);
+        match addr.family() {
+            Family::V4 => self.plus(Sum(a)),
+            Family::V6 => self.plus(Sum(a)).plus(Sum(b)).plus(Sum(c)).plus(Sum(d)),
         }
     }
 
@@ -91,7 +92,7 @@ impl Sum {
 /// Returns the sum of the pseudo header of TCP and UDP (RFC 9293 3.1, RFC 8200 8.1).
 ///
 /// `length` is that of the transport header and what follows it, in bytes.
-pub fn pseudo_header(source: IpAddr, dest: IpAddr, protocol: Protocol, length: u32) -> Sum {
+pub fn pseudo_header(source: Addr, dest: Addr, protocol: Protocol, length: u32) -> Sum {
     let [a, b, c, d] = length.to_be_bytes();
     Sum::ZERO
         .addr(source)
@@ -141,7 +142,7 @@ pub struct Change {
 
 impl Change {
     /// Returns a checksum field after the change.
-    #[inline]
+    #[inline(always)]
     pub(super) const fn applied(&self, present: [u8; 2], field: Field) -> [u8; 2] {
         let ((old, new), (old_port, new_port)) = (self.addrs, self.ports);
         match field {

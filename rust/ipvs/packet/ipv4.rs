@@ -3,7 +3,8 @@
 
 use super::checksum::{replaced, Sum};
 use super::{Error, Fragment, Header, Packet, Side};
-use crate::addr::{IpAddr, Ipv4Addr, Protocol};
+use crate::addr::{ipv4, Addr, Protocol};
+use core::net::Ipv4Addr;
 
 /// The shortest header, in bytes.
 pub const HEADER: u16 = 20;
@@ -23,8 +24,8 @@ struct Fixed {
     fragment: u16,
     ttl: u8,
     protocol: Protocol,
-    source: Ipv4Addr,
-    dest: Ipv4Addr,
+    source: Addr,
+    dest: Addr,
 }
 
 impl Fixed {
@@ -38,8 +39,8 @@ impl Fixed {
             fragment: u16::from_be_bytes([f0, f1]),
             ttl,
             protocol: Protocol(protocol),
-            source: Ipv4Addr::from([s0, s1, s2, s3]),
-            dest: Ipv4Addr::from([d0, d1, d2, d3]),
+            source: ipv4([s0, s1, s2, s3]),
+            dest: ipv4([d0, d1, d2, d3]),
         }
     }
 
@@ -48,8 +49,8 @@ impl Fixed {
     fn packet(self, transport_offset: u16, fragment: Fragment) -> Packet {
         Packet {
             protocol: self.protocol,
-            source: IpAddr::V4(self.source),
-            dest: IpAddr::V4(self.dest),
+            source: self.source,
+            dest: self.dest,
             transport_offset,
             length: u32::from(self.length),
             fragment,
@@ -100,7 +101,7 @@ pub(super) fn read(head: &[u8]) -> Result<Packet, Error> {
 /// Puts an address into a header, all of which is `header`, and makes its checksum good.
 ///
 /// `None` if it is too short.
-#[inline]
+#[inline(always)]
 pub(super) fn put_addr(header: &mut [u8], side: Side, addr: Ipv4Addr) -> Option<()> {
     let [.., s0, s1, s2, s3, d0, d1, d2, d3] = header.first_chunk_mut::<20>()?;
     match side {
@@ -132,7 +133,7 @@ const HOP: Sum = Sum::ZERO.word([1, 0]);
 /// Takes one from the TTL of a header and makes up for it in the checksum (RFC 1141).
 ///
 /// `None` if the header is too short or the TTL is used up; nothing changed then.
-#[inline]
+#[inline(always)]
 pub(super) fn decrement_ttl(header: &mut [u8]) -> Option<()> {
     let [_, _, _, _, _, _, _, _, ttl, protocol, high, low] = header.first_chunk_mut::<12>()?;
     // Both at once: a processor waits where it reads as one word what it has just written in parts,

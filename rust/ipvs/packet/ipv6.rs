@@ -2,7 +2,8 @@
 //! IPv6 headers and the extension headers behind them (RFC 8200).
 
 use super::{Error, Fragment, Header, Packet, Side};
-use crate::addr::{IpAddr, Ipv6Addr, Protocol};
+use crate::addr::{ipv6, Protocol};
+use core::net::Ipv6Addr;
 
 /// The header without extensions, in bytes.
 pub const HEADER: u16 = 40;
@@ -30,8 +31,8 @@ pub(super) fn read(head: &[u8]) -> Result<Packet, Error> {
     let dest: &[u8; 16] = dest.first_chunk().ok_or(Error::Truncated)?;
     let mut packet = Packet {
         protocol: Protocol(*next),
-        source: IpAddr::V6(Ipv6Addr::from(*source)),
-        dest: IpAddr::V6(Ipv6Addr::from(*dest)),
+        source: ipv6(*source),
+        dest: ipv6(*dest),
         transport_offset: HEADER,
         length: u32::from(HEADER).saturating_add(u32::from(u16::from_be_bytes([*l0, *l1]))),
         fragment: Fragment::Whole,

@@ -6,7 +6,7 @@
 
 use super::least::{self, MARK};
 use super::{to_index, wlc, Server, Servers, Summary};
-use crate::addr::{words, IpAddr};
+use crate::addr::{words, Addr};
 
 const BITS: u32 = 10;
 /// How many buckets the addresses of a service are kept in.
@@ -21,7 +21,7 @@ pub struct Factors(pub [u64; 4]);
 
 impl Factors {
     /// Returns the bucket that an address belongs to.
-    pub fn bucket(&self, addr: IpAddr) -> usize {
+    pub fn bucket(&self, addr: Addr) -> usize {
         let terms = self.0.into_iter().zip(words(addr));
         let sum = terms.fold(0_u64, |sum, (factor, word)| {
             sum.wrapping_add(factor.wrapping_mul(u64::from(word)))

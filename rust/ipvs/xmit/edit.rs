@@ -52,7 +52,7 @@ impl Edit {
     /// does not have the headers that are to change.
     ///
     /// `quoted` is the packet that is rewritten together with `packet`, an ICMP error.
-    #[inline]
+    #[inline(always)]
     pub fn reach(&self, packet: &Packet, quoted: Option<&Quoted>) -> Option<usize> {
         match (self.rewrite, self.hop_limit, quoted) {
             (Some(_), _, None) => packet.headers_end(),

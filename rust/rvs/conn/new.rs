@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What a new connection begins with.
 
-use super::record::Record;
+use super::record::{Families, Record};
 use crate::dest::Dest;
 use ipvs::addr::Endpoint;
 use ipvs::conn::state::ConnState;
@@ -49,9 +49,10 @@ impl New<'_, '_> {
             virtual_port: self.flow.dest.port,
             dest_port: self.dest.port,
             transport: self.flow.transport,
-            client: self.flow.source.addr,
-            virtual_addr: self.flow.dest.addr,
-            dest: self.dest.addr,
+            families: Families::of(self.flow.source.addr, self.dest.addr),
+            client: self.flow.source.addr.words(),
+            virtual_addr: self.flow.dest.addr.words(),
+            dest: self.dest.addr.words(),
             mark: self.mark,
         }
     }

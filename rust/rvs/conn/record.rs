@@ -2,7 +2,7 @@
 //! What an entry of the table keeps of a connection, and what its end brings.
 
 use crate::dest::Dest;
-use ipvs::addr::{Endpoint, IpAddr, Port};
+use ipvs::addr::{Addr, Endpoint, Family, Port, Words};
 use ipvs::conn::state::ConnState;
 use ipvs::flow::Flow;
 use ipvs::proto::{Direction, Transport};
@@ -29,30 +29,73 @@ pub(super) struct Record {
     pub(super) virtual_port: Port,
     pub(super) dest_port: Port,
     pub(super) transport: Transport,
-    pub(super) client: IpAddr,
-    pub(super) virtual_addr: IpAddr,
-    pub(super) dest: IpAddr,
+    pub(super) families: Families,
+    pub(super) client: Words,
+    pub(super) virtual_addr: Words,
+    pub(super) dest: Words,
     pub(super) mark: u32,
+}
+
+/// The family of client and virtual service, and that of the server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Families {
+    /// IPv4 on both sides.
+    V4 = 0,
+    /// IPv6 on both sides.
+    V6 = 1,
+    /// A tunnel over IPv6.
+    V4OverV6 = 2,
+    /// A tunnel over IPv4.
+    V6OverV4 = 3,
+}
+
+impl Families {
+    /// Returns them for the addresses of a client and a server.
+    pub(super) const fn of(client: Addr, dest: Addr) -> Self {
+        match (client.family(), dest.family()) {
+            (Family::V4, Family::V4) => Self::V4,
+            (Family::V6, Family::V6) => Self::V6,
+            (Family::V4, Family::V6) => Self::V4OverV6,
+            (Family::V6, Family::V4) => Self::V6OverV4,
+        }
+    }
+
+    #[inline]
+    const fn client(self) -> Family {
+        match self {
+            Self::V4 | Self::V4OverV6 => Family::V4,
+            Self::V6 | Self::V6OverV4 => Family::V6,
+        }
+    }
+
+    #[inline]
+    const fn dest(self) -> Family {
+        match self {
+            Self::V4 | Self::V6OverV4 => Family::V4,
+            Self::V6 | Self::V4OverV6 => Family::V6,
+        }
+    }
 }
 
 impl Record {
     pub(super) fn client(&self) -> Endpoint {
         Endpoint {
-            addr: self.client,
+            addr: Addr::from_words(self.families.client(), self.client),
             port: self.client_port,
         }
     }
 
     pub(super) fn virtual_end(&self) -> Endpoint {
         Endpoint {
-            addr: self.virtual_addr,
+            addr: Addr::from_words(self.families.client(), self.virtual_addr),
             port: self.virtual_port,
         }
     }
 
     pub(super) fn dest(&self) -> Endpoint {
         Endpoint {
-            addr: self.dest,
+            addr: Addr::from_words(self.families.dest(), self.dest),
             port: self.dest_port,
         }
     }
@@ -60,17 +103,21 @@ impl Record {
     /// Tells which way a packet of `flow` goes, if it belongs to this connection.
     #[inline(always)]
     pub(super) fn direction(&self, state: ConnState, flow: &Flow) -> Option<Direction> {
-        if self.transport != flow.transport {
+        if self.transport != flow.transport || self.families.client() != flow.family() {
             return None;
         }
+        // A server whose replies have a key of their own is of the client's family.
         let server = match state.method().row().has_reply_key {
-            true => self.dest(),
-            false => self.virtual_end(),
+            true => (self.dest, self.dest_port),
+            false => (self.virtual_addr, self.virtual_port),
         };
-        if flow.dest == self.client() && flow.source == server {
+        let client = (self.client, self.client_port);
+        let source = (flow.source.addr.words(), flow.source.port);
+        let dest = (flow.dest.addr.words(), flow.dest.port);
+        if dest == client && source == server {
             return Some(Direction::Reply);
         }
-        let is_original = flow.source == self.client() && flow.dest == self.virtual_end();
+        let is_original = source == client && dest == (self.virtual_addr, self.virtual_port);
         is_original.then_some(Direction::Original)
     }
 
@@ -81,20 +128,22 @@ impl Record {
         }
         let original = Original {
             protocol: self.transport.protocol().0,
-            source: End {
-                addr: self.client,
-                port: self.client_port.bytes(),
-            },
-            dest: End {
-                addr: self.virtual_addr,
-                port: self.virtual_port.bytes(),
-            },
+            source: end(self.client()),
+            dest: end(self.virtual_end()),
         };
         rcu::read(|rcu| {
             if let Some(net) = scope.read(rcu) {
                 conntrack::kill(net, &original);
             }
         });
+    }
+}
+
+/// Returns an end as connection tracking knows it.
+pub(crate) fn end(end: Endpoint) -> End {
+    End {
+        addr: end.addr.to_ip(),
+        port: end.port.bytes(),
     }
 }
 

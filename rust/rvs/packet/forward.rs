@@ -10,7 +10,7 @@ use ipvs::proto::Direction;
 use linux::skb::Skb;
 
 /// Sends a packet of a client to its server.
-#[inline]
+#[inline(always)]
 pub(super) fn forward<'g>(
     context: PacketContext<'g>,
     skb: Skb<'g>,

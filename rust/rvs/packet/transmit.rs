@@ -3,7 +3,7 @@
 
 use super::context::PacketContext;
 use super::outcome::Outcome;
-use crate::conn::Conn;
+use crate::conn::{end, Conn};
 use crate::dest::Dest;
 use crate::drops::Drop;
 use ipvs::conn::state::ConnState;
@@ -11,10 +11,10 @@ use ipvs::packet::checksum::{Field, Sum};
 use ipvs::packet::icmp::{self as icmp_header, Quoted};
 use ipvs::packet::{Packet, Side};
 use ipvs::xmit::{
-    self, Checksum, Edit, HopLimit, LocalRoute, Next, NextHop, Place, Plan, Reject, RemoteRoute,
+    self, Checksum, Edit, HopLimit, LocalRoute, Next, NextHop, Place, Reject, RemoteRoute,
     Rewrite, Way,
 };
-use linux::conntrack::{self, End, Reply};
+use linux::conntrack::{self, Reply};
 use linux::icmp;
 use linux::inet::Point;
 use linux::rcu::Borrow;
@@ -74,7 +74,6 @@ impl<'a, 'g> Transmit<'a, 'g> {
 }
 
 /// Sends a packet of a client to its server.
-#[inline]
 pub(super) fn original<'g>(
     context: PacketContext<'g>,
     skb: Skb<'g>,
@@ -87,7 +86,7 @@ pub(super) fn original<'g>(
     }
 }
 
-#[inline]
+#[inline(always)]
 fn along_route<'g>(
     context: PacketContext<'g>,
     mut skb: Skb<'g>,
@@ -101,11 +100,11 @@ fn along_route<'g>(
     let facts = transmit.facts(&skb, &route);
     let plan = xmit::plan(transmit.state.method(), transmit.conn.dest(), &facts);
     match plan.next {
-        Next::Send => send(skb, transmit, &plan.edit, route),
-        Next::Deliver => deliver_here(skb, transmit, &plan.edit),
+        Next::Send => send(skb, transmit, plan.edit, route),
+        Next::Deliver => deliver_here(skb, transmit, plan.edit),
         Next::Reject(reason) => {
             let mtu = route.mtu();
-            reject(skb, (transmit.packet, &plan), (reason, mtu))
+            reject(skb, transmit.packet, plan.edit, (reason, mtu))
         }
         Next::Boundary => Outcome::Free(skb, Drop::Boundary),
     }
@@ -115,10 +114,11 @@ fn along_route<'g>(
 #[cold]
 fn reject<'g>(
     mut skb: Skb<'g>,
-    (packet, plan): (&Packet, &Plan),
+    packet: &Packet,
+    planned: Edit,
     (reason, mtu): (Reject, u32),
 ) -> Outcome<'g> {
-    if let Err(reason) = edit(&mut skb, packet, None, &plan.edit) {
+    if let Err(reason) = edit_rarely(&mut skb, packet, None, planned) {
         return Outcome::Free(skb, reason);
     }
     match reason {
@@ -157,7 +157,7 @@ fn look_up<'g>(
     next_hop: NextHop,
 ) -> Option<Route<'g>> {
     let target = Target {
-        addr: conn.dest().addr,
+        addr: conn.dest().addr.to_ip(),
         hop: match next_hop {
             NextHop::Table => route::NextHop::Table,
             NextHop::Server => route::NextHop::Address,
@@ -174,13 +174,14 @@ fn look_up<'g>(
 fn send<'g>(
     mut skb: Skb<'g>,
     transmit: &Transmit<'_, 'g>,
-    planned: &Edit,
+    planned: Edit,
     route: Route<'g>,
 ) -> Outcome<'g> {
-    let prepared = skb
-        .make_room(&route)
-        .map_err(Drop::from)
-        .and_then(|()| edit(&mut skb, transmit.packet, transmit.quoted, planned));
+    let room = skb.make_room(&route).map_err(Drop::from);
+    let prepared = room.and_then(|()| match transmit.quoted {
+        None => edit(&mut skb, transmit.packet, None, planned),
+        quoted => edit_rarely(&mut skb, transmit.packet, quoted, planned),
+    });
     if let Err(reason) = prepared {
         return Outcome::Free(skb, reason);
     }
@@ -192,9 +193,9 @@ fn send<'g>(
 
 /// Lets a packet go on to a server on this host.
 #[inline(never)]
-fn deliver_here<'g>(mut skb: Skb<'g>, transmit: &Transmit<'_, 'g>, planned: &Edit) -> Outcome<'g> {
+fn deliver_here<'g>(mut skb: Skb<'g>, transmit: &Transmit<'_, 'g>, planned: Edit) -> Outcome<'g> {
     if let Some(rewrite) = planned.rewrite {
-        if let Err(reason) = edit(&mut skb, transmit.packet, transmit.quoted, planned) {
+        if let Err(reason) = edit_rarely(&mut skb, transmit.packet, transmit.quoted, planned) {
             return Outcome::Free(skb, reason);
         }
         skb.allow_fragmenting();
@@ -227,7 +228,7 @@ pub(super) fn reply<'g>(
     packet: &Packet,
     rewrite: Rewrite,
 ) -> Result<Skb<'g>, Outcome<'g>> {
-    match edit(&mut skb, packet, None, &kept(rewrite)) {
+    match edit(&mut skb, packet, None, kept(rewrite)) {
         Ok(()) => reroute(context, skb).map_err(|lost| Outcome::Lost(lost.free(), Drop::NoRoute)),
         Err(reason) => Err(Outcome::Free(skb, reason)),
     }
@@ -247,7 +248,7 @@ pub(super) fn error_to_client<'g>(
     if !is_error_good(&skb, packet) {
         return Err(Outcome::Drop(skb, Drop::Checksum));
     }
-    match edit(&mut skb, packet, Some(quoted), &kept(rewrite)) {
+    match edit_rarely(&mut skb, packet, Some(quoted), kept(rewrite)) {
         Ok(()) => reroute(context, skb).map_err(|lost| Outcome::Lost(lost.discard(), Drop::NoRoute)),
         Err(reason) => Err(Outcome::Drop(skb, reason)),
     }
@@ -275,21 +276,18 @@ pub(super) fn mark_handled(skb: &mut Skb<'_>, state: ConnState, rewrite: Option<
 }
 
 /// Tells connection tracking what became of a packet.
-#[inline]
+#[inline(always)]
 fn update_conntrack(skb: &mut Skb<'_>, state: ConnState, rewrite: Option<Rewrite>) {
     if !state.is_tracked() {
         conntrack::untrack(skb);
-    } else if let Some(reply) = rewrite.map(expected_reply) {
-        conntrack::expect_reply(skb, reply);
+    } else if let Some(rewrite) = rewrite {
+        conntrack::expect_reply(skb, || expected_reply(rewrite));
     }
 }
 
 /// Returns the end of the tracked connection's replies that a rewrite changes.
 fn expected_reply(rewrite: Rewrite) -> Reply {
-    let end = End {
-        addr: rewrite.to.addr,
-        port: rewrite.to.port.bytes(),
-    };
+    let end = end(rewrite.to);
     match rewrite.side {
         Side::Dest => Reply::From(end),
         Side::Source => Reply::To(end),
@@ -311,7 +309,7 @@ fn edit(
     skb: &mut Skb<'_>,
     packet: &Packet,
     quoted: Option<&Quoted>,
-    planned: &Edit,
+    planned: Edit,
 ) -> Result<(), Drop> {
     let reach = planned.reach(packet, quoted).ok_or(Drop::Malformed)?;
     let field = match skb.summed() {
@@ -328,6 +326,17 @@ fn edit(
         }
         Checksum::Sum(sum) => store_checksum(skb, packet, reach, sum),
     }
+}
+
+/// The same for what few packets need: it is not compiled into the way of all others.
+#[inline(never)]
+fn edit_rarely(
+    skb: &mut Skb<'_>,
+    packet: &Packet,
+    quoted: Option<&Quoted>,
+    planned: Edit,
+) -> Result<(), Drop> {
+    edit(skb, packet, quoted, planned)
 }
 
 /// Gives a packet the checksum of the sum so far and of all that begins with its transport header.

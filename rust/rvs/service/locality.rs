@@ -8,7 +8,7 @@ use super::groups::Entry;
 use super::servers::View;
 use crate::config::Memory;
 use crate::dest::Dest;
-use ipvs::addr::IpAddr;
+use ipvs::addr::Addr;
 use ipvs::flow::Flow;
 use ipvs::sched::{lblc, lblcr, Scheduler};
 use kernel::prelude::*;
@@ -112,7 +112,7 @@ impl State {
 
 /// An address and who serves it.
 struct Place {
-    addr: IpAddr,
+    addr: Addr,
     /// When somebody asked last, in jiffies.
     used: Atomic<u32>,
     /// When the servers became others last, in jiffies.
@@ -141,7 +141,7 @@ impl Servers {
 }
 
 impl Addresses {
-    fn find<'g>(&self, rcu: Reader<'g>, addr: IpAddr) -> Option<Borrow<'g, Place>> {
+    fn find<'g>(&self, rcu: Reader<'g>, addr: Addr) -> Option<Borrow<'g, Place>> {
         let mut next = self.buckets.get(self.factors.bucket(addr))?.read(rcu);
         while let Some(place) = next {
             if place.get().addr == addr {
@@ -225,7 +225,7 @@ impl Addresses {
     }
 
     /// Lets a server serve an address that is not known, if there is room and memory for it.
-    fn remember(&self, rcu: Reader<'_>, addr: IpAddr, dest: &Arc<Dest>) {
+    fn remember(&self, rcu: Reader<'_>, addr: Addr, dest: &Arc<Dest>) {
         let mut state = self.state.lock();
         if let Some(place) = self.find(rcu, addr) {
             return self.join(rcu, place.get(), dest);

@@ -2,7 +2,7 @@
 //! Rewriting whole packets and the ICMP errors about them: checksums verify, nothing else changes.
 
 use crate::packet::{built, Built};
-use ipvs::addr::{ipv4, octets, Endpoint, Port, Protocol};
+use ipvs::addr::{ipv4, Endpoint, Port, Protocol};
 use ipvs::packet::checksum::{pseudo_header, Field, Sum};
 use ipvs::packet::icmp::{self, Quoted};
 use ipvs::packet::ipv4::renew_checksum;
@@ -277,7 +277,7 @@ proptest! {
         let mut original = error_about(&inner, 3, 0);
         let back = before(&inner, change.side.other());
         let at = if change.side == Side::Source { 12 } else { 16 };
-        original[at..at + 4].copy_from_slice(&octets(back.to.addr)[..4]);
+        original[at..at + 4].copy_from_slice(&back.to.addr.octets()[..4]);
         renew_checksum(&mut original[..20]).unwrap();
         let mut bytes = original.clone();
         translate(&mut bytes, change);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Listed lines against general formatting of the same fields.
 
-use ipvs::addr::{ipv4, ipv6, Endpoint, Family, IpAddr, Port, Protocol};
+use ipvs::addr::{ipv4, ipv6, Addr, Endpoint, Family, Port, Protocol};
+use std::net::IpAddr;
 use ipvs::flags::service as flags;
 use ipvs::sched::Scheduler;
 use ipvs::service::{DestKey, ServiceKey, ServiceProtocol, ServiceSettings};
@@ -9,7 +10,7 @@ use ipvs::text::{Conn, Line, Server};
 use ipvs::xmit::Method;
 use proptest::prelude::*;
 
-fn addr() -> impl Strategy<Value = IpAddr> {
+fn addr() -> impl Strategy<Value = Addr> {
     prop_oneof![
         any::<[u8; 4]>().prop_map(ipv4),
         any::<[u8; 16]>().prop_map(ipv6),
@@ -28,8 +29,8 @@ fn number() -> impl Strategy<Value = u32> {
     (any::<u32>(), 0..32).prop_map(|(number, shift)| number >> shift)
 }
 
-fn address(addr: IpAddr) -> String {
-    let bytes = match addr {
+fn address(addr: Addr) -> String {
+    let bytes = match addr.to_ip() {
         IpAddr::V4(addr) => return format!("{:08X}", addr.to_bits()),
         IpAddr::V6(addr) => addr.octets(),
     };
@@ -39,10 +40,10 @@ fn address(addr: IpAddr) -> String {
     groups.collect::<Vec<_>>().join(":")
 }
 
-fn place(addr: IpAddr, port: Port) -> String {
-    match addr {
-        IpAddr::V4(_) => format!("{}:{:04X}", address(addr), port.host()),
-        IpAddr::V6(_) => format!("[{}]:{:04X}", address(addr), port.host()),
+fn place(addr: Addr, port: Port) -> String {
+    match addr.family() {
+        Family::V4 => format!("{}:{:04X}", address(addr), port.host()),
+        Family::V6 => format!("[{}]:{:04X}", address(addr), port.host()),
     }
 }
 

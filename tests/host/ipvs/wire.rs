@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Netlink attributes: whatever comes in is read without harm, whatever goes out can be read.
 
-use ipvs::addr::{ipv4, ipv6, Family, IpAddr, Port, Protocol};
+use ipvs::addr::{ipv4, ipv6, Addr, Family, Port, Protocol};
 use ipvs::refusal::Refusal;
 use ipvs::sched::Scheduler;
 use ipvs::service::{
@@ -36,7 +36,7 @@ fn attributes(depth: u32) -> impl Strategy<Value = Vec<u8>> {
     inner.boxed()
 }
 
-fn addr() -> impl Strategy<Value = IpAddr> {
+fn addr() -> impl Strategy<Value = Addr> {
     prop_oneof![
         any::<[u8; 4]>().prop_map(ipv4),
         any::<[u8; 16]>().prop_map(ipv6),

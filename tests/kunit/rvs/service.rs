@@ -5,7 +5,7 @@
 mod tests {
     use crate::netns::Netns;
     use crate::service::Command;
-    use ipvs::addr::{ipv4, Endpoint, Family, IpAddr, Port, Protocol};
+    use ipvs::addr::{ipv4, Addr, Endpoint, Family, Port, Protocol};
     use ipvs::flow::Flow;
     use ipvs::proto::Transport;
     use ipvs::sched::Scheduler;
@@ -164,7 +164,7 @@ mod tests {
         },
     };
 
-    const VIRTUAL: IpAddr = ipv4([127, 0, 0, 1]);
+    const VIRTUAL: Addr = ipv4([127, 0, 0, 1]);
 
     fn place(port: u16) -> ServiceKey {
         ServiceKey::of_address(Protocol::TCP, VIRTUAL, Port::from_host(port))

@@ -2,7 +2,7 @@
 //! What replies say: values become attributes, in the order of C's.
 
 use super::{attribute, dest_attribute, info_attribute, service_attribute};
-use crate::addr::{octets, Family};
+use crate::addr::Family;
 use crate::proto::Timeouts;
 use crate::rate::{Counter, Samples};
 use crate::service::{DestKey, DestSettings, ServiceKey, ServiceSettings};
@@ -152,7 +152,7 @@ fn service_key(out: &mut Writer<'_>, key: &ServiceKey) -> Result<(), Full> {
         return out.put(service_attribute::MARK, &key.mark.to_ne_bytes());
     }
     out.put(service_attribute::PROTOCOL, &key.protocol.0.to_ne_bytes())?;
-    out.put(service_attribute::ADDR, &octets(key.addr))?;
+    out.put(service_attribute::ADDR, &key.addr.octets())?;
     out.put(service_attribute::PORT, &key.port.bytes())
 }
 
@@ -182,7 +182,7 @@ pub fn dest(out: &mut Writer<'_>, dest: &Dest) -> Result<(), Full> {
     let settings = &dest.settings;
     let tunnel = &settings.tunnel;
     out.nest(attribute::DEST, |out| {
-        out.put(dest_attribute::ADDR, &octets(dest.key.addr))?;
+        out.put(dest_attribute::ADDR, &dest.key.addr.octets())?;
         out.put(dest_attribute::PORT, &dest.key.port.bytes())?;
         out.put(
             dest_attribute::METHOD,

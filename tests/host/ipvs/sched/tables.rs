@@ -3,15 +3,15 @@
 
 use super::models::{gcd, Event, Model};
 use super::server::{List, Server};
-use ipvs::addr::{octets, Endpoint, Family, IpAddr};
+use ipvs::addr::{Addr, Endpoint, Family};
 use ipvs::flow::Flow;
 use ipvs::sched::Options;
 
 /// Names of servers.
 pub type Seats = Vec<Option<u32>>;
 
-pub fn fold(family: Family, addr: IpAddr) -> u32 {
-    let bytes = octets(addr);
+pub fn fold(family: Family, addr: Addr) -> u32 {
+    let bytes = addr.octets();
     let word = |at| u32::from_be_bytes(*bytes[at..].first_chunk().unwrap());
     match family {
         Family::V4 => word(0),

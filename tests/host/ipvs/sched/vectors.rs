@@ -4,10 +4,11 @@
 use super::fixture::{World, FULL};
 use super::server::{some_flow, Server};
 use super::tables::{hash32, hsiphash, PLACES};
-use ipvs::addr::{ipv4, words, Endpoint, Family, IpAddr, Port};
+use ipvs::addr::{ipv4, ipv6, words, Addr, Endpoint, Family, Port};
 use ipvs::flow::Flow;
 use ipvs::hash::{self, Seed};
 use ipvs::sched::{Options, Permutation, Scheduler, GROUP};
+use std::net::IpAddr;
 
 const PLAIN: Options = Options {
     fallback: false,
@@ -18,8 +19,11 @@ const WITH_PORT: Options = Options {
     port: true,
 };
 
-fn addr(text: &str) -> IpAddr {
-    text.parse().unwrap()
+fn addr(text: &str) -> Addr {
+    match text.parse::<IpAddr>().unwrap() {
+        IpAddr::V4(addr) => ipv4(addr.octets()),
+        IpAddr::V6(addr) => ipv6(addr.octets()),
+    }
 }
 
 fn from(client: &str) -> Flow {
