@@ -2,11 +2,12 @@
 //! The table of forwarding methods, and what is to happen with a packet, as a value.
 //!
 //! A row says what differs between methods; each has a file. A packet goes in two steps: the row
-//! says what it needs before it can go ([`Way`]), and once its route is known [`plan`] says what
+//! says what it needs before it can go ([`Way`]), and once its route is known a [`Plan`] says what
 //! becomes of its bytes and where it goes. The kernel's side carries the plan out.
 
 use crate::addr::Endpoint;
-use crate::packet::Side;
+use crate::packet::icmp::is_error_packet;
+use crate::packet::{Packet, Side};
 pub use edit::{Checksum, Edit, HopLimit, Rewrite};
 
 mod direct;
@@ -71,30 +72,6 @@ impl Method {
             | Method::Unknown7 => pass::ROW,
         }
     }
-
-    /// Returns what becomes of the bytes of a packet to the server `dest`.
-    #[inline]
-    pub const fn original_edit(self, dest: Endpoint) -> Option<Rewrite> {
-        match self.row().rewrites {
-            true => Some(Rewrite {
-                side: Side::Dest,
-                to: dest,
-            }),
-            false => None,
-        }
-    }
-
-    /// Returns what becomes of the bytes of a server's packet, sent from `virtual_end` to the client.
-    #[inline]
-    pub const fn reply_edit(self, virtual_end: Endpoint) -> Option<Rewrite> {
-        match self.row().rewrites {
-            true => Some(Rewrite {
-                side: Side::Source,
-                to: virtual_end,
-            }),
-            false => None,
-        }
-    }
 }
 
 /// What differs between forwarding methods.
@@ -112,6 +89,32 @@ pub struct Row {
     /// Whether the server's packets have its own address and port as their source, so that the
     /// connection is found by these as well.
     pub has_reply_key: bool,
+}
+
+impl Row {
+    /// Returns what becomes of the bytes of a packet to the server `dest`.
+    #[inline(always)]
+    pub const fn original_edit(self, dest: Endpoint) -> Option<Rewrite> {
+        match self.rewrites {
+            true => Some(Rewrite {
+                side: Side::Dest,
+                to: dest,
+            }),
+            false => None,
+        }
+    }
+
+    /// Returns what becomes of the bytes of a server's packet, sent from `virtual_end` to the client.
+    #[inline(always)]
+    pub const fn reply_edit(self, virtual_end: Endpoint) -> Option<Rewrite> {
+        match self.rewrites {
+            true => Some(Rewrite {
+                side: Side::Source,
+                to: virtual_end,
+            }),
+            false => None,
+        }
+    }
 }
 
 /// What a packet needs before it can go to the server.
@@ -152,15 +155,6 @@ pub enum Place {
     Forward,
 }
 
-/// What is known of a packet once the route to its server is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Route {
-    /// The route ends at this host.
-    Local(LocalRoute),
-    /// The route leads elsewhere.
-    Remote(RemoteRoute),
-}
-
 /// What is known of a packet when the route to its server ends at this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalRoute {
@@ -174,99 +168,66 @@ pub struct LocalRoute {
     pub is_server_loopback: bool,
 }
 
-/// What is known of a packet when the route to its server leads elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RemoteRoute {
-    /// Whether the packet's source is a loopback address.
-    pub is_source_loopback: bool,
-    /// How many more hops the packet may take, this one included.
-    pub hop_limit: u8,
-    /// Whether the packet, or each segment of it, fits the route.
-    pub fits: bool,
-    /// Whether a router may fragment it.
-    pub may_fragment: bool,
-    /// Whether the packet is an ICMP error, about which no other is sent.
-    pub is_error: bool,
-}
-
 /// What is to happen with a packet whose route is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// What becomes of its bytes, first.
-    pub edit: Edit,
-    /// Where it goes then.
-    pub next: Next,
-}
-
-/// Where a packet goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// It is sent along the route.
-    Send,
-    /// The server is this host: the packet goes on as it was going.
-    Deliver,
-    /// It is dropped and its sender is told why.
-    Reject(Reject),
+pub enum Plan {
+    /// It is edited and sent along the route.
+    Send(Edit),
+    /// The server is this host: it is edited and goes on as it was going.
+    Deliver(Edit),
+    /// It is dropped, as it took too many hops, and its sender is told.
+    TooManyHops,
+    /// It is edited as its sender is to see it quoted, and dropped, as it does not fit the route.
+    TooBig(Edit),
     /// It is dropped in silence: its way would lead where it may not.
     Boundary,
 }
 
-/// Why a sender is told that its packet was dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reject {
-    /// It took too many hops.
-    HopLimit,
-    /// It does not fit the route.
-    TooBig,
+/// Decides what happens with a packet when the route to the server `dest` leads elsewhere.
+///
+/// `fits` tells whether the packet, or each segment of it, fits the route. Nothing with a loopback
+/// address may leave this host.
+#[inline(always)]
+pub fn plan_remote(
+    row: Row,
+    dest: Endpoint,
+    packet: &Packet,
+    fits: impl FnOnce() -> bool,
+) -> Plan {
+    let edit = |rewrite| Edit {
+        hop_limit: HopLimit::Decrement,
+        rewrite,
+    };
+    if packet.source.is_loopback() {
+        Plan::Boundary
+    } else if packet.hop_limit <= 1 {
+        Plan::TooManyHops
+    } else if fits() || !packet.dont_fragment || is_error_packet(packet) {
+        Plan::Send(edit(row.original_edit(dest)))
+    } else {
+        // As with C, what is quoted has taken the hop.
+        Plan::TooBig(edit(None))
+    }
 }
 
-/// Decides what happens with a packet of a connection by `method` to the server `dest`.
-#[inline]
-pub fn plan(method: Method, dest: Endpoint, route: &Route) -> Plan {
-    let next = match route {
-        Route::Remote(route) => route.next(),
-        Route::Local(route) => route.next(method.row().local),
-    };
-    let hop_limit = match next {
-        // What the sender of a packet that is too big sees quoted has taken the hop, as with C.
-        Next::Send | Next::Reject(Reject::TooBig) => HopLimit::Decrement,
-        Next::Deliver | Next::Reject(Reject::HopLimit) | Next::Boundary => HopLimit::Keep,
-    };
-    let rewrite = match next {
-        Next::Send | Next::Deliver => method.original_edit(dest),
-        Next::Reject(_) | Next::Boundary => None,
-    };
-    let edit = Edit { hop_limit, rewrite };
-    Plan { edit, next }
-}
-
-impl RemoteRoute {
-    /// Nothing with a loopback address may leave this host.
-    #[inline]
-    fn next(&self) -> Next {
-        if self.is_source_loopback {
-            Next::Boundary
-        } else if self.hop_limit <= 1 {
-            Next::Reject(Reject::HopLimit)
-        } else if !self.fits && !self.may_fragment && !self.is_error {
-            Next::Reject(Reject::TooBig)
-        } else {
-            Next::Send
-        }
+/// Decides what happens with a packet when the route to the server `dest` ends at this host.
+pub fn plan_local(row: Row, dest: Endpoint, route: &LocalRoute) -> Plan {
+    match route.allows(row.local) {
+        true => Plan::Deliver(Edit {
+            hop_limit: HopLimit::Keep,
+            rewrite: row.original_edit(dest),
+        }),
+        false => Plan::Boundary,
     }
 }
 
 impl LocalRoute {
-    fn next(&self, rule: LocalRule) -> Next {
-        let is_allowed = match rule {
+    fn allows(&self, rule: LocalRule) -> bool {
+        match rule {
             LocalRule::Unchanged => self.is_packet_local,
             LocalRule::Rewritten => {
                 self.place == Place::Host && !(self.is_server_loopback && self.is_from_outside)
             }
-        };
-        match is_allowed {
-            true => Next::Deliver,
-            false => Next::Boundary,
         }
     }
 }
@@ -275,7 +236,8 @@ impl LocalRoute {
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
     use super::*;
-    use crate::addr::{ipv4, Port};
+    use crate::addr::{ipv4, Port, Protocol};
+    use crate::packet::{Fragment, Header};
 
     #[test]
     fn numbers_are_the_low_bits_of_flags() {
@@ -286,54 +248,51 @@ mod tests {
 
     #[test]
     fn packets_are_sent_while_hops_are_left() {
-        assert_eq!(leaves(REMOTE), Next::Send);
         let left = |hop_limit| {
-            leaves(RemoteRoute {
+            let packet = Packet {
                 hop_limit,
-                ..REMOTE
-            })
+                ..packet()
+            };
+            leaves(&packet, true)
         };
-        assert_eq!(left(2), Next::Send);
-        assert_eq!(left(1), Next::Reject(Reject::HopLimit));
-        assert_eq!(left(0), Next::Reject(Reject::HopLimit));
+        assert!(is_sent(left(64)) && is_sent(left(2)));
+        assert_eq!(left(1), Plan::TooManyHops);
+        assert_eq!(left(0), Plan::TooManyHops);
     }
 
     #[test]
     fn only_what_may_not_be_fragmented_is_too_big() {
-        let long = RemoteRoute {
-            fits: false,
-            ..REMOTE
+        let whole = Packet {
+            dont_fragment: true,
+            ..packet()
         };
-        assert_eq!(leaves(long), Next::Reject(Reject::TooBig));
-        let cut = RemoteRoute {
-            may_fragment: true,
-            ..long
-        };
-        assert_eq!(leaves(cut), Next::Send);
+        assert_eq!(leaves(&whole, false), TOO_BIG);
+        assert!(is_sent(leaves(&whole, true)) && is_sent(leaves(&packet(), false)));
     }
 
     #[test]
     fn no_error_is_sent_about_an_error() {
-        let error = RemoteRoute {
-            fits: false,
-            is_error: true,
-            ..REMOTE
+        let error = Packet {
+            dont_fragment: true,
+            protocol: Protocol::ICMP,
+            header: Header::Icmp { kind: 3, code: 4 },
+            ..packet()
         };
-        assert_eq!(leaves(error), Next::Send);
+        assert!(is_sent(leaves(&error, false)));
     }
 
     #[test]
     fn loopback_sources_stay_inside() {
-        let inside = RemoteRoute {
-            is_source_loopback: true,
-            ..REMOTE
+        let inside = Packet {
+            source: ipv4([127, 0, 0, 1]),
+            ..packet()
         };
-        assert_eq!(leaves(inside), Next::Boundary);
-        let last = RemoteRoute {
+        assert_eq!(leaves(&inside, true), Plan::Boundary);
+        let last = Packet {
             hop_limit: 1,
             ..inside
         };
-        assert_eq!(leaves(last), Next::Boundary);
+        assert_eq!(leaves(&last, true), Plan::Boundary);
     }
 
     #[test]
@@ -342,9 +301,9 @@ mod tests {
             is_packet_local: false,
             ..LOCAL
         };
-        assert_eq!(stays(Method::Nat, elsewhere), Next::Deliver);
-        assert_eq!(stays(Method::Direct, elsewhere), Next::Boundary);
-        assert_eq!(stays(Method::Direct, LOCAL), Next::Deliver);
+        assert!(is_delivered(stays(Method::Nat, elsewhere)));
+        assert_eq!(stays(Method::Direct, elsewhere), Plan::Boundary);
+        assert!(is_delivered(stays(Method::Direct, LOCAL)));
     }
 
     #[test]
@@ -353,13 +312,13 @@ mod tests {
             is_server_loopback: true,
             ..LOCAL
         };
-        assert_eq!(stays(Method::Nat, smuggled), Next::Boundary);
-        assert_eq!(stays(Method::Direct, smuggled), Next::Deliver);
+        assert_eq!(stays(Method::Nat, smuggled), Plan::Boundary);
+        assert!(is_delivered(stays(Method::Direct, smuggled)));
         let inside = LocalRoute {
             is_from_outside: false,
             ..smuggled
         };
-        assert_eq!(stays(Method::Nat, inside), Next::Deliver);
+        assert!(is_delivered(stays(Method::Nat, inside)));
     }
 
     #[test]
@@ -368,23 +327,20 @@ mod tests {
             place: Place::Forward,
             ..LOCAL
         };
-        assert_eq!(stays(Method::Nat, forwarded), Next::Boundary);
-        assert_eq!(stays(Method::Direct, forwarded), Next::Deliver);
+        assert_eq!(stays(Method::Nat, forwarded), Plan::Boundary);
+        assert!(is_delivered(stays(Method::Direct, forwarded)));
     }
 
     #[test]
-    fn hop_is_taken_by_what_leaves_and_by_what_is_too_big() {
-        let long = RemoteRoute {
-            fits: false,
-            ..REMOTE
+    fn what_leaves_takes_a_hop_and_what_stays_does_not() {
+        let edit = |hop_limit| Edit {
+            hop_limit,
+            rewrite: None,
         };
-        for (route, hop_limit) in [
-            (Route::Remote(REMOTE), HopLimit::Decrement),
-            (Route::Remote(long), HopLimit::Decrement),
-            (Route::Local(LOCAL), HopLimit::Keep),
-        ] {
-            assert_eq!(plan(Method::Direct, DEST, &route).edit.hop_limit, hop_limit);
-        }
+        let sent = plan_remote(Method::Direct.row(), DEST, &packet(), || true);
+        assert_eq!(sent, Plan::Send(edit(HopLimit::Decrement)));
+        let kept = stays(Method::Direct, LOCAL);
+        assert_eq!(kept, Plan::Deliver(edit(HopLimit::Keep)));
     }
 
     #[test]
@@ -393,15 +349,11 @@ mod tests {
             side: Side::Dest,
             to: DEST,
         });
-        let edit = |method, route| plan(method, DEST, &route).edit.rewrite;
-        assert_eq!(edit(Method::Nat, Route::Remote(REMOTE)), rewrite);
-        assert_eq!(edit(Method::Nat, Route::Local(LOCAL)), rewrite);
-        assert_eq!(edit(Method::Direct, Route::Remote(REMOTE)), None);
-        let last = RemoteRoute {
-            hop_limit: 1,
-            ..REMOTE
-        };
-        assert_eq!(edit(Method::Nat, Route::Remote(last)), None);
+        let edit = |hop_limit| Edit { hop_limit, rewrite };
+        let sent = leaves(&packet(), true);
+        assert_eq!(sent, Plan::Send(edit(HopLimit::Decrement)));
+        let kept = stays(Method::Nat, LOCAL);
+        assert_eq!(kept, Plan::Deliver(edit(HopLimit::Keep)));
     }
 
     #[test]
@@ -417,13 +369,34 @@ mod tests {
         port: Port::from_host(8080),
     };
 
-    const REMOTE: RemoteRoute = RemoteRoute {
-        is_source_loopback: false,
-        hop_limit: 64,
-        fits: true,
-        may_fragment: false,
-        is_error: false,
-    };
+    const TOO_BIG: Plan = Plan::TooBig(Edit {
+        hop_limit: HopLimit::Decrement,
+        rewrite: None,
+    });
+
+    fn is_sent(plan: Plan) -> bool {
+        matches!(plan, Plan::Send(_))
+    }
+
+    fn is_delivered(plan: Plan) -> bool {
+        matches!(plan, Plan::Deliver(_))
+    }
+
+    /// A packet of 64 hops that may be fragmented.
+    fn packet() -> Packet {
+        Packet {
+            protocol: Protocol::UDP,
+            source: ipv4([192, 0, 2, 9]),
+            dest: ipv4([192, 0, 2, 1]),
+            transport_offset: 20,
+            length: 28,
+            fragment: Fragment::Whole,
+            hop_limit: 64,
+            dont_fragment: false,
+            ports: None,
+            header: Header::Udp { summed: true },
+        }
+    }
 
     const LOCAL: LocalRoute = LocalRoute {
         place: Place::Host,
@@ -432,11 +405,11 @@ mod tests {
         is_server_loopback: false,
     };
 
-    fn leaves(route: RemoteRoute) -> Next {
-        plan(Method::Nat, DEST, &Route::Remote(route)).next
+    fn leaves(packet: &Packet, fits: bool) -> Plan {
+        plan_remote(Method::Nat.row(), DEST, packet, || fits)
     }
 
-    fn stays(method: Method, route: LocalRoute) -> Next {
-        plan(method, DEST, &Route::Local(route)).next
+    fn stays(method: Method, route: LocalRoute) -> Plan {
+        plan_local(method.row(), DEST, &route)
     }
 }

@@ -55,7 +55,7 @@ pub enum ReuseDecision {
 }
 
 /// Decides about a packet from a client that was found to belong to a connection.
-#[inline]
+#[inline(always)]
 pub fn decide(facts: &Facts) -> ReuseDecision {
     if facts.transport.is_opening(facts.header) && (facts.is_draining() || facts.is_over()) {
         return facts.end();
@@ -68,15 +68,18 @@ pub fn decide(facts: &Facts) -> ReuseDecision {
 }
 
 impl Facts {
+    #[inline(always)]
     fn is_draining(&self) -> bool {
         self.expires_gone && self.server == Server::Draining
     }
 
     /// The client is free to take the port again.
+    #[inline(always)]
     fn is_over(&self) -> bool {
         self.transport.is_over(self.conn, self.reuse_mode)
     }
 
+    #[inline(always)]
     fn end(&self) -> ReuseDecision {
         if self.is_tracked {
             ReuseDecision::ExpireAndDrop

@@ -207,7 +207,7 @@ pub(super) const fn is_opening(header: Header) -> bool {
 }
 
 /// Returns whether the client is free to take the port of a connection again.
-#[inline]
+#[inline(never)]
 pub(super) const fn is_over(conn: ConnState, reuse_mode: i32) -> bool {
     if reuse_mode == 0 {
         return false;

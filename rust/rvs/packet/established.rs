@@ -6,7 +6,7 @@ use super::forward::forward;
 use super::outcome::Outcome;
 use super::schedule::{schedule, First};
 use super::transmit;
-use crate::conn::Conn;
+use crate::conn::{Conn, Hash};
 use crate::drops::Drop;
 use ipvs::conn::reuse::{self, ReuseDecision};
 use ipvs::packet::Packet;
@@ -23,7 +23,7 @@ pub(super) fn reply<'g>(
     conn: Conn<'g>,
 ) -> Outcome<'g> {
     let state = conn.state();
-    let rewrite = state.method().reply_edit(conn.virtual_end());
+    let rewrite = state.method().row().reply_edit(conn.virtual_end());
     if let Some(rewrite) = rewrite {
         skb = match transmit::reply(context, skb, packet, rewrite) {
             Ok(skb) => skb,
@@ -36,25 +36,37 @@ pub(super) fn reply<'g>(
     Outcome::Accept(skb)
 }
 
-/// Takes a packet of a known connection, unless it does not belong to it any more: then it is the
-/// `first` of another.
+/// Takes a packet of a known connection, unless it does not belong to it any more.
 #[inline(always)]
 pub(super) fn original<'g>(
     context: PacketContext<'g>,
     skb: Skb<'g>,
-    (conn, first): (Conn<'g>, &First<'_>),
+    packet: &Packet,
+    (conn, hash): (Conn<'g>, Hash),
 ) -> Outcome<'g> {
-    match decide_reuse(context, &skb, first.packet, conn) {
-        ReuseDecision::Keep => forward(context, skb, first.packet, conn),
-        ReuseDecision::Reschedule => {
-            conn.end_quietly();
-            schedule(context, skb, first)
-        }
+    match decide_reuse(context, &skb, packet, conn) {
+        ReuseDecision::Keep => forward(context, skb, packet, conn),
+        ReuseDecision::Reschedule => reschedule(context, skb, packet, (conn, hash)),
         ReuseDecision::ExpireAndDrop => {
             conn.end();
             Outcome::Drop(skb, Drop::Tracked)
         }
         ReuseDecision::Drop => Outcome::Drop(skb, Drop::ServerGone),
+    }
+}
+
+/// Ends the connection that a packet was found to belong to: it is the first of another.
+#[inline(never)]
+fn reschedule<'g>(
+    context: PacketContext<'g>,
+    skb: Skb<'g>,
+    packet: &Packet,
+    (conn, hash): (Conn<'g>, Hash),
+) -> Outcome<'g> {
+    conn.end_quietly();
+    match packet.flow() {
+        Some(flow) => schedule(context, skb, &First { packet, flow, hash }),
+        None => Outcome::Drop(skb, Drop::Truncated),
     }
 }
 

@@ -114,7 +114,7 @@ fn transport<'g>(context: PacketContext<'g>, skb: Skb<'g>, packet: &Packet) -> O
         Some((conn, Direction::Reply)) => reply(context, skb, packet, conn),
         _ if !takes_requests(&skb) => Outcome::Accept(skb),
         Some((conn, Direction::Original)) => {
-            original(context, skb, (conn, &First { packet, flow, hash }))
+            original(context, skb, packet, (conn, hash))
         }
         None => schedule(context, skb, &First { packet, flow, hash }),
     }

@@ -11,8 +11,7 @@ use ipvs::packet::checksum::{Field, Sum};
 use ipvs::packet::icmp::{self as icmp_header, Quoted};
 use ipvs::packet::{Packet, Side};
 use ipvs::xmit::{
-    self, Checksum, Edit, HopLimit, LocalRoute, Next, NextHop, Place, Reject, RemoteRoute,
-    Rewrite, Way,
+    self, Checksum, Edit, HopLimit, LocalRoute, NextHop, Place, Plan, Rewrite, Row, Way,
 };
 use linux::conntrack::{self, Reply};
 use linux::icmp;
@@ -43,22 +42,6 @@ impl<'a, 'g> Transmit<'a, 'g> {
         }
     }
 
-    /// Returns what the plan depends on.
-    #[inline]
-    fn facts(&self, skb: &Skb<'_>, route: &Route<'_>) -> xmit::Route {
-        if route.is_local() {
-            return xmit::Route::Local(self.local_facts(skb));
-        }
-        let packet = self.packet;
-        xmit::Route::Remote(RemoteRoute {
-            is_source_loopback: packet.source.is_loopback(),
-            hop_limit: packet.hop_limit,
-            fits: skb.fits(route.mtu()),
-            may_fragment: !packet.dont_fragment,
-            is_error: icmp_header::is_error_packet(packet),
-        })
-    }
-
     #[inline(never)]
     fn local_facts(&self, skb: &Skb<'_>) -> LocalRoute {
         LocalRoute {
@@ -79,8 +62,9 @@ pub(super) fn original<'g>(
     skb: Skb<'g>,
     transmit: &Transmit<'_, 'g>,
 ) -> Outcome<'g> {
-    match transmit.state.method().row().way {
-        Way::Route(next_hop) => along_route(context, skb, transmit, next_hop),
+    let row = transmit.state.method().row();
+    match row.way {
+        Way::Route(next_hop) => along_route(context, skb, transmit, (row, next_hop)),
         Way::Deliver => deliver(skb, transmit, None),
         Way::Pass => Outcome::Accept(skb),
     }
@@ -91,47 +75,45 @@ fn along_route<'g>(
     context: PacketContext<'g>,
     mut skb: Skb<'g>,
     transmit: &Transmit<'_, 'g>,
-    next_hop: NextHop,
+    (row, next_hop): (Row, NextHop),
 ) -> Outcome<'g> {
     let Some(route) = find_route(context, transmit.conn, next_hop) else {
         icmp::send_unreachable(&mut skb);
         return Outcome::Free(skb, Drop::NoRoute);
     };
-    let facts = transmit.facts(&skb, &route);
-    let plan = xmit::plan(transmit.state.method(), transmit.conn.dest(), &facts);
-    match plan.next {
-        Next::Send => send(skb, transmit, plan.edit, route),
-        Next::Deliver => deliver_here(skb, transmit, plan.edit),
-        Next::Reject(reason) => {
+    let (packet, dest) = (transmit.packet, transmit.conn.dest());
+    let plan = match route.is_local() {
+        true => xmit::plan_local(row, dest, &transmit.local_facts(&skb)),
+        false => xmit::plan_remote(row, dest, packet, || skb.fits(route.mtu())),
+    };
+    match plan {
+        Plan::Send(edit) => send(skb, transmit, edit, route),
+        Plan::Deliver(edit) => deliver_here(skb, transmit, edit),
+        Plan::TooManyHops => reject_hops(skb),
+        Plan::TooBig(edit) => {
             let mtu = route.mtu();
-            reject(skb, transmit.packet, plan.edit, (reason, mtu))
+            reject_size(skb, packet, edit, mtu)
         }
-        Next::Boundary => Outcome::Free(skb, Drop::Boundary),
+        Plan::Boundary => Outcome::Free(skb, Drop::Boundary),
     }
 }
 
-/// Tells the sender of a packet why it is dropped.
+/// Tells the sender of a packet that it took too many hops.
 #[cold]
-fn reject<'g>(
-    mut skb: Skb<'g>,
-    packet: &Packet,
-    planned: Edit,
-    (reason, mtu): (Reject, u32),
-) -> Outcome<'g> {
+fn reject_hops(mut skb: Skb<'_>) -> Outcome<'_> {
+    icmp::send(&mut skb, icmp::Error::TimeExceeded);
+    icmp::count_header_error(&skb);
+    Outcome::Free(skb, Drop::TimeToLive)
+}
+
+/// Tells the sender of a packet how much would fit.
+#[cold]
+fn reject_size<'g>(mut skb: Skb<'g>, packet: &Packet, planned: Edit, mtu: u32) -> Outcome<'g> {
     if let Err(reason) = edit_rarely(&mut skb, packet, None, planned) {
         return Outcome::Free(skb, reason);
     }
-    match reason {
-        Reject::HopLimit => {
-            icmp::send(&mut skb, icmp::Error::TimeExceeded);
-            icmp::count_header_error(&skb);
-            Outcome::Free(skb, Drop::TimeToLive)
-        }
-        Reject::TooBig => {
-            icmp::send(&mut skb, icmp::Error::TooBig(mtu));
-            Outcome::Free(skb, Drop::TooBig)
-        }
-    }
+    icmp::send(&mut skb, icmp::Error::TooBig(mtu));
+    Outcome::Free(skb, Drop::TooBig)
 }
 
 /// Returns the route to a connection's server: the remembered one, or a new one to remember.
@@ -177,12 +159,14 @@ fn send<'g>(
     planned: Edit,
     route: Route<'g>,
 ) -> Outcome<'g> {
-    let room = skb.make_room(&route).map_err(Drop::from);
-    let prepared = room.and_then(|()| match transmit.quoted {
+    if let Err(NoMemory) = skb.make_room(&route) {
+        return Outcome::Free(skb, Drop::NoMemory);
+    }
+    let edited = match transmit.quoted {
         None => edit(&mut skb, transmit.packet, None, planned),
         quoted => edit_rarely(&mut skb, transmit.packet, quoted, planned),
-    });
-    if let Err(reason) = prepared {
+    };
+    if let Err(reason) = edited {
         return Outcome::Free(skb, reason);
     }
     skb.allow_fragmenting();
