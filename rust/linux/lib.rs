@@ -27,6 +27,7 @@ pub mod proc;
 pub mod random;
 pub mod rcu;
 pub mod route;
+mod shadow;
 pub mod skb;
 pub mod summary;
 pub mod sync;
@@ -35,6 +36,9 @@ pub mod table;
 mod walk;
 mod wheel;
 pub mod work;
+
+/// What the kernel crate's macros put in front of this crate's messages.
+const __LOG_PREFIX: &[u8] = b"rvs\0";
 
 #[cfg(CONFIG_KUNIT = "y")]
 #[path = "../../tests/kunit/linux/mod.rs"]

@@ -11,27 +11,30 @@
 //!
 //! **Markers** are the directory: an array for the first [`FIRST_BITS`] bits and one more array for
 //! each doubling, which never move. Those of the first array are linked from the start; the others
-//! by the first insertion into their bucket. Until then a bucket is reached through its parent (its
-//! marker's order without the lowest bit), whose marker is further in front.
+//! by [`List::link_markers`] after the doubling, or earlier by an insertion into their bucket. Until
+//! then a bucket is reached through its parent (its marker's order without the lowest bit), whose
+//! marker is further in front.
 //!
-//! **Halving** takes the last array away. Everybody looks for a bucket inside an RCU section. So a
-//! grace period after the number of buckets is halved nobody starts from those markers or links
-//! them any more, and they are taken out like entries; a grace period later nobody stands on them.
+//! **Halving** takes the last array away. A bucket is looked for inside an RCU section. So a grace
+//! period after the number of buckets is halved no look-up starts from those markers and no insertion
+//! links them any more, and they are taken out like entries; a grace period later no reader is on
+//! them.
 //!
-//! **Stripes.** Who inserts or removes a node holds the stripe lock of its order's first
-//! [`FIRST_BITS`] bits. The nodes of one stripe are a contiguous
-//! piece of the list which begins with a marker of the first array, and that is never removed. So
-//! the node in front of any other node of the stripe belongs to the same stripe, and its `next` is
-//! changed under the same lock alone: neither can it be removed meanwhile nor can somebody else
-//! insert behind it. That holds however often the table has doubled, because a stripe does not
-//! depend on the number of buckets.
+//! **Stripes.** A node is inserted or removed under the stripe lock of its order's first
+//! [`FIRST_BITS`] bits. The nodes of one stripe are a contiguous piece of the list which begins with a
+//! marker of the first array, and that is never removed. So the node in front of any other node of
+//! the stripe belongs to the same stripe, and its `next` is changed under the same lock alone:
+//! neither can it be removed meanwhile nor can another insertion come behind it. That holds however
+//! often the table has doubled, because a stripe does not depend on the number of buckets.
 //!
 //! **Readers** hold an RCU section. A removed node keeps its `next`, so a reader on it goes on; its
-//! memory is freed after the readers.
+//! memory is freed after the readers. A node may come back into the list where it was, in place of
+//! another ([`List::replace`]): a reader that was on it all the time goes on from there.
 
 use crate::rcu;
 use crate::sync::{
-    self, Acquire, AtomicPtr, AtomicU32, Full, Relaxed, Release, FIRST_BITS, MAX_BITS, SEGMENTS,
+    self, Acquire, AtomicPtr, AtomicU32, Full, Need, Relaxed, Release, FIRST_BITS, MAX_BITS,
+    SEGMENTS,
 };
 use core::ptr::{self, NonNull};
 use kernel::error::Result;
@@ -45,7 +48,7 @@ pub(crate) struct Node {
     tag: AtomicU32,
 }
 
-/// A marker that no insertion has needed yet.
+/// A marker that is not in the list yet.
 const UNLINKED: u32 = 0;
 /// A marker in the list.
 const LINKED: u32 = 1;
@@ -110,12 +113,15 @@ pub(crate) fn stripe(order: u32) -> usize {
     (u64::from(order) >> (32 - FIRST_BITS)) as usize
 }
 
+/// Markers that are linked or taken out without a pause.
+const BATCH: u32 = 256;
+
 /// The list and its directory of markers.
 ///
 /// # Invariants
 ///
 /// - Segment 0 holds 2^`FIRST_BITS` markers, segment `n` 2^(`FIRST_BITS` + n - 1), once not null.
-/// - The segments that 2^`bits` buckets need are not null, nor are those that it needed when an RCU
+/// - The segments that 2^`bits` buckets need are not null, nor are those that were needed when an RCU
 ///   section began which is not over.
 /// - All markers of segment 0 are linked, and never unlinked.
 /// - The list is sorted by order.
@@ -135,16 +141,16 @@ impl List {
             bits: AtomicU32::new(FIRST_BITS),
             segments: core::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
         };
-        list.add_segment(0)?;
+        list.add_segment(0, Need::Must)?;
         let mut last: Option<NonNull<Node>> = None;
         for place in 0..1u32 << FIRST_BITS {
             let marker = list.marker(marker_order(0, place));
-            // SAFETY: Nobody else knows the list yet.
+            // SAFETY: The list is not shared yet.
             let node = unsafe { marker.as_ref() };
             if let Some(last) = last {
                 // SAFETY: Markers live as long as the list.
                 let last = unsafe { last.as_ref() };
-                // SAFETY: Nobody else knows the list yet.
+                // SAFETY: The list is not shared yet.
                 unsafe { last.put_behind(marker) };
             }
             node.tag.store(LINKED, Relaxed);
@@ -160,7 +166,7 @@ impl List {
     }
 
     /// Allocates a segment and publishes it.
-    fn add_segment(&self, index: u32) -> Result {
+    fn add_segment(&self, index: u32, need: Need) -> Result {
         let len = segment_len(index);
         let make = |place: usize| Node {
             next: AtomicPtr::new(ptr::null_mut()),
@@ -168,7 +174,7 @@ impl List {
             order: marker_order(index, place as u32),
             tag: AtomicU32::new(UNLINKED),
         };
-        let array = sync::array(len, make)?;
+        let array = sync::array(len, need, make)?;
         if let Some(cell) = self.segments.get(index as usize) {
             // Pairs with the load in `marker`.
             cell.store(array.as_ptr(), Release);
@@ -206,10 +212,40 @@ impl List {
         if bits >= MAX_BITS {
             return Ok(());
         }
-        self.add_segment(bits.wrapping_sub(FIRST_BITS).wrapping_add(1))?;
+        // Buckets that are missing only cost time.
+        self.add_segment(last_segment(bits.wrapping_add(1)), Need::May)?;
         // INVARIANT: The segment was stored before. Pairs with the loads in `bucket`.
         self.bits.store(bits.wrapping_add(1), Release);
         Ok(())
+    }
+
+    /// Links the markers that the last doubling brought.
+    ///
+    /// `locked` does something while the stripe lock of an order is held, `goes_on` tells between
+    /// two batches of markers whether the work is still wanted.
+    ///
+    /// # Locking
+    ///
+    /// As for [`List::grow`]; sleeps.
+    pub(crate) fn link_markers(&self, locked: impl Fn(u32, &dyn Fn()), goes_on: impl Fn() -> bool) {
+        let index = last_segment(self.bits.load(Relaxed));
+        // CAST: The length of a segment is a number of buckets.
+        for place in 0..segment_len(index) as u32 {
+            let bucket = marker_order(index, place);
+            rcu::read(|_rcu| {
+                locked(bucket, &|| {
+                    // SAFETY: The stripe lock is held inside a section; the number of buckets is
+                    // changed by the caller alone.
+                    unsafe { self.link_marker(bucket) };
+                });
+            });
+            if place % BATCH == 0 {
+                sync::pause();
+                if !goes_on() {
+                    return;
+                }
+            }
+        }
     }
 
     /// Halves the number of buckets, unless there are as few as at first.
@@ -225,14 +261,14 @@ impl List {
         }
         let bits = self.bits.load(Relaxed).wrapping_sub(1);
         self.bits.store(bits, Release);
-        // Who saw the larger number is done with it afterwards.
+        // The sections are over afterwards in which the larger number was seen.
         rcu::synchronize();
-        let index = bits.wrapping_sub(FIRST_BITS).wrapping_add(1);
+        let index = last_segment(bits.wrapping_add(1));
         let len = segment_len(index);
         // CAST: The length of a segment is a number of buckets.
         for place in 0..len as u32 {
             self.unlink_marker(marker_order(index, place), &locked);
-            if place % 4096 == 0 {
+            if place % BATCH == 0 {
                 sync::pause();
             }
         }
@@ -240,7 +276,7 @@ impl List {
             return;
         };
         let array = NonNull::new(cell.xchg(ptr::null_mut(), Full));
-        // Who is on one of the markers has left it afterwards.
+        // No reader is on one of the markers afterwards.
         rcu::synchronize();
         if let Some(array) = array {
             // SAFETY: By the invariants it came from `array` with this length; its markers are out
@@ -256,8 +292,8 @@ impl List {
         let node: &Node = unsafe { marker.as_ref() };
         // Relaxed: a grace period ago the last one could be linked.
         if node.tag.load(Relaxed) == LINKED {
-            // SAFETY: The stripe lock is held, and the marker in the list. Nobody but the caller of
-            // `shrink` changes the number of buckets.
+            // SAFETY: The stripe lock is held, and the marker in the list. The caller of `shrink`
+            // alone changes the number of buckets.
             locked(node.order, &|| unsafe { self.remove(marker) });
         }
     }
@@ -328,16 +364,63 @@ impl List {
     pub(crate) unsafe fn insert(&self, node: NonNull<Node>) {
         // SAFETY: Valid by the caller's promise.
         let order = unsafe { node.as_ref() }.order;
-        let bucket = self.bucket(order);
-        // SAFETY: The bucket's marker has the same first bits, hence the same stripe.
-        let marker = unsafe { self.link_marker(bucket) };
-        // SAFETY: The stripe lock is held.
-        let before = unsafe { last_before(marker, order) };
+        // SAFETY: The stripe lock is held inside a section.
+        let before = unsafe { self.place_for(order) };
         // SAFETY: By the caller's promise, and both belong to the stripe.
         unsafe { before.put_behind(node) };
     }
 
-    /// Returns the marker of `bucket`, after linking it if nobody did.
+    /// Inserts an entry's node as [`List::insert`] does, unless `is_alike` says so of a node of the
+    /// same order.
+    ///
+    /// # Errors
+    ///
+    /// The node that is alike.
+    ///
+    /// # Safety
+    ///
+    /// As for [`List::insert`].
+    pub(crate) unsafe fn insert_unless(
+        &self,
+        node: NonNull<Node>,
+        is_alike: impl Fn(NonNull<Node>) -> bool,
+    ) -> Result<(), NonNull<Node>> {
+        // SAFETY: Valid by the caller's promise.
+        let order = unsafe { node.as_ref() }.order;
+        // SAFETY: The stripe lock is held inside a section.
+        let before = unsafe { self.place_for(order) };
+        let mut place = before;
+        while let Some(next) = place.next() {
+            // SAFETY: Nodes of the stripe stay while its lock is held; the first node behind them is
+            // a marker of segment 0, which stays with the list.
+            place = unsafe { next.as_ref() };
+            if place.order != order {
+                break;
+            }
+            if is_alike(next) {
+                return Err(next);
+            }
+        }
+        // SAFETY: By the caller's promise, and both belong to the stripe.
+        unsafe { before.put_behind(node) };
+        Ok(())
+    }
+
+    /// Returns the node behind which an entry's node of `order` is inserted.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the stripe lock of the order, inside an RCU section.
+    #[inline]
+    unsafe fn place_for(&self, order: u32) -> &Node {
+        let bucket = self.bucket(order);
+        // SAFETY: The bucket's marker has the same first bits, hence the same stripe.
+        let marker = unsafe { self.link_marker(bucket) };
+        // SAFETY: The stripe lock is held.
+        unsafe { last_before(marker, order) }
+    }
+
+    /// Returns the marker of `bucket`, after linking it unless it is linked.
     ///
     /// # Safety
     ///
@@ -356,29 +439,62 @@ impl List {
         let before = unsafe { last_before(start, node.order) };
         // SAFETY: The stripe lock is held; a marker stays until a grace period after its removal.
         unsafe { before.put_behind(marker) };
-        // Pairs with the load in `linked_before`: who sees it linked sees its `next`.
+        // Pairs with the load in `linked_before`: its `next` is seen where it is seen linked.
         node.tag.store(LINKED, Release);
         node
     }
 
-    /// Takes an entry's node out.
+    /// Takes an entry's node, or a marker that is no longer looked for, out.
     ///
     /// # Safety
     ///
-    /// The caller holds the stripe lock of the node's order, inside an RCU section or while nobody
-    /// changes the number of buckets, and the node is in this list.
+    /// The caller holds the stripe lock of the node's order, inside an RCU section or while the
+    /// number of buckets does not change, and the node is in this list.
     pub(crate) unsafe fn remove(&self, node: NonNull<Node>) {
         // SAFETY: It is in the list, hence valid.
-        let removed = unsafe { node.as_ref() };
-        let mut before = self.linked_before(self.bucket(removed.order));
-        while let Some(next) = before.next() {
+        let next = unsafe { node.as_ref() }.next.load(Relaxed);
+        // SAFETY: By the caller's promise.
+        if let Some(before) = unsafe { self.before(node) } {
+            // The node keeps its own `next` for the readers that are on it.
+            before.next.store(next, Release);
+        }
+    }
+
+    /// Puts a node in the place of another one of the same order, which is taken out.
+    ///
+    /// # Safety
+    ///
+    /// As for [`List::remove`]; `by` is not in the list and stays valid until a grace period after
+    /// its removal.
+    pub(crate) unsafe fn replace(&self, node: NonNull<Node>, by: NonNull<Node>) {
+        // SAFETY: It is in the list, hence valid.
+        let next = unsafe { node.as_ref() }.next.load(Relaxed);
+        // SAFETY: By the caller's promise.
+        if let Some(before) = unsafe { self.before(node) } {
+            // Release: a reader may be on it since it was in the list before.
+            // SAFETY: Valid by the caller's promise.
+            unsafe { by.as_ref() }.next.store(next, Release);
+            before.next.store(by.as_ptr(), Release);
+        }
+    }
+
+    /// Returns the node in front of one in the list.
+    ///
+    /// # Safety
+    ///
+    /// As for [`List::remove`].
+    #[inline]
+    unsafe fn before(&self, node: NonNull<Node>) -> Option<&Node> {
+        // SAFETY: It is in the list, hence valid.
+        let order = unsafe { node.as_ref() }.order;
+        let mut before = self.linked_before(self.bucket(order));
+        loop {
+            let next = before.next()?;
             if next == node {
-                // The node keeps its own `next` for the readers that are on it.
-                before.next.store(removed.next.load(Relaxed), Release);
-                return;
+                return Some(before);
             }
             // SAFETY: Nodes of the stripe stay while its lock is held; a node of another stripe is
-            // not met, as ours comes before.
+            // not met, as the wanted one comes before.
             before = unsafe { next.as_ref() };
         }
     }
@@ -390,7 +506,7 @@ impl Drop for List {
             let len = segment_len(index);
             if let Some(array) = NonNull::new(cell.load(Relaxed)) {
                 // SAFETY: By the invariants it came from `array` with this length; the list is
-                // going, so nobody walks it.
+                // going, so no reader walks it.
                 unsafe { sync::free_array(array, len) };
             }
         }
@@ -418,6 +534,11 @@ unsafe fn last_before<'a>(start: &'a Node, order: u32) -> &'a Node {
     before
 }
 
+/// Returns the last segment that 2^`bits` buckets need.
+fn last_segment(bits: u32) -> u32 {
+    bits.wrapping_sub(FIRST_BITS)
+}
+
 /// Returns how many markers a segment has.
 fn segment_len(index: u32) -> usize {
     1usize.wrapping_shl(FIRST_BITS.wrapping_add(index.saturating_sub(1)))
@@ -425,7 +546,7 @@ fn segment_len(index: u32) -> usize {
 
 /// Returns the order of the marker at a place of a segment.
 ///
-/// The markers of a segment stand in the middle between those of all segments before it.
+/// The markers of a segment are in the middle between those of all segments before it.
 fn marker_order(index: u32, place: u32) -> u32 {
     let bits = FIRST_BITS.wrapping_add(index);
     let number = match index {

@@ -7,6 +7,7 @@
 use crate::bindings;
 use crate::lock::{new_spinlock_bh, SpinLockBh};
 use crate::work::{Delayed, Task};
+use core::alloc::Layout;
 use core::pin::Pin;
 use core::ptr::NonNull;
 use kernel::prelude::*;
@@ -59,9 +60,29 @@ pub(crate) fn pinned<T: Task>(task: T) -> Result<Pinned<T>> {
     KBox::pin_init(Delayed::new(task), GFP_KERNEL)
 }
 
+/// How hard memory is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// As for any command of a user.
+    Must,
+    /// Nothing is killed for it, and its lack not reported.
+    May,
+}
+
 /// Allocates an array of what `make` returns for each index.
-pub(crate) fn array<T>(len: usize, make: impl Fn(usize) -> T) -> Result<NonNull<T>> {
-    let mut array = KVVec::with_capacity(len, GFP_KERNEL)?;
+///
+/// # Errors
+///
+/// `ENOMEM`.
+///
+/// # Locking
+///
+/// Process context; sleeps.
+pub(crate) fn array<T>(len: usize, need: Need, make: impl Fn(usize) -> T) -> Result<NonNull<T>> {
+    let mut array = match need {
+        Need::Must => KVVec::with_capacity(len, GFP_KERNEL)?,
+        Need::May => spare(len)?,
+    };
     for index in 0..len {
         array
             .push_within_capacity(make(index))
@@ -74,11 +95,22 @@ pub(crate) fn array<T>(len: usize, make: impl Fn(usize) -> T) -> Result<NonNull<
     NonNull::new(pointer).ok_or(ENOMEM)
 }
 
+/// Allocates an empty array if that takes no great effort.
+fn spare<T>(len: usize) -> Result<KVVec<T>> {
+    let layout = Layout::array::<T>(len).map_err(|_| ENOMEM)?;
+    // SAFETY: Process context, as every caller of `array` is in; the memory is checked below.
+    let memory = unsafe { bindings::rvs_helper_kvmalloc_spare(layout.size()) };
+    let memory = NonNull::new(memory.cast::<T>()).ok_or(ENOMEM)?;
+    // SAFETY: It came from `kvmalloc` like all memory of a `KVVec`, is as large as `len` elements
+    // and aligned for what needs no more than a word's alignment.
+    Ok(unsafe { KVVec::from_raw_parts(memory.as_ptr(), 0, len) })
+}
+
 /// Frees an array.
 ///
 /// # Safety
 ///
-/// It came from [`array`] with the same length, and nobody uses it any more.
+/// It came from [`array`] with the same length, and is no longer used.
 pub(crate) unsafe fn free_array<T>(array: NonNull<T>, len: usize) {
     // SAFETY: By the caller's promise; `array` filled its capacity.
     drop(unsafe { KVVec::from_raw_parts(array.as_ptr(), len, len) });
@@ -94,6 +126,11 @@ pub(crate) fn might_sleep() {
 pub(crate) fn pause() {
     // SAFETY: Callers are in process context and hold no lock and no RCU section.
     unsafe { bindings::rvs_helper_cond_resched() };
+}
+
+/// Reports what keeps a table from closing.
+pub(crate) fn report_pinned(count: u64) {
+    pr_warn!("table: {count} entries are still pinned while their table is closed\n");
 }
 
 /// Sleeps for about a millisecond.

@@ -20,12 +20,14 @@ use crate::clock::{Jiffies, Ticks};
 use crate::list::{self, List, Node};
 use crate::pool::{self, Pool};
 use crate::rcu::{self, Arc, Borrow, Reader};
+use crate::shadow::{self, Shadow};
 use crate::sync::{self, Acquire, AtomicPtr, AtomicU32, AtomicU64, Full, Pinned, Relaxed};
-pub use crate::walk::{After, Candidates, Cursor};
+use crate::walk;
+pub use crate::walk::{Candidates, Cursor};
 use crate::wheel::{self, Link};
 use crate::work::Task;
 use core::mem::{align_of, needs_drop, offset_of, size_of};
-use core::ops::Deref;
+use core::ops::{ControlFlow, Deref};
 use core::ptr::{self, NonNull};
 use kernel::error::Result;
 
@@ -41,6 +43,12 @@ pub trait Record: Sized + Send + Sync + 'static {
     /// Returns when the entry is due, as things stand.
     fn deadline(&self) -> Jiffies;
 
+    /// Tells whether packets that match another entry by its second hash match this one as well.
+    ///
+    /// The newest of such entries is found by it and no other. Asked of entries that have a second
+    /// hash; must depend on nothing that changes.
+    fn same_second(&self, other: &Self) -> bool;
+
     /// Notes that the entry was due while it was pinned; it is looked at again by its deadline.
     fn held(&self);
 
@@ -54,8 +62,10 @@ pub trait Record: Sized + Send + Sync + 'static {
 const DEAD: u64 = 1 << 63;
 /// One pin in the life word.
 const PIN: u64 = 1 << 40;
-/// All pins: enough for eight million children.
+/// All pins.
 const PINS: u64 = DEAD - PIN;
+/// As many pins as an entry may have: four million. As many again cannot be on their way at once.
+const MOST_PINS: u64 = PINS / 2;
 /// What belongs to the user.
 const BITS: u64 = PIN - 1;
 
@@ -76,7 +86,7 @@ impl Word {
         self.0 & DEAD != 0
     }
 
-    /// Tells whether somebody kept the entry from dying.
+    /// Tells whether a pin kept the entry from dying.
     #[inline]
     pub const fn is_pinned(self) -> bool {
         self.0 & PINS != 0
@@ -105,7 +115,8 @@ pub enum Kill {
 /// - `core` outlives every `&Entry`: it waits for all that are not buried, which covers pins and
 ///   the burial itself, and all others are lent out for as long as the table is borrowed.
 /// - `server` is null, [`CLOSED`], or owns one count of an `Arc<R::Server>` until the burial.
-/// - `parent` is null or owns one pin until the burial, and never changes.
+/// - `parent` is null or owns one pin of an entry of the same table until the burial, and never
+///   changes.
 #[repr(C, align(64))]
 pub struct Entry<R: Record> {
     first: Node,
@@ -117,6 +128,7 @@ pub struct Entry<R: Record> {
     link: Link,
     parent: *mut Entry<R>,
     core: NonNull<Core<R>>,
+    shadow: Shadow<R>,
 }
 
 // SAFETY: All that changes in an entry is atomic or guarded by a lock; the record, the server and
@@ -138,8 +150,35 @@ impl<R: Record> Deref for Entry<R> {
 }
 
 impl<R: Record> Entry<R> {
-    /// Where in an entry its second node is.
-    pub(crate) const SECOND: usize = offset_of!(Self, second);
+    /// Returns the second node of an entry.
+    ///
+    /// # Safety
+    ///
+    /// The entry is valid.
+    #[inline]
+    pub(crate) unsafe fn second(entry: NonNull<Self>) -> NonNull<Node> {
+        // SAFETY: The offset is inside the entry.
+        unsafe { entry.byte_add(offset_of!(Self, second)) }.cast()
+    }
+
+    /// Returns the entry around its second node; `None` for another node.
+    ///
+    /// # Safety
+    ///
+    /// The node is valid, and from the list of a table of `R`.
+    #[inline]
+    pub(crate) unsafe fn of_second(node: NonNull<Node>) -> Option<NonNull<Self>> {
+        // SAFETY: By the caller's promise.
+        let is_second = unsafe { node.as_ref() }.tag() == list::SECOND;
+        // SAFETY: The tag says that the node is this far inside an entry.
+        is_second.then(|| unsafe { node.byte_sub(offset_of!(Self, second)) }.cast())
+    }
+
+    /// Returns its place among the entries of its second key.
+    #[inline]
+    pub(crate) fn shadow(&self) -> &Shadow<R> {
+        &self.shadow
+    }
 
     /// The wheel's view of an entry of this type.
     const OPS: &'static wheel::Ops = &wheel::Ops {
@@ -235,19 +274,17 @@ impl<R: Record> Entry<R> {
     }
 
     /// Keeps the entry from dying; `None` when it is dead.
+    ///
+    /// Adds and looks afterwards: many that pin one entry at once do not wait for each other.
     pub fn pin(&self) -> Option<Pin<R>> {
-        let mut word = self.word();
-        loop {
-            // A count that is full refuses, as if the entry were dead, rather than overflow.
-            if word.is_dead() || word.0 & PINS == PINS {
-                return None;
-            }
-            match self.life.cmpxchg(word.0, word.0 + PIN, Full) {
-                // INVARIANT: The pin was just added.
-                Ok(_) => return Some(Pin(NonNull::from(self))),
-                Err(found) => word = Word(found),
-            }
+        let before = Word(self.life.fetch_add(PIN, Full));
+        // A count that is full refuses, as if the entry were dead, rather than overflow.
+        if before.is_dead() || before.0 & PINS >= MOST_PINS {
+            self.life.fetch_sub(PIN, Full);
+            return None;
         }
+        // INVARIANT: The pin was just added to a live entry.
+        Some(Pin(NonNull::from(self)))
     }
 
     /// Looks after the entry earlier if its deadline has come closer.
@@ -329,6 +366,10 @@ impl<R: Record> Entry<R> {
 
 /// A promise that an entry does not die.
 ///
+/// **A pin is never owned by what an [`Arc`] drops.** [`Table::close`] waits for all pins, and may be
+/// called where such values are dropped, or by what waits for that: the work that drops values, and
+/// the end of a namespace. So a pin is held for a while by a function, or by a child for its life.
+///
 /// # Invariants
 ///
 /// One pin of the entry belongs to this value.
@@ -386,7 +427,7 @@ pub struct New<R: Record> {
     pub second_hash: Option<u32>,
     /// What it is bound to.
     pub server: Option<Arc<R::Server>>,
-    /// An entry that must not die before this one.
+    /// An entry of the same table that must not die before this one.
     pub parent: Option<Pin<R>>,
 }
 
@@ -399,6 +440,8 @@ pub enum Refused {
     Memory,
     /// The table is being emptied for good.
     Closed,
+    /// The parent is another table's.
+    Foreign,
 }
 
 /// The inner part of a table, which entries point to.
@@ -433,8 +476,6 @@ impl<R: Record> Core<R> {
     /// caller is inside an RCU section.
     unsafe fn publish(&self, entry: NonNull<Entry<R>>, now: Jiffies) {
         // SAFETY: The offset is inside the entry.
-        let second: NonNull<Node> = unsafe { entry.byte_add(Entry::<R>::SECOND) }.cast();
-        // SAFETY: This offset is inside the entry, too.
         let link: NonNull<Link> = unsafe { entry.byte_add(offset_of!(Entry<R>, link)) }.cast();
         // SAFETY: It is valid: its birth pin keeps it to the end.
         let new = unsafe { entry.as_ref() };
@@ -455,7 +496,9 @@ impl<R: Record> Core<R> {
         });
         if new.second.tag() == list::SECOND {
             // SAFETY: As above, with the second node's own lock.
-            self.locked(new.second.order(), || unsafe { self.list.insert(second) });
+            self.locked(new.second.order(), || unsafe {
+                shadow::insert(&self.list, entry);
+            });
         }
         // SAFETY: The birth pin belongs to this function.
         drop(unsafe { Pin::from_raw(entry) });
@@ -473,11 +516,9 @@ impl<R: Record> Core<R> {
             self.list.remove(NonNull::from(entry).cast());
         });
         if entry.second.tag() == list::SECOND {
-            // SAFETY: The offset is inside the entry.
-            let second = unsafe { NonNull::from(entry).byte_add(Entry::<R>::SECOND) };
             // SAFETY: As for the first.
             self.locked(entry.second.order(), || unsafe {
-                self.list.remove(second.cast());
+                shadow::remove(&self.list, entry);
             });
         }
     }
@@ -486,7 +527,7 @@ impl<R: Record> Core<R> {
     fn reserve(&self, limit: u64) -> Result<(), Refused> {
         // Fully ordered with `close`: either it sees this count or this sees it closed.
         let before = self.count.fetch_add(1, Full);
-        let refused = if self.closed.load(Relaxed) != 0 {
+        let refused = if self.is_closed() {
             Refused::Closed
         } else if before >= limit {
             Refused::Full
@@ -495,6 +536,25 @@ impl<R: Record> Core<R> {
         };
         self.count.fetch_sub(1, Full);
         Err(refused)
+    }
+
+    /// Gives back the memory of an entry that was not made.
+    ///
+    /// # Safety
+    ///
+    /// The memory came from the pool and is not used.
+    #[cold]
+    unsafe fn give_back(&self, entry: NonNull<Entry<R>>) {
+        // SAFETY: The offset is inside the entry.
+        let link = unsafe { entry.byte_add(offset_of!(Entry<R>, link)) }.cast();
+        // SAFETY: By the caller's promise; no reader knows it.
+        unsafe { pool::free(entry.cast(), link) };
+        self.count.fetch_sub(1, Full);
+    }
+
+    /// Tells whether no entry is made any more.
+    fn is_closed(&self) -> bool {
+        self.closed.load(Relaxed) != 0
     }
 
     /// Tells whether the list is too small, unless that is known already.
@@ -508,12 +568,14 @@ impl<R: Record> Core<R> {
 
 impl<R: Record> Task for Core<R> {
     /// Makes the list as large as it should be, or half as large when that is much too large; tries
-    /// again soon if there is no memory, and looks again while it may shrink.
+    /// again later if there is no memory, and looks again while it may shrink.
     fn run(&self) -> Option<Ticks> {
         while self.list.is_small_for(self.count.load(Relaxed)) {
             if self.list.grow().is_err() {
-                return Some(Ticks(1));
+                return Some(RETRY);
             }
+            self.list
+                .link_markers(|order, work| self.locked(order, work), || !self.is_closed());
             sync::pause();
         }
         self.growing.store(0, sync::Release);
@@ -524,6 +586,8 @@ impl<R: Record> Task for Core<R> {
     }
 }
 
+/// How long a list that is too small waits for memory.
+const RETRY: Ticks = Ticks::from_seconds(1);
 /// How often a list that has grown is looked at: as often as C looks at its table.
 const LOOK: Ticks = Ticks::from_seconds(2);
 
@@ -586,7 +650,8 @@ impl<R: Record> Table<R> {
     ///
     /// # Errors
     ///
-    /// Why there is none; `make` was not asked.
+    /// Why there is none. `make` was not asked, but for [`Refused::Foreign`]: then what it returned
+    /// is dropped.
     #[inline]
     pub fn insert<'g>(
         &'g self,
@@ -602,8 +667,18 @@ impl<R: Record> Table<R> {
             return Err(Refused::Memory);
         };
         let entry = memory.cast::<Entry<R>>();
+        let new = make();
+        if new
+            .parent
+            .as_ref()
+            .is_some_and(|parent| parent.core != NonNull::from(core))
+        {
+            // SAFETY: The memory is ours, and as large as an entry.
+            unsafe { core.give_back(entry) };
+            return Err(Refused::Foreign);
+        }
         // SAFETY: The pool's memory fits an entry, says `FITS`, and is ours.
-        unsafe { entry.write(Entry::new(make(), NonNull::from(core))) };
+        unsafe { entry.write(Entry::new(new, NonNull::from(core))) };
         // SAFETY: It is complete, nobody else knows it, and the reader proves a section.
         unsafe { core.publish(entry, now) };
         if core.is_tight() {
@@ -624,40 +699,50 @@ impl<R: Record> Table<R> {
         unsafe { Candidates::new(node, order) }
     }
 
-    /// Returns the live entries behind a cursor, each once.
+    /// Shows the live entries behind a place to `visit`, each once, until it breaks off.
     ///
-    /// Those that live throughout are never missed, whatever else comes and goes.
-    pub fn after<'g>(&'g self, cursor: Cursor, _rcu: Reader<'g>) -> After<'g, R> {
-        // SAFETY: The reader proves a section.
-        let node = unsafe { self.core().list.first_at(cursor.order) };
-        // SAFETY: The node came from this table's list inside the section.
-        unsafe { After::new(node, cursor) }
+    /// Those that live throughout are never missed, whatever else comes and goes. Each entry is shown
+    /// inside an RCU section, which ends after a bounded number of them, or of what lies between
+    /// them. Returns the place before the entry at which `visit` broke off; `None` when there are no
+    /// more.
+    ///
+    /// # Locking
+    ///
+    /// Process context; sleeps between the sections.
+    pub fn visit(
+        &self,
+        from: Cursor,
+        mut visit: impl for<'g> FnMut(&'g Entry<R>, Reader<'g>) -> ControlFlow<()>,
+    ) -> Option<Cursor> {
+        sync::might_sleep();
+        let mut place = from;
+        loop {
+            let list = &self.core().list;
+            // SAFETY: The list is this table's.
+            match rcu::read(|rcu| unsafe { walk::section(list, place, rcu, &mut visit) }) {
+                ControlFlow::Break(end) => return end,
+                ControlFlow::Continue(next) => place = next,
+            }
+            sync::pause();
+        }
     }
 
-    /// Shows every live entry to `visit`, in many short RCU sections.
+    /// Shows every live entry to `visit`, as [`Table::visit`] does.
     ///
     /// # Locking
     ///
     /// Process context; sleeps between the sections.
     pub fn for_each(&self, mut visit: impl for<'g> FnMut(&'g Entry<R>, Reader<'g>)) {
-        sync::might_sleep();
-        let mut cursor = Some(Cursor::START);
-        while let Some(from) = cursor {
-            cursor = rcu::read(|rcu| {
-                let mut last = None;
-                for entry in self.after(from, rcu).take(BATCH) {
-                    last = Some(entry.cursor());
-                    visit(entry, rcu);
-                }
-                last
-            });
-            sync::pause();
-        }
+        self.visit(Cursor::START, |entry, rcu| {
+            visit(entry, rcu);
+            ControlFlow::Continue(())
+        });
     }
 
     /// Kills all entries and lets no new ones come; returns when the last one is buried.
     ///
-    /// Waits for pins that somebody holds: children give theirs back when they die.
+    /// Waits for pins: children give theirs back when they die. Reports once how many entries are
+    /// pinned if that takes longer than it should.
     ///
     /// # Locking
     ///
@@ -666,21 +751,28 @@ impl<R: Record> Table<R> {
         let core = self.core();
         // Fully ordered with `reserve`.
         core.closed.xchg(1, Full);
+        let begin = Jiffies::now();
+        let mut is_reported = false;
         loop {
+            let mut pinned = 0u64;
             self.for_each(|entry, _rcu| {
-                entry.kill();
+                pinned = pinned.wrapping_add(u64::from(entry.kill() == Kill::Pinned));
             });
             // Pairs with the subtraction at the end of a burial.
             if core.count.load(Acquire) == 0 {
                 return;
+            }
+            if !is_reported && Jiffies::now().since(begin) >= PATIENCE {
+                sync::report_pinned(pinned);
+                is_reported = true;
             }
             sync::rest();
         }
     }
 }
 
-/// Entries that are visited in one RCU section.
-const BATCH: usize = 64;
+/// How long [`Table::close`] waits before it reports what it waits for.
+const PATIENCE: Ticks = Ticks::from_seconds(10);
 
 impl<R: Record> Drop for Table<R> {
     fn drop(&mut self) {
@@ -714,6 +806,7 @@ impl<R: Record> Entry<R> {
             link: Link::new(Self::OPS, sync::this_cpu()),
             parent,
             core,
+            shadow: Shadow::new(),
         }
     }
 }

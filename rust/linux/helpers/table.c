@@ -27,6 +27,12 @@ __rvs_helper struct kmem_cache *rvs_helper_kmem_cache_create(unsigned int size,
 	return kmem_cache_create("rvs_conn", size, &args, SLAB_HWCACHE_ALIGN);
 }
 
+/* Memory that is worth neither the OOM killer nor a warning. */
+__rvs_helper void *rvs_helper_kvmalloc_spare(size_t size)
+{
+	return kvmalloc(size, GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+}
+
 __rvs_helper unsigned int rvs_helper_raw_smp_processor_id(void)
 {
 	return raw_smp_processor_id();

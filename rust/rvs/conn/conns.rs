@@ -4,6 +4,7 @@
 use super::record::Record;
 use super::size::Size;
 use super::{Conn, Hash, New};
+use core::ops::ControlFlow;
 use ipvs::conn::state::ConnState;
 use ipvs::flow::Flow;
 use ipvs::hash::Seed;
@@ -189,16 +190,20 @@ impl Conns {
         self.inner.size.shown.load(Relaxed)
     }
 
-    /// Returns the connections behind a cursor, each once.
-    pub(crate) fn after<'g>(
+    /// Shows the connections behind a place to `visit`, each once, until it breaks off.
+    ///
+    /// Returns the place before the connection at which it broke off; `None` when there are no more.
+    ///
+    /// # Locking
+    ///
+    /// Process context; sleeps.
+    pub(crate) fn visit(
         &self,
-        cursor: Cursor,
-        rcu: Reader<'g>,
-    ) -> impl Iterator<Item = Conn<'g>> {
-        let table = self.table(rcu).into_iter();
-        table
-            .flat_map(move |table| table.after(cursor, rcu))
-            .map(Conn)
+        from: Cursor,
+        mut visit: impl for<'g> FnMut(Conn<'g>) -> ControlFlow<()>,
+    ) -> Option<Cursor> {
+        let table = rcu::read(|rcu| self.inner.table.read(rcu)?.upgrade())?;
+        table.visit(from, |entry, _rcu| visit(Conn(entry)))
     }
 
     /// Ends the connections of removed servers soon: `expire_nodest_conn`.

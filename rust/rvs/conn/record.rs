@@ -158,6 +158,12 @@ impl table::Record for Record {
         Jiffies(self.used.load(Relaxed)).plus(Ticks(self.timeout.load(Relaxed)))
     }
 
+    fn same_second(&self, other: &Self) -> bool {
+        self.transport == other.transport
+            && self.client() == other.client()
+            && self.dest() == other.dest()
+    }
+
     fn held(&self) {
         self.timeout.store(Ticks::from_seconds(HELD).0, Relaxed);
         self.used.store(Jiffies::now().0, Relaxed);

@@ -32,6 +32,27 @@ mod tests {
     }
 
     #[test]
+    fn many_of_one_second_key_are_few_to_a_look_up() -> Result {
+        let table = table()?;
+        for name in 1..=20_000u32 {
+            let new = New {
+                second_hash: Some(8),
+                ..new(name, scatter(name))
+            };
+            add(&table, new).map_err(|_| ENOMEM)?;
+            if name % 1_000 == 0 {
+                rest();
+            }
+        }
+        let found = rcu::read(|rcu| table.candidates(8, rcu).count());
+        assert_eq!((found, names(&table, 8)), (1, [20_000, 0]));
+        let killed = (1..20_000).filter(|&name| kill(&table, scatter(name)) == Some(Kill::Done));
+        assert_eq!(killed.count(), 19_999);
+        assert_eq!(names(&table, 8), [20_000, 0]);
+        Ok(())
+    }
+
+    #[test]
     fn limit_refuses() -> Result {
         let table = table()?;
         assert!(add(&table, new(1, 7)).is_ok());
@@ -174,6 +195,7 @@ use crate::rcu::{self, Arc};
 use crate::sync::{pause, pinned, rest, AtomicU32, Pinned, Relaxed};
 use crate::table::{Cursor, Entry, Kill, New, Record, Refused, Table};
 use crate::work::Task;
+use core::ops::ControlFlow;
 use kernel::prelude::*;
 
 /// An entry with a name, due in an hour.
@@ -207,6 +229,10 @@ impl Record for Named {
 
     fn deadline(&self) -> Jiffies {
         self.due
+    }
+
+    fn same_second(&self, _other: &Self) -> bool {
+        true
     }
 
     fn held(&self) {}
@@ -263,23 +289,21 @@ fn scatter(name: u32) -> u32 {
 
 /// How many entries a listing in small steps shows, and the sum of their names.
 fn listed(table: &Table<Named>) -> (u64, u64) {
-    let mut cursor = Cursor::START;
     let (mut count, mut sum) = (0u64, 0u64);
-    loop {
-        let last = rcu::read(|rcu| {
-            let mut last = None;
-            for entry in table.after(cursor, rcu).take(7) {
-                count = count.wrapping_add(1);
-                sum = sum.wrapping_add(entry.name.into());
-                last = Some(entry.cursor());
+    let mut place = Some(Cursor::START);
+    while let Some(from) = place {
+        let mut room = 7;
+        place = table.visit(from, |entry, _rcu| {
+            if room == 0 {
+                return ControlFlow::Break(());
             }
-            last
+            room -= 1;
+            count = count.wrapping_add(1);
+            sum = sum.wrapping_add(entry.name.into());
+            ControlFlow::Continue(())
         });
-        match last {
-            Some(last) => cursor = last,
-            None => return (count, sum),
-        }
     }
+    (count, sum)
 }
 
 /// Rounds of a storm.

@@ -96,6 +96,10 @@ impl Record for Timed {
         Jiffies(self.due.load(Relaxed))
     }
 
+    fn same_second(&self, _other: &Self) -> bool {
+        false
+    }
+
     fn held(&self) {
         self.holds.add(1, Relaxed);
         self.due

@@ -3,6 +3,7 @@
 
 use crate::conn::Conn;
 use crate::netns::Netns;
+use core::ops::ControlFlow;
 use ipvs::text::{self, Line};
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;
@@ -10,7 +11,7 @@ use kernel::str::CStr;
 use linux::clock::Jiffies;
 use linux::net::Net;
 use linux::proc::{Cursor, Lines, Listing};
-use linux::{rcu, table};
+use linux::table;
 
 /// `ip_vs_conn`.
 pub(super) struct Conns;
@@ -55,19 +56,18 @@ fn header(out: &SeqFile, last: &str) {
 fn list(net: &Net, after: Cursor, out: &mut Lines<'_>, origin: &str) -> Option<Cursor> {
     let now = Jiffies::now();
     let mut line = Line::new();
-    rcu::read(|rcu| {
-        let netns = Netns::of(net, rcu)?.get();
-        let mut last = None;
-        for conn in netns.conns.after(table::Cursor::from_words(after), rcu) {
-            line.clear();
-            line.conn(&shown(conn, origin, now));
-            if out.put(line.bytes()).is_err() {
-                break;
-            }
-            last = Some(conn.cursor());
+    let netns = Netns::get(net).ok()?;
+    let mut last = None;
+    netns.conns.visit(table::Cursor::from_words(after), |conn| {
+        line.clear();
+        line.conn(&shown(conn, origin, now));
+        if out.put(line.bytes()).is_err() {
+            return ControlFlow::Break(());
         }
-        last.map(table::Cursor::words)
-    })
+        last = Some(conn.cursor());
+        ControlFlow::Continue(())
+    });
+    last.map(table::Cursor::words)
 }
 
 fn shown<'a>(conn: Conn<'_>, origin: &'a str, now: Jiffies) -> text::Conn<'a> {

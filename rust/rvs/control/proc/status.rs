@@ -5,12 +5,13 @@
 //! lie in as many buckets as `ip_vs` would have, by the same hash.
 
 use crate::netns::Netns;
+use core::ops::ControlFlow;
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;
 use kernel::str::CStr;
 use linux::net::Net;
 use linux::proc::Listing;
-use linux::{rcu, table};
+use linux::table;
 
 /// `ip_vs_status`.
 pub(super) struct Status;
@@ -98,19 +99,11 @@ fn percent(part: u64, whole: u64) -> u64 {
 fn conn_lengths(netns: &Netns, size: u64) -> Lengths {
     let shift = 32_u32.saturating_sub(size.checked_ilog2().unwrap_or(0));
     let mut runs = Runs::default();
-    let mut place = table::Cursor::START;
-    // One read section must not take too long.
-    while let Some(last) = rcu::read(|rcu| {
-        let mut last = None;
-        for conn in netns.conns.after(place, rcu).take(1024) {
-            let [order, _] = conn.cursor().words();
-            runs.add(order.checked_shr(shift).unwrap_or(0));
-            last = Some(conn.cursor());
-        }
-        last
-    }) {
-        place = last;
-    }
+    netns.conns.visit(table::Cursor::START, |conn| {
+        let [order, _] = conn.cursor().words();
+        runs.add(order.checked_shr(shift).unwrap_or(0));
+        ControlFlow::Continue(())
+    });
     runs.finish(size)
 }
 

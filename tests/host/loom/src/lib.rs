@@ -19,6 +19,8 @@ mod work;
 mod clock;
 #[path = "../../../../rust/linux/list.rs"]
 mod list;
+#[path = "../../../../rust/linux/shadow.rs"]
+mod shadow;
 #[path = "../../../../rust/linux/summary.rs"]
 mod summary;
 #[path = "../../../../rust/linux/table.rs"]
@@ -30,6 +32,7 @@ mod wheel;
 
 mod list_tests;
 mod sched_tests;
+mod shadow_tests;
 mod summary_tests;
 mod table_tests;
 mod wheel_tests;
@@ -44,8 +47,17 @@ mod ffi {
 mod bindings {
     pub const RVS_CONST_HZ: u32 = 10;
 
+    std::thread_local! {
+        static JIFFIES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
+
     pub unsafe fn rvs_helper_jiffies() -> usize {
-        0
+        JIFFIES.with(|jiffies| jiffies.get())
+    }
+
+    /// Makes it this late.
+    pub fn set_jiffies(now: usize) {
+        JIFFIES.with(|jiffies| jiffies.set(now));
     }
 
     pub unsafe fn ktime_get_seconds() -> i64 {

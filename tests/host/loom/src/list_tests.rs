@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What the list promises while its last array of markers goes.
+//! What the list promises while its last array of markers comes or goes.
 
 use crate::list::{self, List, Node};
 use crate::pool::model;
 use crate::rcu;
-use crate::sync::{self, Locks, FIRST_BITS};
+use crate::sync::{self, steps, Locks, FIRST_BITS};
 use core::ptr::NonNull;
 use loom::thread;
 use std::sync::Arc;
@@ -129,5 +129,55 @@ fn removal_beside_a_shrinking_succeeds() {
             shared.insert(1);
             assert!(shared.finds(1));
         });
+    });
+}
+
+#[test]
+fn markers_are_linked_beside_insertions_and_look_ups() {
+    model(|| {
+        rcu::with_grace_periods(|| {
+            let shared = Shared::new();
+            shared.list.grow().unwrap();
+            let other = shared.clone();
+            let thread = thread::spawn(move || {
+                other
+                    .list
+                    .link_markers(|order, work| other.locked(order, work), || true);
+            });
+            shared.insert(1);
+            assert!(shared.finds(0) && shared.finds(1));
+            thread.join().unwrap();
+            assert!(shared.finds(0) && shared.finds(1));
+            assert_eq!(shared.count(), 2);
+        });
+    });
+}
+
+#[test]
+fn look_up_after_several_doublings_is_short() {
+    model(|| {
+        let shared = Shared::new();
+        shared.insert(1);
+        let before = steps(|| assert!(shared.finds(1)));
+        for _ in 0..2 {
+            shared.list.grow().unwrap();
+            shared
+                .list
+                .link_markers(|order, work| shared.locked(order, work), || true);
+        }
+        assert!(steps(|| assert!(shared.finds(1))) < before);
+    });
+}
+
+#[test]
+fn linking_markers_stops_when_it_is_not_wanted() {
+    model(|| {
+        let shared = Shared::new();
+        shared.list.grow().unwrap();
+        shared
+            .list
+            .link_markers(|order, work| shared.locked(order, work), || false);
+        shared.insert(1);
+        assert!(shared.finds(0) && shared.finds(1));
     });
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Stands in for `rust/linux/pool.rs`: memory from the heap, freed at the end of a run.
 
+use crate::bindings::set_jiffies;
 use crate::clock::Jiffies;
 use crate::error::{Error, Result};
 use crate::rcu::{self, Arc};
@@ -40,6 +41,7 @@ pub fn model(test: impl Fn() + Send + Sync + 'static) {
         builder.preemption_bound = Some(2);
     }
     builder.check(move || {
+        set_jiffies(0);
         let pool = Pool {
             wheel: Wheel::new(1, Jiffies(0)).unwrap(),
             stripes: sync::locks(1 << FIRST_BITS, || Ok(())).unwrap(),

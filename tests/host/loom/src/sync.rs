@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Stands in for `rust/linux/sync.rs`: what loom watches.
 
-use crate::error::Result;
+use crate::bindings::set_jiffies;
+use crate::clock::{Jiffies, Ticks};
+use crate::error::{Error, Result};
 use crate::work::{Delayed, Task};
 use core::ptr::NonNull;
 pub use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -44,8 +46,21 @@ impl Turn {
     }
 
     fn take(&self) {
+        STEPS.with(|steps| steps.set(steps.get() + 1));
         self.0.fetch_add(1, Relaxed);
     }
+}
+
+std::thread_local! {
+    /// Counts accesses to atomics. Loom runs all threads of a model on one.
+    static STEPS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// Returns how many accesses to atomics `work` makes.
+pub fn steps(work: impl FnOnce()) -> u64 {
+    let before = STEPS.with(|steps| steps.get());
+    work();
+    STEPS.with(|steps| steps.get()) - before
 }
 
 macro_rules! atomic {
@@ -146,7 +161,27 @@ pub fn pinned<T: Task>(task: T) -> Result<Pinned<T>> {
     Ok(Box::new(Delayed(task)))
 }
 
-pub fn array<T>(len: usize, make: impl Fn(usize) -> T) -> Result<NonNull<T>> {
+/// How hard memory is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    Must,
+    May,
+}
+
+std::thread_local! {
+    /// Set while there is no memory for what may be missing.
+    static SHORT: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Leaves no memory, or some again, for what may be missing.
+pub fn set_short(short: bool) {
+    SHORT.with(|place| place.set(short));
+}
+
+pub fn array<T>(len: usize, need: Need, make: impl Fn(usize) -> T) -> Result<NonNull<T>> {
+    if need == Need::May && SHORT.with(|short| short.get()) {
+        return Err(Error);
+    }
     let array: Box<[T]> = (0..len).map(make).collect();
     Ok(NonNull::from(Box::leak(array)).cast())
 }
@@ -160,7 +195,24 @@ pub fn might_sleep() {}
 
 pub fn pause() {}
 
+std::thread_local! {
+    /// How many pinned entries were reported last.
+    static REPORTED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+pub fn report_pinned(count: u64) {
+    REPORTED.with(|reported| reported.set(count));
+}
+
+/// Returns how many pinned entries were reported since the last call.
+pub fn take_reported() -> u64 {
+    REPORTED.with(|reported| reported.take())
+}
+
+/// Takes very long: five seconds.
 pub fn rest() {
+    let later = Jiffies::now().plus(Ticks::from_seconds(5));
+    set_jiffies(later.0 as usize);
     loom::thread::yield_now();
 }
 

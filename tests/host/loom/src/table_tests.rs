@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What the table promises, whatever its users do at the same time.
 
-use crate::clock::Jiffies;
+use crate::clock::{Jiffies, Ticks};
 use crate::pool::model;
 use crate::rcu::{self, Arc, Reader};
-use crate::table::{Cursor, Entry, Kill, New, Pin, Record, Refused, Table};
+use crate::sync;
+use crate::table::{Entry, Kill, New, Pin, Record, Refused, Table};
+use crate::work;
 use core::mem::ManuallyDrop;
 use loom::cell::UnsafeCell;
 use loom::thread;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
 
-/// Written before the entry is published, read by who finds it: loom tells when that races.
-struct Payload {
+/// Written before the entry is published, read where it is found: loom tells when that races.
+pub struct Payload {
     name: ManuallyDrop<UnsafeCell<u32>>,
+    /// What its second hash is made of.
+    pub key: u32,
     burials: AtomicU32,
 }
 
@@ -21,7 +25,7 @@ unsafe impl Sync for Payload {}
 
 /// What a server counts.
 #[derive(Default)]
-struct Server {
+pub struct Server {
     bound: AtomicI32,
     active: AtomicI32,
 }
@@ -38,6 +42,10 @@ impl Record for Payload {
         Jiffies(1000)
     }
 
+    fn same_second(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+
     fn held(&self) {}
 
     fn bury(entry: &Entry<Self>, server: Option<&Server>, _scope: &()) {
@@ -51,19 +59,20 @@ impl Record for Payload {
     }
 }
 
-fn table() -> std::sync::Arc<Table<Payload>> {
+pub fn table() -> std::sync::Arc<Table<Payload>> {
     std::sync::Arc::new(Table::new((), 0).unwrap())
 }
 
 /// Returns a hash that begins with the bits that a small number ends with: 1 is in the second half of the table.
-fn hash(number: u32) -> u32 {
+pub fn hash(number: u32) -> u32 {
     number.reverse_bits()
 }
 
-fn new(name: u32, number: u32) -> New<Payload> {
+pub fn new(name: u32, number: u32) -> New<Payload> {
     New {
         record: Payload {
             name: ManuallyDrop::new(UnsafeCell::new(name)),
+            key: name,
             burials: AtomicU32::new(0),
         },
         bits: 0,
@@ -74,7 +83,7 @@ fn new(name: u32, number: u32) -> New<Payload> {
     }
 }
 
-fn insert<'g>(
+pub fn insert<'g>(
     table: &'g Table<Payload>,
     entry: New<Payload>,
     rcu: Reader<'g>,
@@ -82,26 +91,28 @@ fn insert<'g>(
     table.insert(100, Jiffies(0), rcu, || entry).unwrap()
 }
 
-fn add(table: &Table<Payload>, entry: New<Payload>) {
+pub fn add(table: &Table<Payload>, entry: New<Payload>) {
     rcu::read(|rcu| {
         insert(table, entry, rcu);
     });
 }
 
-fn name(entry: &Entry<Payload>) -> u32 {
+pub fn name(entry: &Entry<Payload>) -> u32 {
     entry.name.with(|name| unsafe { *name })
 }
 
-fn find(table: &Table<Payload>, number: u32) -> Vec<u32> {
+pub fn find(table: &Table<Payload>, number: u32) -> Vec<u32> {
     rcu::read(|rcu| table.candidates(hash(number), rcu).map(name).collect())
 }
 
-fn kill(table: &Table<Payload>, number: u32) -> Option<Kill> {
+pub fn kill(table: &Table<Payload>, number: u32) -> Option<Kill> {
     rcu::read(|rcu| table.candidates(hash(number), rcu).next().map(Entry::kill))
 }
 
-fn listed(table: &Table<Payload>) -> Vec<u32> {
-    rcu::read(|rcu| table.after(Cursor::START, rcu).map(name).collect())
+pub fn listed(table: &Table<Payload>) -> Vec<u32> {
+    let mut names = Vec::new();
+    table.for_each(|entry, _rcu| names.push(name(entry)));
+    names
 }
 
 #[test]
@@ -396,5 +407,79 @@ fn limit_holds() {
         assert!(here || there);
         assert!(!(here && there));
         assert_eq!(table.count(), 1);
+    });
+}
+
+#[test]
+fn parent_of_another_table_is_refused_and_let_go() {
+    model(|| {
+        let (table, other) = (table(), table());
+        add(&other, new(1, 0));
+        rcu::read(|rcu| {
+            let parent = other.candidates(0, rcu).next().and_then(Entry::pin);
+            assert!(parent.is_some());
+            let child = || New {
+                parent,
+                ..new(2, 1)
+            };
+            let refused = table.insert(100, Jiffies(0), rcu, child).err();
+            assert_eq!(refused, Some(Refused::Foreign));
+        });
+        assert_eq!((table.count(), find(&table, 1)), (0, vec![]));
+        assert_eq!(kill(&other, 0), Some(Kill::Done));
+    });
+}
+
+#[test]
+fn dead_entry_cannot_be_pinned_by_many() {
+    model(|| {
+        let table = table();
+        rcu::read(|rcu| {
+            let entry = insert(&table, new(1, 0), rcu);
+            let entry = unsafe { &*(&raw const *entry) };
+            let thread = thread::spawn(move || entry.pin().map(drop).is_some());
+            let here = entry.pin().map(drop).is_some();
+            let killed = entry.kill();
+            let there = thread.join().unwrap();
+            assert!(here);
+            assert!(killed == Kill::Done || there);
+            assert_eq!(entry.word().is_dead(), killed == Kill::Done);
+            assert!(!entry.word().is_pinned());
+        });
+    });
+}
+
+#[test]
+fn close_reports_what_is_pinned() {
+    model(|| {
+        let table = table();
+        add(&table, new(1, 0));
+        let pin = rcu::read(|rcu| table.candidates(0, rcu).next().and_then(Entry::pin));
+        let thread = thread::spawn(move || {
+            while sync::take_reported() != 1 {
+                thread::yield_now();
+            }
+            drop(pin);
+        });
+        table.close();
+        thread.join().unwrap();
+        assert_eq!(table.count(), 0);
+    });
+}
+
+#[test]
+fn table_without_memory_for_buckets_works_and_tries_later() {
+    model(|| {
+        let table = table();
+        sync::set_short(true);
+        for number in 0..4 {
+            add(&table, new(number, number));
+        }
+        assert_eq!(table.buckets(), 2);
+        assert_eq!(work::wanted(), Some(Ticks::from_seconds(1)));
+        assert_eq!(find(&table, 3), [3]);
+        sync::set_short(false);
+        add(&table, new(4, 4));
+        assert_eq!(table.buckets(), 2, "nothing is tried before its time");
     });
 }

@@ -24,6 +24,10 @@ impl Record for Payload {
         Jiffies(self.due.load(Relaxed))
     }
 
+    fn same_second(&self, _other: &Self) -> bool {
+        false
+    }
+
     fn held(&self) {
         self.holds.fetch_add(1, Relaxed);
         self.due.store(2 * HZ, Relaxed);

@@ -17,8 +17,19 @@ impl<T> core::ops::Deref for Delayed<T> {
     }
 }
 
+std::thread_local! {
+    /// When the last task that ran wants to run again.
+    static WANTED: std::cell::Cell<Option<Ticks>> = const { std::cell::Cell::new(None) };
+}
+
+/// Returns when the last task that ran wants to run again.
+pub fn wanted() -> Option<Ticks> {
+    WANTED.with(|wanted| wanted.get())
+}
+
 impl<T: Task> Delayed<T> {
     pub fn schedule(&self, _delay: Ticks) {
-        self.0.run();
+        let wanted = self.0.run();
+        WANTED.with(|place| place.set(wanted));
     }
 }
