@@ -317,11 +317,9 @@ fn method_name(method: Method) -> &'static [u8] {
         Method::Tunnel => b"Tunnel",
         Method::Direct => b"Route",
         // As with C, also what has no name.
-        Method::Nat
-        | Method::Bypass
-        | Method::Unknown5
-        | Method::Unknown6
-        | Method::Unknown7 => b"Masq",
+        Method::Nat | Method::Bypass | Method::Unknown5 | Method::Unknown6 | Method::Unknown7 => {
+            b"Masq"
+        }
     }
 }
 

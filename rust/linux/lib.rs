@@ -14,6 +14,7 @@ pub mod conntrack;
 pub mod genl;
 pub mod icmp;
 pub mod inet;
+mod life;
 mod list;
 pub mod lock;
 pub mod memory;

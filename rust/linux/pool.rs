@@ -4,11 +4,11 @@
 //! C header: `include/linux/slab.h`
 
 use crate::bindings;
-use crate::clock::{Jiffies, Ticks};
+use crate::clock::Jiffies;
 use crate::rcu::{self, Arc, Slot};
 use crate::sync::{self, Locks, Pinned, FIRST_BITS};
 use crate::wheel::{Link, Wheel};
-use crate::work::Task;
+use crate::work::Queue;
 use core::ffi::c_void;
 use core::ptr::NonNull;
 use kernel::prelude::*;
@@ -25,7 +25,7 @@ struct Cache(NonNull<bindings::kmem_cache>);
 
 // SAFETY: The kernel guards its caches.
 unsafe impl Send for Cache {}
-// SAFETY: The kernel guards its caches against each other's CPUs.
+// SAFETY: The kernel guards its caches against other CPUs.
 unsafe impl Sync for Cache {}
 
 impl Cache {
@@ -66,13 +66,6 @@ pub(crate) struct Pool {
 /// The pool of this module while it runs.
 static POOL: Slot<Pool> = Slot::empty();
 
-impl Task for Wheel {
-    fn run(&self) -> Option<Ticks> {
-        self.drain(Jiffies::now())
-            .then(|| Jiffies::now().to_next_second())
-    }
-}
-
 impl Pool {
     /// Returns the pool that [`start`] made.
     ///
@@ -107,7 +100,7 @@ impl Pool {
         &self.wheel
     }
 
-    /// Wakes the wheel's worker as the next second begins.
+    /// Has the wheel looked at as the next second begins.
     pub(crate) fn wake(&self) {
         self.wheel.schedule_once(Jiffies::now().to_next_second());
     }
@@ -142,8 +135,10 @@ pub fn start() -> Result<Running> {
     }
     // SAFETY: Reads a number that does not change once the machine runs.
     let cpus = unsafe { bindings::rvs_helper_nr_cpu_ids() };
+    let queue = Queue::new(c"rvs_expire")?;
+    let wheel = Wheel::new(&queue, cpus, Jiffies::now())?;
     let pool = Pool {
-        wheel: sync::pinned(Wheel::new(cpus, Jiffies::now())?)?,
+        wheel: sync::pinned_on(&queue, wheel)?,
         stripes: sync::locks(1 << FIRST_BITS, || Ok(()))?,
         cache: Cache::new()?,
     };

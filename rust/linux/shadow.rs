@@ -90,7 +90,7 @@ pub(crate) unsafe fn newest_below<'g, R: Record>(dead: &'g Entry<R>) -> Option<&
 pub(crate) unsafe fn insert<R: Record>(list: &List, entry: NonNull<Entry<R>>) {
     // SAFETY: A pinned entry is valid.
     let new = unsafe { entry.as_ref() };
-    // SAFETY: As above.
+    // SAFETY: The pinned entry is valid.
     let node = unsafe { Entry::second(entry) };
     let is_alike = |node| {
         // SAFETY: The list shows its nodes, which are valid under the lock.
@@ -130,12 +130,12 @@ pub(crate) unsafe fn remove<R: Record>(list: &List, entry: &Entry<R>) {
         older.shadow().newer.store(or_null(newer), Relaxed);
     }
     if let Some(newer) = newer {
-        // SAFETY: As above.
+        // SAFETY: Valid under the lock, as it is in the chain.
         let newer = unsafe { newer.as_ref() };
         newer.shadow().older.store(or_null(older), Release);
         return;
     }
-    // SAFETY: The entry is valid.
+    // SAFETY: A reference leads to a valid entry.
     let node = unsafe { Entry::second(NonNull::from(entry)) };
     let Some(older) = older else {
         // SAFETY: The lock is held, and the node of an entry without a newer one is in the list.

@@ -6,6 +6,7 @@
 
 use crate::bindings;
 use crate::lock::{new_spinlock_bh, SpinLockBh};
+pub(crate) use crate::work::Queue;
 use crate::work::{Delayed, Task};
 use core::alloc::Layout;
 use core::pin::Pin;
@@ -38,18 +39,30 @@ pub(crate) fn vector<T: Clone>(len: usize, value: T) -> Result<Vector<T>> {
     Ok(KVVec::from_elem(value, len, GFP_KERNEL)?)
 }
 
+/// A value behind a lock, in memory of its own.
+pub(crate) type Locked<T> = Pin<KBox<SpinLockBh<T>>>;
+
+/// Allocates a lock over a value.
+pub(crate) fn locked<T>(value: T) -> Result<Locked<T>> {
+    KBox::pin_init(new_spinlock_bh!(value, "rvs_table"), GFP_KERNEL)
+}
+
 /// Locks, each in memory of its own.
-pub(crate) type Locks<T> = KVec<Pin<KBox<SpinLockBh<T>>>>;
+pub(crate) type Locks<T> = Vector<Locked<T>>;
 
 /// Allocates `len` locks over what `make` returns.
 pub(crate) fn locks<T>(len: u32, make: impl Fn() -> Result<T>) -> Result<Locks<T>> {
+    filled(len, || locked(make()?))
+}
+
+/// Allocates an array of `len` values that `make` returns.
+pub(crate) fn filled<T>(len: u32, make: impl Fn() -> Result<T>) -> Result<Vector<T>> {
     // CAST: `usize` has 32 bits or more.
-    let mut locks = KVec::with_capacity(len as usize, GFP_KERNEL)?;
+    let mut values = Vector::with_capacity(len as usize, GFP_KERNEL)?;
     for _ in 0..len {
-        let lock = KBox::pin_init(new_spinlock_bh!(make()?, "rvs_table"), GFP_KERNEL)?;
-        locks.push_within_capacity(lock).map_err(|_| ENOMEM)?;
+        values.push_within_capacity(make()?).map_err(|_| ENOMEM)?;
     }
-    Ok(locks)
+    Ok(values)
 }
 
 /// A value with a work item of its own.
@@ -58,6 +71,11 @@ pub(crate) type Pinned<T> = Pin<KBox<Delayed<T>>>;
 /// Allocates a value with a work item.
 pub(crate) fn pinned<T: Task>(task: T) -> Result<Pinned<T>> {
     KBox::pin_init(Delayed::new(task), GFP_KERNEL)
+}
+
+/// Allocates a value with a work item that a queue's workers run.
+pub(crate) fn pinned_on<T: Task>(queue: &Queue, task: T) -> Result<Pinned<T>> {
+    KBox::pin_init(Delayed::on(queue, task), GFP_KERNEL)
 }
 
 /// How hard memory is looked for.

@@ -17,6 +17,8 @@
 //! who finds it early can kill it half made.
 
 use crate::clock::{Jiffies, Ticks};
+pub use crate::life::{Kill, Word};
+use crate::life::{BITS, DEAD, MOST_PINS, PIN, PINS};
 use crate::list::{self, List, Node};
 use crate::pool::{self, Pool};
 use crate::rcu::{self, Arc, Borrow, Reader};
@@ -58,61 +60,15 @@ pub trait Record: Sized + Send + Sync + 'static {
     fn bury(entry: &Entry<Self>, server: Option<&Self::Server>, scope: &Self::Scope);
 }
 
-/// The dead bit of the life word.
-const DEAD: u64 = 1 << 63;
-/// One pin in the life word.
-const PIN: u64 = 1 << 40;
-/// All pins.
-const PINS: u64 = DEAD - PIN;
-/// As many pins as an entry may have: four million. As many again cannot be on their way at once.
-const MOST_PINS: u64 = PINS / 2;
-/// What belongs to the user.
-const BITS: u64 = PIN - 1;
-
-/// What an entry's life word said at one moment.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Word(u64);
-
-impl Word {
-    /// Returns the user's 40 bits.
-    #[inline]
-    pub const fn bits(self) -> u64 {
-        self.0 & BITS
-    }
-
-    /// Tells whether the entry was dead.
-    #[inline]
-    pub const fn is_dead(self) -> bool {
-        self.0 & DEAD != 0
-    }
-
-    /// Tells whether a pin kept the entry from dying.
-    #[inline]
-    pub const fn is_pinned(self) -> bool {
-        self.0 & PINS != 0
-    }
-}
-
-/// What came of trying to kill an entry.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kill {
-    /// This call killed it.
-    Done,
-    /// It lives on: it is pinned.
-    Pinned,
-    /// It was dead already.
-    Dead,
-}
-
 /// An entry of a [`Table`].
 ///
 /// # Invariants
 ///
-/// - It was allocated by a pool for the table `core`, and is freed after a grace period by
+/// - It was allocated by a pool for the table that `link` leads to, and is freed after a grace period by
 ///   whoever set its dead bit.
 /// - Every `&Entry` is held inside an RCU section that began before the entry died, or by who has
 ///   a pin.
-/// - `core` outlives every `&Entry`: it waits for all that are not buried, which covers pins and
+/// - That table's inner part outlives every `&Entry`: it waits for all that are not buried, which covers pins and
 ///   the burial itself, and all others are lent out for as long as the table is borrowed.
 /// - `server` is null, [`CLOSED`], or owns one count of an `Arc<R::Server>` until the burial.
 /// - `parent` is null or owns one pin of an entry of the same table until the burial, and never
@@ -125,9 +81,9 @@ pub struct Entry<R: Record> {
     server: AtomicPtr<()>,
     record: R,
     serial: AtomicU64,
+    /// Leads to the table's inner part.
     link: Link,
     parent: *mut Entry<R>,
-    core: NonNull<Core<R>>,
     shadow: Shadow<R>,
 }
 
@@ -154,10 +110,10 @@ impl<R: Record> Entry<R> {
     ///
     /// # Safety
     ///
-    /// The entry is valid.
+    /// It leads to an entry that is not freed yet.
     #[inline]
     pub(crate) unsafe fn second(entry: NonNull<Self>) -> NonNull<Node> {
-        // SAFETY: The offset is inside the entry.
+        // SAFETY: The offset is inside the entry, which is valid by the caller's promise.
         unsafe { entry.byte_add(offset_of!(Self, second)) }.cast()
     }
 
@@ -315,11 +271,17 @@ impl<R: Record> Entry<R> {
         Kill::Done
     }
 
+    /// Returns the pointer to the table's inner part.
+    #[inline]
+    fn owner(&self) -> NonNull<Core<R>> {
+        self.link.owner().cast()
+    }
+
     /// Returns the table's inner part.
     #[inline]
     fn core(&self) -> &Core<R> {
-        // SAFETY: By the invariants the table outlives every `&Entry`.
-        unsafe { self.core.as_ref() }
+        // SAFETY: By the invariants it outlives every `&Entry`.
+        unsafe { self.owner().as_ref() }
     }
 
     /// Returns the pointer that the wheel knows the entry by.
@@ -445,7 +407,11 @@ pub enum Refused {
 }
 
 /// The inner part of a table, which entries point to.
+///
+/// The first field is what links lead to.
+#[repr(C)]
 struct Core<R: Record> {
+    ops: &'static wheel::Ops,
     list: List,
     scope: R::Scope,
     pool: Arc<Pool>,
@@ -612,6 +578,7 @@ impl<R: Record> Table<R> {
     pub fn new(scope: R::Scope, salt: u32) -> Result<Self> {
         let () = Self::FITS;
         let core = Core {
+            ops: Entry::<R>::OPS,
             list: List::new()?,
             scope,
             pool: Pool::get()?,
@@ -671,7 +638,7 @@ impl<R: Record> Table<R> {
         if new
             .parent
             .as_ref()
-            .is_some_and(|parent| parent.core != NonNull::from(core))
+            .is_some_and(|parent| parent.owner() != NonNull::from(core))
         {
             // SAFETY: The memory is ours, and as large as an entry.
             unsafe { core.give_back(entry) };
@@ -803,9 +770,9 @@ impl<R: Record> Entry<R> {
             server: AtomicPtr::new(server),
             record: new.record,
             serial: AtomicU64::new(0),
-            link: Link::new(Self::OPS, sync::this_cpu()),
+            // The operations are what the inner part begins with.
+            link: Link::new(core.cast(), sync::this_cpu()),
             parent,
-            core,
             shadow: Shadow::new(),
         }
     }

@@ -4,18 +4,23 @@
 //! Each CPU has a ring of one-second slots. An entry is filed in the slot of the second in which
 //! it is due, in the last slot if that is farther away, and stays with the CPU that filed it first
 //! for life: so one lock guards all that happens to it. Nothing is done when an entry is used and
-//! its end moves away; when its slot comes, it is filed again. One work item drains the due slots
-//! of all CPUs as each second begins, at most [`BATCH`] entries for each time it holds a lock.
-//! While nothing is filed, nothing ticks.
+//! its end moves away; when its slot comes, it is filed again. While nothing is filed, nothing ticks.
 //!
-//! **Death.** Who kills an entry marks it dead before [`Wheel::remove`] takes the lock; the worker,
-//! which has an entry in hand while it is in no slot, looks for the mark after it took the lock and
-//! before it files it again. Whoever comes second sees what the first did, so a dead entry is never
-//! left in a slot.
+//! **Workers.** As each second begins, one work item looks at all rings and queues those where
+//! something is due. Each has a work item of its own, which drains the due slots, at most [`BATCH`]
+//! entries for each time it holds the lock. So a flood that one CPU filed is ended beside those of
+//! other CPUs, and delays none of them. All of these items belong to a queue that has a worker even
+//! when there is no memory for one.
+//!
+//! **Death.** An entry is marked dead before [`Wheel::remove`] takes the lock; the worker, which has
+//! an entry in hand while it is in no slot, looks for the mark after it took the lock and before it
+//! files it again. The second of the two sees what the first did, so a dead entry is never left in a
+//! slot.
 
 use crate::clock::{Jiffies, Ticks, HZ};
 use crate::rcu;
-use crate::sync::{self, AtomicU32, Full, Locks, Relaxed, Vector, SLOTS};
+use crate::sync::{self, AtomicU32, Full, Locked, Pinned, Queue, Relaxed, Vector, SLOTS};
+use crate::work::Task;
 use core::cell::{Cell, UnsafeCell};
 use core::ptr::{self, NonNull};
 use kernel::error::Result;
@@ -34,14 +39,15 @@ pub(crate) struct Ops {
 ///
 /// # Invariants
 ///
-/// `next`, `back` and `second` are accessed only under the lock of the CPU `home`, until the
-/// entry's memory is on its way back.
+/// - `next`, `back` and `second` are accessed only under the lock of the CPU `home`, until the
+///   entry's memory is on its way back.
+/// - `owner` is valid while the entry is filed, and while the lock is held under which it was.
 #[repr(C)]
 pub(crate) struct Link {
     next: UnsafeCell<*mut Link>,
     /// What points to this link; null while it is in no slot.
     back: UnsafeCell<*mut *mut Link>,
-    ops: &'static Ops,
+    owner: NonNull<&'static Ops>,
     home: u32,
     /// The second in which it is due, as counted by its CPU.
     second: UnsafeCell<u32>,
@@ -49,14 +55,23 @@ pub(crate) struct Link {
 
 impl Link {
     /// Makes a link that is in no slot and will belong to the CPU `home`.
-    pub(crate) fn new(ops: &'static Ops, home: u32) -> Self {
+    ///
+    /// What `owner` leads to fits the entry, and is there until the link was removed.
+    #[inline]
+    pub(crate) fn new(owner: NonNull<&'static Ops>, home: u32) -> Self {
         Self {
             next: UnsafeCell::new(ptr::null_mut()),
             back: UnsafeCell::new(ptr::null_mut()),
-            ops,
+            owner,
             home,
             second: UnsafeCell::new(0),
         }
+    }
+
+    /// Returns what the link was made with.
+    #[inline]
+    pub(crate) fn owner(&self) -> NonNull<&'static Ops> {
+        self.owner
     }
 
     /// Returns the 16 bytes that the release of the memory may use once the wheel is done with it.
@@ -76,6 +91,8 @@ struct Slots {
     began: Jiffies,
     /// Links in all slots.
     count: u32,
+    /// Whether the worker is at it, which may have an entry in hand.
+    draining: bool,
 }
 
 // SAFETY: The pointers lead to links that belong to the slots while they are filed; they may be
@@ -90,8 +107,8 @@ const BATCH: u32 = 64;
 
 /// What [`Slots::next_due`] found.
 enum Due {
-    /// An entry, now in no slot.
-    Entry(NonNull<Link>),
+    /// An entry, now in no slot, and what fits it.
+    Entry(NonNull<Link>, &'static Ops),
     /// There may be more.
     More,
     /// Nothing before the next second.
@@ -105,6 +122,7 @@ impl Slots {
             second: 0,
             began: now.second(),
             count: 0,
+            draining: false,
         })
     }
 
@@ -115,7 +133,7 @@ impl Slots {
     /// `link` belongs to this CPU, is in no slot, and stays valid while it is in one.
     unsafe fn place(&mut self, link: NonNull<Link>, due: Jiffies, now: Jiffies) {
         if self.count == 0 {
-            // Nobody drained while nothing was filed.
+            // Nothing was drained while nothing was filed.
             self.began = now.second();
         }
         let second = self.second_of(due);
@@ -152,22 +170,43 @@ impl Slots {
         }
     }
 
+    /// Tells whether something is due.
+    fn is_due(&mut self, now: Jiffies) -> bool {
+        loop {
+            if self.heads.get(DUE).is_some_and(|due| !due.get().is_null()) {
+                return true;
+            }
+            if !self.advance(now) {
+                return false;
+            }
+        }
+    }
+
+    /// Tells whether there is, or is going to be, something in a slot.
+    fn is_used(&self) -> bool {
+        self.count != 0 || self.draining
+    }
+
     /// Takes out the next entry that is due.
     fn next_due(&mut self, now: Jiffies) -> Due {
+        self.draining = true;
         for _ in 0..BATCH {
             let due = self.heads.get(DUE).map(Cell::get);
             let Some(link) = due.and_then(NonNull::new) else {
                 if !self.advance(now) {
+                    self.draining = false;
                     return Due::Nothing;
                 }
                 continue;
             };
             // SAFETY: A filed link is valid and belongs to this CPU.
             unsafe { self.unlink(link) };
-            // SAFETY: As above; who kills it waits for the lock before it frees it.
-            let due = unsafe { deadline(link) };
+            // SAFETY: It was filed when the lock was taken.
+            let ops = unsafe { ops_of(link) };
+            // SAFETY: As above; its end waits for the lock before it is freed.
+            let due = unsafe { (ops.deadline)(link) };
             if now.reached(due) {
-                return Due::Entry(link);
+                return Due::Entry(link, ops);
             }
             // SAFETY: It was just taken out.
             unsafe { self.place(link, due, now) };
@@ -191,45 +230,41 @@ impl Slots {
     }
 }
 
-/// The slots of all CPUs.
-pub(crate) struct Wheel {
-    cpus: Locks<Slots>,
-    /// 1 while the worker runs or is going to.
-    ticking: AtomicU32,
+/// The slots of one CPU and the work item that drains them.
+pub(crate) struct Ring {
+    slots: Locked<Slots>,
 }
 
-impl Wheel {
-    /// Makes an empty wheel.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(crate) fn new(cpus: u32, now: Jiffies) -> Result<Self> {
-        Ok(Self {
-            cpus: sync::locks(cpus, || Slots::new(now))?,
-            ticking: AtomicU32::new(0),
-        })
+impl Task for Ring {
+    fn run(&self) -> Option<Ticks> {
+        let now = Jiffies::now();
+        while self.drain_some(now) {
+            sync::pause();
+        }
+        None
     }
+}
 
-    /// Files a new entry, which is `due` then.
-    ///
-    /// Tells whether the worker must be woken, as the next second begins.
-    ///
-    /// # Safety
-    ///
-    /// The link is in no slot and its entry not dead, and nobody else knows either. The entry stays
-    /// valid as long as it is filed: who frees it marks it dead first and then calls
-    /// [`Wheel::remove`].
-    #[must_use]
-    pub(crate) unsafe fn add(&self, link: NonNull<Link>, due: Jiffies, now: Jiffies) -> bool {
-        // SAFETY: Valid by the caller's promise.
-        let home = unsafe { link.as_ref() }.home;
-        let Some(cpu) = self.cpus.get(home as usize) else {
-            return false;
-        };
-        // SAFETY: It belongs to this CPU; the rest is the caller's promise.
-        unsafe { cpu.lock().place(link, due, now) };
-        self.ticking.load(Relaxed) == 0 && self.ticking.cmpxchg(0, 1, Full).is_ok()
+impl Ring {
+    /// Handles a few entries; tells whether there may be more.
+    fn drain_some(&self, now: Jiffies) -> bool {
+        // One section from before the entry is taken out to when it is done with: should another
+        // task end it, it is freed after a grace period.
+        rcu::read(|_rcu| {
+            let due = self.slots.lock().next_due(now);
+            match due {
+                Due::Nothing => false,
+                Due::More => true,
+                Due::Entry(link, ops) => {
+                    // SAFETY: It was filed, and stays valid for this section.
+                    if unsafe { (ops.expire)(link) } {
+                        // SAFETY: It was filed here with these operations.
+                        unsafe { self.file(link, ops, now) };
+                    }
+                    true
+                }
+            }
+        })
     }
 
     /// Files an entry again by its deadline, wherever it is filed now, unless it is dead.
@@ -238,42 +273,104 @@ impl Wheel {
     ///
     /// # Safety
     ///
-    /// As for [`Wheel::add`], which was called for the link; the entry is valid to the end of the
-    /// call.
-    unsafe fn file(&self, link: NonNull<Link>, now: Jiffies) {
-        // SAFETY: Valid by the caller's promise.
-        let home = unsafe { link.as_ref() }.home;
-        let Some(cpu) = self.cpus.get(home as usize) else {
-            return;
-        };
-        let mut slots = cpu.lock();
-        // SAFETY: As above. See the head of this file for why the lock must be held.
-        if unsafe { is_dead(link) } {
+    /// The entry was filed in this ring, and `ops` fit it; it is valid to the end of the call.
+    unsafe fn file(&self, link: NonNull<Link>, ops: &Ops, now: Jiffies) {
+        let mut slots = self.slots.lock();
+        // SAFETY: Valid by the caller's promise. See the head of this file for why the lock must be held.
+        if unsafe { (ops.is_dead)(link) } {
             return;
         }
         // SAFETY: It belongs to this CPU.
         unsafe { slots.unlink(link) };
         // SAFETY: Valid by the caller's promise.
-        let due = unsafe { deadline(link) };
-        // SAFETY: It is in no slot now; the rest is the caller's promise.
+        let due = unsafe { (ops.deadline)(link) };
+        // SAFETY: It is in no slot now, and taken out before it is freed, as it is not dead.
         unsafe { slots.place(link, due, now) };
+    }
+}
+
+/// The slots of all CPUs.
+pub(crate) struct Wheel {
+    rings: Vector<Pinned<Ring>>,
+    /// 1 while the work item that looks at the rings runs or is going to.
+    ticking: AtomicU32,
+}
+
+impl Task for Wheel {
+    fn run(&self) -> Option<Ticks> {
+        self.tick(Jiffies::now())
+            .then(|| Jiffies::now().to_next_second())
+    }
+}
+
+impl Wheel {
+    /// Makes an empty wheel, whose rings are drained by a queue's workers.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(queue: &Queue, cpus: u32, now: Jiffies) -> Result<Self> {
+        let ring = || {
+            let slots = sync::locked(Slots::new(now)?)?;
+            sync::pinned_on(queue, Ring { slots })
+        };
+        Ok(Self {
+            rings: sync::filled(cpus, ring)?,
+            ticking: AtomicU32::new(0),
+        })
+    }
+
+    /// Returns the slots where a link belongs.
+    ///
+    /// # Safety
+    ///
+    /// The entry around the link is not freed yet.
+    #[inline]
+    unsafe fn home(&self, link: NonNull<Link>) -> Option<&Locked<Slots>> {
+        // SAFETY: By the caller's promise.
+        let home = unsafe { link.as_ref() }.home;
+        // CAST: `usize` has 32 bits or more.
+        self.rings.get(home as usize).map(|ring| &ring.slots)
+    }
+
+    /// Files a new entry, which is `due` then.
+    ///
+    /// Tells whether the worker must be woken, as the next second begins.
+    ///
+    /// # Safety
+    ///
+    /// The link is in no slot and its entry not dead, and both are not shared yet. The entry stays
+    /// valid as long as it is filed: before it is freed it is marked dead and given to
+    /// [`Wheel::remove`].
+    #[must_use]
+    pub(crate) unsafe fn add(&self, link: NonNull<Link>, due: Jiffies, now: Jiffies) -> bool {
+        // SAFETY: Valid by the caller's promise.
+        let Some(cpu) = (unsafe { self.home(link) }) else {
+            return false;
+        };
+        // SAFETY: It belongs to this CPU; the rest is the caller's promise.
+        unsafe { cpu.lock().place(link, due, now) };
+        self.ticking.load(Relaxed) == 0 && self.ticking.cmpxchg(0, 1, Full).is_ok()
     }
 
     /// Files an entry again if it is now due before its slot comes.
     ///
     /// # Safety
     ///
-    /// The link's entry is valid to the end of the call.
+    /// The link's entry is valid to the end of the call, and what its owner pointer leads to as well.
     pub(crate) unsafe fn hasten(&self, link: NonNull<Link>, now: Jiffies) {
         // SAFETY: Valid by the caller's promise.
         let entry = unsafe { link.as_ref() };
-        let Some(cpu) = self.cpus.get(entry.home as usize) else {
+        // SAFETY: Valid by the caller's promise.
+        let Some(cpu) = (unsafe { self.home(link) }) else {
             return;
         };
+        // SAFETY: By the caller's promise.
+        let ops = unsafe { ops_of(link) };
         let mut slots = cpu.lock();
         // SAFETY: Valid by the caller's promise. The rest of a dead entry's link may be in other
         // use; one that is not dead now cannot be taken out before the lock is released.
-        if unsafe { is_dead(link) } {
+        if unsafe { (ops.is_dead)(link) } {
             return;
         }
         // SAFETY: The lock is held. While it is in no slot the worker has it in hand.
@@ -281,7 +378,7 @@ impl Wheel {
             return;
         }
         // SAFETY: Valid by the caller's promise.
-        let due = unsafe { deadline(link) };
+        let due = unsafe { (ops.deadline)(link) };
         let wanted = slots.second_of(due);
         // SAFETY: The lock is held.
         let filed = unsafe { *entry.second.get() };
@@ -289,7 +386,7 @@ impl Wheel {
         if wanted.wrapping_sub(past) < filed.wrapping_sub(past) {
             // SAFETY: It belongs to this CPU.
             unsafe { slots.unlink(link) };
-            // SAFETY: It is in no slot now, and who frees it takes it out first.
+            // SAFETY: It is in no slot now, and taken out before it is freed.
             unsafe { slots.place(link, due, now) };
         }
     }
@@ -301,98 +398,48 @@ impl Wheel {
     /// The link's entry is valid to the end of the call and marked dead.
     pub(crate) unsafe fn remove(&self, link: NonNull<Link>) {
         // SAFETY: Valid by the caller's promise.
-        let home = unsafe { link.as_ref() }.home;
-        if let Some(cpu) = self.cpus.get(home as usize) {
+        if let Some(cpu) = unsafe { self.home(link) } {
             // SAFETY: It belongs to this CPU.
             unsafe { cpu.lock().unlink(link) };
         }
     }
 
-    /// Ends all entries that are due; tells whether to come back as the next second begins.
+    /// Wakes the workers of the rings where something is due; tells whether to come back as the next
+    /// second begins.
     ///
     /// # Locking
     ///
     /// Process context, one caller at a time.
-    pub(crate) fn drain(&self, now: Jiffies) -> bool {
-        for cpu in 0..self.cpus.len() {
-            while self.drain_some(cpu, now) {
-                sync::pause();
+    pub(crate) fn tick(&self, now: Jiffies) -> bool {
+        for ring in &self.rings {
+            if ring.slots.lock().is_due(now) {
+                ring.schedule_once(Ticks(0));
             }
         }
         self.ticks_on()
     }
 
-    /// Handles a few entries of one CPU; tells whether there may be more.
-    fn drain_some(&self, cpu: usize, now: Jiffies) -> bool {
-        // One section from before the entry is taken out to when it is done with: its killer, if
-        // somebody else is, frees it after a grace period.
-        rcu::read(|_rcu| {
-            let Some(lock) = self.cpus.get(cpu) else {
-                return false;
-            };
-            let due = lock.lock().next_due(now);
-            match due {
-                Due::Nothing => false,
-                Due::More => true,
-                Due::Entry(link) => {
-                    // SAFETY: It was filed, and stays valid for this section.
-                    if unsafe { expire(link) } {
-                        // SAFETY: As above. This is the worker.
-                        unsafe { self.file(link, now) };
-                    }
-                    true
-                }
-            }
-        })
-    }
-
-    /// Decides whether the worker goes on ticking.
+    /// Decides whether to go on ticking.
     fn ticks_on(&self) -> bool {
         self.ticking.xchg(0, Full);
-        // Who files an entry after its CPU was looked at here finds `ticking` zero, through the
-        // lock, and wakes the worker.
-        let filed = (0..self.cpus.len()).any(|cpu| {
-            let slots = self.cpus.get(cpu).map(|lock| lock.lock().count);
-            slots.is_some_and(|count| count != 0)
-        });
-        filed && self.ticking.cmpxchg(0, 1, Full).is_ok()
+        // An entry that is filed after its ring was looked at here finds `ticking` zero, through the
+        // lock, and sets it going again.
+        let is_used = self.rings.iter().any(|ring| ring.slots.lock().is_used());
+        is_used && self.ticking.cmpxchg(0, 1, Full).is_ok()
     }
 }
 
-/// Asks an entry when it is due.
+/// Returns what fits the entry around a link.
 ///
 /// # Safety
 ///
-/// The link's entry is valid.
-unsafe fn deadline(link: NonNull<Link>) -> Jiffies {
-    // SAFETY: Valid by the caller's promise.
-    let ops = unsafe { link.as_ref() }.ops;
-    // SAFETY: The operations fit the entry they came with.
-    unsafe { (ops.deadline)(link) }
-}
-
-/// Asks an entry whether it is dead.
-///
-/// # Safety
-///
-/// The link's entry is valid.
-unsafe fn is_dead(link: NonNull<Link>) -> bool {
-    // SAFETY: Valid by the caller's promise.
-    let ops = unsafe { link.as_ref() }.ops;
-    // SAFETY: The operations fit the entry they came with.
-    unsafe { (ops.is_dead)(link) }
-}
-
-/// Ends an entry; tells whether it lives on and is to be filed again.
-///
-/// # Safety
-///
-/// The link's entry is valid for the caller's RCU section.
-unsafe fn expire(link: NonNull<Link>) -> bool {
-    // SAFETY: Valid by the caller's promise.
-    let ops = unsafe { link.as_ref() }.ops;
-    // SAFETY: The operations fit the entry they came with.
-    unsafe { (ops.expire)(link) }
+/// The link is valid, and its owner pointer as well: see the invariants.
+#[inline]
+unsafe fn ops_of(link: NonNull<Link>) -> &'static Ops {
+    // SAFETY: By the caller's promise.
+    let owner = unsafe { link.as_ref() }.owner;
+    // SAFETY: By the caller's promise.
+    unsafe { owner.as_ref() }
 }
 
 /// Puts a link in front of a slot's chain.

@@ -7,9 +7,11 @@
 
 use crate::bindings;
 use crate::clock::Ticks;
+use crate::rcu::Arc;
 use crate::sync::might_sleep;
 use core::ops::Deref;
 use core::pin::Pin;
+use core::ptr::{self, NonNull};
 use kernel::prelude::*;
 use kernel::types::Opaque;
 
@@ -17,6 +19,52 @@ use kernel::types::Opaque;
 pub trait Task: Send + Sync + 'static {
     /// Runs; returns the time after which it wants to run again.
     fn run(&self) -> Option<Ticks>;
+}
+
+/// A queue of work items with a worker of its own, which runs them when memory for others is short.
+///
+/// Other workers run its items at the same time where they can. A clone is the same queue, which goes
+/// with the last of them.
+#[derive(Clone)]
+pub struct Queue(Arc<Workqueue>);
+
+impl Queue {
+    /// Makes a queue.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    ///
+    /// # Locking
+    ///
+    /// Process context; sleeps.
+    pub fn new(name: &'static CStr) -> Result<Self> {
+        let name = name.to_bytes_with_nul().as_ptr().cast();
+        // SAFETY: The name is static and ends with a zero.
+        let queue = unsafe { bindings::rvs_helper_alloc_workqueue(name) };
+        let queue = NonNull::new(queue).map(Workqueue).ok_or(ENOMEM)?;
+        Ok(Self(Arc::new(queue, GFP_KERNEL)?))
+    }
+}
+
+/// The kernel's queue.
+///
+/// # Invariants
+///
+/// It came from `alloc_workqueue`. All items of it belong to a [`Delayed`] that has a [`Queue`].
+struct Workqueue(NonNull<bindings::workqueue_struct>);
+
+// SAFETY: The kernel guards its queues.
+unsafe impl Send for Workqueue {}
+// SAFETY: Items are queued from any CPU.
+unsafe impl Sync for Workqueue {}
+
+impl Drop for Workqueue {
+    fn drop(&mut self) {
+        // SAFETY: By the invariants nothing is queued: an item is cancelled before it lets go of its
+        // queue.
+        unsafe { bindings::destroy_workqueue(self.0.as_ptr()) };
+    }
 }
 
 /// A task and the delayed work item that runs it.
@@ -31,6 +79,8 @@ pub struct Delayed<T: Task> {
     #[pin]
     work: Opaque<bindings::delayed_work>,
     task: T,
+    /// Where it is queued; none for the kernel's own unbound queue.
+    queue: Option<Queue>,
 }
 
 // SAFETY: The work item belongs to the kernel, which guards it; the task may be sent.
@@ -42,6 +92,15 @@ unsafe impl<T: Task> Sync for Delayed<T> {}
 impl<T: Task> Delayed<T> {
     /// Makes an idle item.
     pub fn new(task: T) -> impl PinInit<Self> {
+        Self::make(None, task)
+    }
+
+    /// Makes an idle item that a queue's workers run.
+    pub fn on(queue: &Queue, task: T) -> impl PinInit<Self> {
+        Self::make(Some(queue.clone()), task)
+    }
+
+    fn make(queue: Option<Queue>, task: T) -> impl PinInit<Self> {
         pin_init!(Self {
             // SAFETY: `slot` is valid for writes and stays where it is; `run::<T>` fits the item
             // of a `Delayed<T>`.
@@ -49,19 +108,32 @@ impl<T: Task> Delayed<T> {
                 bindings::rvs_helper_init_delayed_work(slot, Some(run::<T>))
             }),
             task,
+            queue,
         })
+    }
+
+    /// Returns its queue; null for the kernel's own.
+    fn queue(&self) -> *mut bindings::workqueue_struct {
+        match &self.queue {
+            Some(Queue(queue)) => queue.0.as_ptr(),
+            None => ptr::null_mut(),
+        }
     }
 
     /// Lets it run after `delay`, whatever was asked for before.
     pub fn schedule(&self, delay: Ticks) {
-        // SAFETY: Initialised by `new`, and pinned since.
-        unsafe { bindings::rvs_helper_mod_delayed_work(self.work.get(), delay.long()) };
+        // SAFETY: Initialised by `make`, and pinned since.
+        unsafe {
+            bindings::rvs_helper_mod_delayed_work(self.queue(), self.work.get(), delay.long());
+        }
     }
 
     /// Lets it run after `delay` unless it waits for a run already.
     pub fn schedule_once(&self, delay: Ticks) {
-        // SAFETY: Initialised by `new`, and pinned since.
-        unsafe { bindings::rvs_helper_queue_delayed_work(self.work.get(), delay.long()) };
+        // SAFETY: Initialised by `make`, and pinned since.
+        unsafe {
+            bindings::rvs_helper_queue_delayed_work(self.queue(), self.work.get(), delay.long());
+        }
     }
 
     /// Takes back what was scheduled and waits for a run that is under way.
@@ -71,7 +143,7 @@ impl<T: Task> Delayed<T> {
     /// Process context; sleeps. Not from the task itself.
     pub fn cancel(&self) {
         might_sleep();
-        // SAFETY: Initialised by `new`, and pinned since.
+        // SAFETY: Initialised by `make`, and pinned since.
         unsafe { bindings::cancel_delayed_work_sync(self.work.get()) };
     }
 }

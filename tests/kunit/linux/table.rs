@@ -96,6 +96,23 @@ mod tests {
     }
 
     #[test]
+    fn parent_of_another_table_is_refused() -> Result {
+        let (table, other) = (table()?, self::table()?);
+        assert!(add(&other, new(1, 7)).is_ok());
+        let parent = rcu::read(|rcu| other.candidates(7, rcu).next()?.pin());
+        assert!(parent.is_some());
+        let child = New {
+            parent,
+            ..new(2, 8)
+        };
+        assert_eq!(add(&table, child), Err(Refused::Foreign));
+        assert_eq!(table.count(), 0);
+        // The pin was given back.
+        assert_eq!(kill(&other, 7), Some(Kill::Done));
+        Ok(())
+    }
+
+    #[test]
     fn pin_keeps_an_entry() -> Result {
         let table = table()?;
         assert!(add(&table, new(1, 7)).is_ok());

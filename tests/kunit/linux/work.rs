@@ -40,6 +40,23 @@ mod tests {
     }
 
     #[test]
+    fn items_of_a_queue_run_beside_each_other() -> Result {
+        let queue = Queue::new(c"rvs_kunit")?;
+        let waiting = pinned_on(&queue, Waiting(AtomicU32::new(0)))?;
+        let counting = pinned_on(&queue, counter(1))?;
+        waiting.schedule(Ticks(0));
+        counting.schedule(Ticks(0));
+        // The queue stays as long as it has items.
+        drop(queue);
+        wait_until(|| counting.runs.load(Relaxed) == 1);
+        assert_eq!(counting.runs.load(Relaxed), 1);
+        waiting.0.store(1, Relaxed);
+        drop((waiting, counting));
+        rcu::barrier();
+        Ok(())
+    }
+
+    #[test]
     fn item_that_repeats_for_ever_can_be_dropped() -> Result {
         let work = counting(u32::MAX)?;
         work.schedule(Ticks(0));
@@ -51,8 +68,9 @@ mod tests {
 }
 
 use crate::clock::Ticks;
-use crate::sync::{pinned, rest, AtomicU32, Pinned, Relaxed};
-use crate::work::Task;
+use crate::rcu;
+use crate::sync::{pinned, pinned_on, rest, AtomicU32, Pinned, Relaxed};
+use crate::work::{Queue, Task};
 use kernel::prelude::*;
 
 /// Counts its runs, and wants as many as it was told.
@@ -68,9 +86,25 @@ impl Task for Counting {
     }
 }
 
+fn counter(wanted: u32) -> Counting {
+    Counting {
+        runs: AtomicU32::new(0),
+        wanted,
+    }
+}
+
 fn counting(wanted: u32) -> Result<Pinned<Counting>> {
-    let runs = AtomicU32::new(0);
-    pinned(Counting { runs, wanted })
+    pinned(counter(wanted))
+}
+
+/// Runs until it is let go.
+struct Waiting(AtomicU32);
+
+impl Task for Waiting {
+    fn run(&self) -> Option<Ticks> {
+        wait_until(|| self.0.load(Relaxed) == 1);
+        None
+    }
 }
 
 /// Waits for something that should come true within seconds.

@@ -17,6 +17,8 @@ mod work;
 
 #[path = "../../../../rust/linux/clock.rs"]
 mod clock;
+#[path = "../../../../rust/linux/life.rs"]
+mod life;
 #[path = "../../../../rust/linux/list.rs"]
 mod list;
 #[path = "../../../../rust/linux/shadow.rs"]

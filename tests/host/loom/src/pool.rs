@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::rcu::{self, Arc};
 use crate::sync::{self, Locks, FIRST_BITS};
 use crate::wheel::{Link, Wheel};
+use crate::work::Queue;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 use std::alloc::Layout;
@@ -43,7 +44,7 @@ pub fn model(test: impl Fn() + Send + Sync + 'static) {
     builder.check(move || {
         set_jiffies(0);
         let pool = Pool {
-            wheel: Wheel::new(1, Jiffies(0)).unwrap(),
+            wheel: Wheel::new(&Queue, 1, Jiffies(0)).unwrap(),
             stripes: sync::locks(1 << FIRST_BITS, || Ok(())).unwrap(),
             wakes: AtomicU32::new(0),
         };

@@ -4,6 +4,7 @@
 use crate::bindings::set_jiffies;
 use crate::clock::{Jiffies, Ticks};
 use crate::error::{Error, Result};
+pub use crate::work::Queue;
 use crate::work::{Delayed, Task};
 use core::ptr::NonNull;
 pub use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -147,18 +148,30 @@ impl<T> Lock<T> {
     }
 }
 
-pub type Locks<T> = Vec<Box<Lock<T>>>;
+pub type Locked<T> = Box<Lock<T>>;
+
+pub fn locked<T>(value: T) -> Result<Locked<T>> {
+    Ok(Box::new(Lock(loom::sync::Mutex::new(value))))
+}
+
+pub type Locks<T> = Vector<Locked<T>>;
 
 pub fn locks<T>(len: u32, make: impl Fn() -> Result<T>) -> Result<Locks<T>> {
-    (0..len)
-        .map(|_| Ok(Box::new(Lock(loom::sync::Mutex::new(make()?)))))
-        .collect()
+    filled(len, || locked(make()?))
+}
+
+pub fn filled<T>(len: u32, make: impl Fn() -> Result<T>) -> Result<Vector<T>> {
+    (0..len).map(|_| make()).collect()
 }
 
 pub type Pinned<T> = Box<Delayed<T>>;
 
 pub fn pinned<T: Task>(task: T) -> Result<Pinned<T>> {
     Ok(Box::new(Delayed(task)))
+}
+
+pub fn pinned_on<T: Task>(_queue: &Queue, task: T) -> Result<Pinned<T>> {
+    pinned(task)
 }
 
 /// How hard memory is looked for.

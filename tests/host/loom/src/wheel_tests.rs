@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What the wheel promises, whatever happens to its entries at the same time.
 
+use crate::bindings::set_jiffies;
 use crate::clock::{Jiffies, HZ};
 use crate::pool::{model, Pool};
 use crate::rcu;
 use crate::table::{Entry, Kill, New, Record, Table};
+use crate::work;
 use loom::thread;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -67,8 +69,11 @@ fn kill(table: &Table<Payload>) -> Option<Kill> {
     rcu::read(|rcu| table.candidates(0, rcu).next().map(Entry::kill))
 }
 
+/// Lets the wheel do what it does at a second; tells whether it goes on ticking.
 fn drain(seconds: u32) -> bool {
-    Pool::get().unwrap().wheel().drain(Jiffies(seconds * HZ))
+    let now = Jiffies(seconds * HZ);
+    set_jiffies(now.0 as usize);
+    Pool::get().unwrap().wheel().tick(now)
 }
 
 #[test]
@@ -205,5 +210,43 @@ fn wheel_with_an_entry_ticks() {
         thread.join().unwrap();
         let woken = Pool::get().unwrap().take_wake();
         assert!(ticks || woken > 1);
+    });
+}
+
+#[test]
+fn ring_with_nothing_due_is_left_alone() {
+    model(|| {
+        let table = table();
+        add(&table, 3 * HZ);
+        work::queue_up();
+        assert!(drain(1));
+        assert!(drain(2));
+        work::run_queued();
+        assert_eq!(table.count(), 1);
+        work::queue_up();
+        assert!(drain(3));
+        assert_eq!(table.count(), 1);
+        work::run_queued();
+        assert_eq!(table.count(), 0);
+        assert!(!drain(4));
+    });
+}
+
+#[test]
+fn wheel_ticks_while_a_worker_has_the_last_entry_in_hand() {
+    model(|| {
+        let table = table();
+        add(&table, 1);
+        let pin = rcu::read(|rcu| table.candidates(0, rcu).next().and_then(Entry::pin));
+        work::queue_up();
+        assert!(drain(1));
+        // The worker files the entry again, as it is pinned.
+        let thread = thread::spawn(work::run_queued);
+        let ticks = drain(2);
+        thread.join().unwrap();
+        assert!(ticks);
+        drop(pin);
+        drain(3);
+        assert_eq!(table.count(), 0);
     });
 }
