@@ -26,7 +26,7 @@
 //! another one's server.
 
 use crate::list::List;
-use crate::sync::{Acquire, AtomicPtr, Relaxed, Release};
+use crate::sync::{AtomicPtr, Relaxed};
 use crate::table::{Entry, Record};
 use core::ptr::{self, NonNull};
 
@@ -71,8 +71,8 @@ fn or_null<R: Record>(entry: Option<NonNull<Entry<R>>>) -> *mut Entry<R> {
 pub(crate) unsafe fn newest_below<'g, R: Record>(dead: &'g Entry<R>) -> Option<&'g Entry<R>> {
     let mut entry = dead;
     loop {
-        // Pairs with the releases in `insert` and `remove`.
-        let older = NonNull::new(entry.shadow().older.load(Acquire))?;
+        // Relaxed: an older entry was complete before the newer one was inserted that led here.
+        let older = NonNull::new(entry.shadow().older.load(Relaxed))?;
         // SAFETY: By the invariants it was in the chain inside the section, so it is freed after it.
         entry = unsafe { older.as_ref() };
         if !entry.word().is_dead() {
@@ -104,8 +104,7 @@ pub(crate) unsafe fn insert<R: Record>(list: &List, entry: NonNull<Entry<R>>) {
     };
     // SAFETY: It was found by its second node.
     if let Some(found) = unsafe { Entry::<R>::of_second(alike) } {
-        // INVARIANT: They are neighbours as soon as the lock is released. Relaxed: seen with the
-        // node, which `replace` publishes.
+        // INVARIANT: They are neighbours as soon as the lock is released.
         new.shadow().older.store(found.as_ptr(), Relaxed);
         // SAFETY: Valid under the lock.
         let found = unsafe { found.as_ref() };
@@ -132,7 +131,7 @@ pub(crate) unsafe fn remove<R: Record>(list: &List, entry: &Entry<R>) {
     if let Some(newer) = newer {
         // SAFETY: Valid under the lock, as it is in the chain.
         let newer = unsafe { newer.as_ref() };
-        newer.shadow().older.store(or_null(older), Release);
+        newer.shadow().older.store(or_null(older), Relaxed);
         return;
     }
     // SAFETY: A reference leads to a valid entry.

@@ -174,9 +174,13 @@ fn linking_markers_stops_when_it_is_not_wanted() {
     model(|| {
         let shared = Shared::new();
         shared.list.grow().unwrap();
-        shared
-            .list
-            .link_markers(|order, work| shared.locked(order, work), || false);
+        let link = |goes_on| {
+            shared
+                .list
+                .link_markers(|order, work| shared.locked(order, work), || goes_on);
+        };
+        let stopped = steps(|| link(false));
+        assert!(stopped < steps(|| link(true)));
         shared.insert(1);
         assert!(shared.finds(0) && shared.finds(1));
     });

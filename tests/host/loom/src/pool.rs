@@ -89,6 +89,8 @@ struct Freed(NonNull<()>);
 
 impl Drop for Freed {
     fn drop(&mut self) {
+        // Whatever still leads here fails loudly.
+        unsafe { core::ptr::write_bytes(self.0.as_ptr().cast::<u8>(), 0x5a, ENTRY_SIZE) };
         unsafe { std::alloc::dealloc(self.0.as_ptr().cast(), LAYOUT) };
     }
 }

@@ -68,6 +68,8 @@ fn next_older_one_is_found_whichever_ends() {
             let mut left = vec![1, 2, 3];
             for name in order {
                 end(&table, name);
+                // Nothing may lead to its memory any more.
+                rcu::grace_period();
                 left.retain(|other| *other != name);
                 assert_eq!(newest(&table, 7), left.last().copied());
             }
@@ -189,6 +191,7 @@ fn neighbours_in_a_chain_end_at_once() {
             let thread = thread::spawn(move || end(&other, there));
             end(&table, here);
             thread.join().unwrap();
+            rcu::grace_period();
             assert_eq!(find(&table, SECOND), [left]);
             end(&table, left);
             assert_eq!((find(&table, SECOND), table.count()), (vec![], 0));
