@@ -37,11 +37,11 @@ pub fn queue_up() {
     QUEUED.with(|queued| queued.replace(Some(Vec::new())));
 }
 
-/// Runs what waits, and from here on everything at once again.
-pub fn run_queued() {
-    for run in QUEUED.with(|queued| queued.take()).into_iter().flatten() {
-        run();
-    }
+/// Runs what waits, and from here on everything at once again; returns how many waited.
+pub fn run_queued() -> usize {
+    let queued = QUEUED.with(|queued| queued.take());
+    let runs = queued.into_iter().flatten().map(|run| run());
+    runs.count()
 }
 
 impl<T: Task> Delayed<T> {
