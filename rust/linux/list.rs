@@ -426,22 +426,36 @@ impl List {
     ///
     /// The caller holds the stripe lock of the bucket, inside an RCU section in which the bucket was
     /// looked for.
+    #[inline]
     unsafe fn link_marker(&self, bucket: u32) -> &Node {
         let marker = self.marker(bucket);
         // SAFETY: Markers live as long as the section in which their bucket was looked for.
         let node: &Node = unsafe { marker.as_ref() };
         // Relaxed: it is changed under the lock that the caller holds.
-        if node.tag.load(Relaxed) == LINKED {
-            return node;
+        if node.tag.load(Relaxed) != LINKED {
+            // SAFETY: By the caller's promise; it is not in the list.
+            unsafe { self.insert_marker(marker) };
         }
-        let start = self.linked_before(bucket);
+        node
+    }
+
+    /// Puts a marker into the list: seldom, as most are linked when the list has grown.
+    ///
+    /// # Safety
+    ///
+    /// As for [`List::link_marker`]; the marker is not linked.
+    #[cold]
+    #[inline(never)]
+    unsafe fn insert_marker(&self, marker: NonNull<Node>) {
+        // SAFETY: By the caller's promise it lives.
+        let node = unsafe { marker.as_ref() };
+        let start = self.linked_before(node.order);
         // SAFETY: The stripe lock is held.
         let before = unsafe { last_before(start, node.order) };
         // SAFETY: The stripe lock is held; a marker stays until a grace period after its removal.
         unsafe { before.put_behind(marker) };
         // Pairs with the load in `linked_before`: its `next` is seen where it is seen linked.
         node.tag.store(LINKED, Release);
-        node
     }
 
     /// Takes an entry's node, or a marker that is no longer looked for, out.

@@ -25,7 +25,7 @@
 //! one packet only where a connection that needs no second node is made to the very address that is
 //! another one's server.
 
-use crate::list::List;
+use crate::list::{List, Node};
 use crate::sync::{AtomicPtr, Relaxed};
 use crate::table::{Entry, Record};
 use core::ptr::{self, NonNull};
@@ -99,10 +99,23 @@ pub(crate) unsafe fn insert<R: Record>(list: &List, entry: NonNull<Entry<R>>) {
         found.is_some_and(|found| new.same_second(unsafe { found.as_ref() }))
     };
     // SAFETY: The lock is held inside a section; the node is new.
-    let Err(alike) = (unsafe { list.insert_unless(node, is_alike) }) else {
-        return;
-    };
-    // SAFETY: It was found by its second node.
+    if let Err(alike) = unsafe { list.insert_unless(node, is_alike) } {
+        // SAFETY: By the caller's promise, and the list found `alike` there.
+        unsafe { take_over(list, entry, alike) };
+    }
+}
+
+/// Puts an entry in the place of the one around a second node, which it shadows from here on.
+///
+/// # Safety
+///
+/// As for [`insert`]; `alike` is in the list, and a second node.
+#[cold]
+#[inline(never)]
+unsafe fn take_over<R: Record>(list: &List, entry: NonNull<Entry<R>>, alike: NonNull<Node>) {
+    // SAFETY: A pinned entry is valid.
+    let new = unsafe { entry.as_ref() };
+    // SAFETY: A node in the list is valid under the lock.
     if let Some(found) = unsafe { Entry::<R>::of_second(alike) } {
         // INVARIANT: They are neighbours as soon as the lock is released.
         new.shadow().older.store(found.as_ptr(), Relaxed);
@@ -110,6 +123,8 @@ pub(crate) unsafe fn insert<R: Record>(list: &List, entry: NonNull<Entry<R>>) {
         let found = unsafe { found.as_ref() };
         found.shadow().newer.store(entry.as_ptr(), Relaxed);
     }
+    // SAFETY: The pinned entry is valid.
+    let node = unsafe { Entry::second(entry) };
     // SAFETY: The lock is held, `alike` is in the list, and the new node is not.
     unsafe { list.replace(alike, node) };
 }
