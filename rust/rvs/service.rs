@@ -7,7 +7,6 @@
 mod groups;
 mod index;
 mod locality;
-mod plan;
 mod registry;
 mod servers;
 mod table;
@@ -27,7 +26,6 @@ use kernel::sync::{new_mutex, Mutex, MutexGuard};
 use linux::net::Net;
 use linux::rcu::{self, Arc, Borrow, Reader, Slot};
 use linux::route;
-use plan::Plan;
 use servers::{Draft, Set};
 
 pub(crate) use registry::Services;
@@ -79,8 +77,6 @@ struct Ledger {
     /// what those that came had counted before, less everything up to the last reset.
     beyond: Samples,
     index: Index,
-    /// Of the published table, if that is one that the next can follow.
-    plan: Option<KBox<Plan>>,
 }
 
 impl Service {
@@ -96,8 +92,7 @@ impl Service {
         serial: u64,
     ) -> Result<Arc<Self>> {
         let draft = Draft::empty(settings.hashed());
-        let mut plan = None;
-        let set = draft.bound(config, &mut plan)?.finish()?;
+        let set = draft.bound(config)?.finish()?;
         Arc::pin_init(
             try_pin_init!(Self {
                 key,
@@ -106,7 +101,6 @@ impl Service {
                 ledger <- new_mutex!(Ledger {
                     beyond: Samples::default(),
                     index: Index::new(),
-                    plan,
                 }),
             }? Error),
             GFP_KERNEL,
@@ -211,17 +205,14 @@ impl Service {
     ///
     /// `EINVAL` if a new scheduler cannot have so many servers, `ENOMEM`.
     pub(crate) fn edit(&self, command: &Command<'_>, settings: ServiceSettings) -> Result {
-        let mut ledger = self.ledger.lock();
+        let _ledger = self.ledger.lock();
         let mut draft = self.draft()?;
         let before = draft.settings.scheduler;
         draft.settings = settings.hashed();
         if settings.scheduler == before {
             return self.publish(draft);
         }
-        let mut plan = None;
-        self.publish(draft.bound(&command.netns.config, &mut plan)?)?;
-        ledger.plan = plan;
-        Ok(())
+        self.publish(draft.bound(&command.netns.config)?)
     }
 
     /// Adds a server, or takes it out of the trash with all it had.
@@ -274,7 +265,7 @@ impl Service {
         let list = draft.list.with(dest)?;
         ledger.index.enter(&list, dest)?;
         let before = replace(&mut draft.list, list);
-        let result = self.carry(ledger, draft, Change::Added, &before);
+        let result = self.carry(draft, Change::Added, &before);
         match result {
             Ok(()) => ledger.beyond = ledger.beyond.minus(&counted),
             Err(_) => ledger.index.leave(&before, dest),
@@ -293,7 +284,7 @@ impl Service {
         key: &DestKey,
         settings: &DestSettings,
     ) -> Result {
-        let mut ledger = self.ledger.lock();
+        let ledger = self.ledger.lock();
         let draft = self.draft()?;
         let list = draft.list.clone();
         let dest = ledger.index.find(&list, key, &self.key).ok_or(ENOENT)?;
@@ -303,7 +294,7 @@ impl Service {
             weight: dest.weight() != before.weight,
             last_weight: dest.last_weight() != last_weight,
         };
-        let result = self.carry(&mut ledger, draft, change, &list);
+        let result = self.carry(draft, change, &list);
         if result.is_err() {
             dest.restore(&before, last_weight);
         }
@@ -322,7 +313,7 @@ impl Service {
         let dest = dest.ok_or(ENOENT)?;
         let list = draft.list.without(draft.list.from(dest.serial()))?;
         let before = replace(&mut draft.list, list.clone());
-        self.carry(&mut ledger, draft, Change::Removed, &before)?;
+        self.carry(draft, Change::Removed, &before)?;
         dest.leave();
         ledger.index.leave(&list, &dest);
         ledger.beyond = ledger.beyond.plus(&dest.stats.counted());
@@ -360,14 +351,8 @@ impl Service {
     }
 
     /// Publishes other servers than `before`, or changed ones, with all that the scheduler keeps.
-    fn carry(&self, ledger: &mut Ledger, draft: Draft, change: Change, before: &List) -> Result {
-        let draft = draft.carried(change, before, &mut ledger.plan);
-        let result = draft.and_then(|draft| self.publish(draft));
-        if result.is_err() {
-            // It may be of a table that was not published.
-            ledger.plan = None;
-        }
-        result
+    fn carry(&self, draft: Draft, change: Change, before: &List) -> Result {
+        self.publish(draft.carried(change, before)?)
     }
 
     fn publish(&self, draft: Draft) -> Result {

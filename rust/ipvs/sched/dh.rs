@@ -1,46 +1,51 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Destination hashing: the address that clients ask for decides.
 
-use super::{eligible, fold, hash32, seated, visit_newest, Servers};
+use super::table::{accepting_in, fold, hash32, Filling, TableSpec};
+use super::{Change, Servers, Spec};
 use crate::flow::Flow;
-use core::ops::ControlFlow;
 
 const BITS: u32 = 8;
-/// The places of the table.
-pub(super) const PLACES: usize = 1 << BITS;
+const SLOTS: usize = 1 << BITS;
 
-/// Seats the servers one after the other, the newest first, whatever their weight.
-pub(super) fn fill(servers: &impl Servers, table: &mut [u16]) {
-    go_round(servers, table, |_| 1);
-}
+/// What the module has to know of it.
+pub(super) const SPEC: Spec = Spec {
+    name: "dh",
+    watches_counts: false,
+    cells: None,
+    table: Some(TableSpec {
+        slots: SLOTS,
+        is_refilled_by,
+        filling: Filling::InTurn,
+    }),
+    cache: None,
+};
 
-/// Seats each server as often in a row as `times` says, the newest first, and round again.
-pub(super) fn go_round<S: Servers>(
-    servers: &S,
-    table: &mut [u16],
-    times: impl Fn(&S::Server) -> u32,
-) {
-    let (mut rest, mut left) = (table.iter_mut(), usize::MAX);
-    // A round that seats nobody is the last one.
-    while rest.len() < left {
-        left = rest.len();
-        let _ = visit_newest(servers, |seat, server| {
-            for _ in 0..times(server) {
-                *rest
-                    .next()
-                    .map_or(ControlFlow::Break(()), ControlFlow::Continue)? = seat;
-            }
-            ControlFlow::Continue(())
-        });
+/// Weights do not matter.
+fn is_refilled_by(change: Change) -> bool {
+    match change {
+        Change::Bound | Change::Added | Change::Removed => true,
+        Change::Edited { .. } => false,
     }
 }
 
-/// Picks the server at the address's place, if it takes connections.
+/// Picks the server of the address's slot, if it takes connections.
 pub(super) fn pick(servers: &impl Servers, flow: &Flow) -> Option<usize> {
-    let place = hash32(fold(flow.family(), flow.dest.addr), BITS);
-    let number = seated(servers, place)?;
-    servers
-        .server(number)
-        .is_some_and(eligible)
-        .then_some(number)
+    accepting_in(servers, hash32(fold(flow.family(), flow.dest.addr), BITS))
+}
+
+#[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_sched_dh))]
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+mod tests {
+    use crate::sched::fixture::Service;
+    use crate::sched::Scheduler;
+
+    #[test]
+    fn the_address_asked_for_decides() {
+        let mut service = Service::of(Scheduler::Dh, b"A1 B1 C1");
+        assert!(service.picks_of([10, 0, 0, 9], [192, 0, 2, 1], b'A'));
+        assert!(service.picks_of([10, 0, 0, 8], [192, 0, 2, 1], b'A'));
+        service.overload(b'A');
+        assert!(service.picks_of([10, 0, 0, 9], [192, 0, 2, 1], b'-'));
+    }
 }

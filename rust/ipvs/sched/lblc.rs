@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Locality-based least connections: who served an address before, or else wlc.
+//! Locality-based least connections: the server that served an address before, or else wlc.
 //!
-//! A group is summed up as in wlc, with a mark if somebody in it has less than half the active
-//! connections that its weight allows.
+//! A chunk's aggregate is that of wlc, with a bit set if a server in it has less than half the
+//! active connections that its weight allows.
 
-use super::least::{self, MARK};
-use super::{to_index, wlc, Server, Servers, Summary};
+use super::least::{self, UNDERLOADED};
+use super::view::to_index;
+use super::{wlc, Aggregate, Replication, Server, Servers, Spec};
 use crate::addr::{words, Addr};
+
+/// What the module has to know of it.
+pub(super) const SPEC: Spec = Spec {
+    name: "lblc",
+    watches_counts: true,
+    cells: None,
+    table: None,
+    cache: Some(Replication::Single),
+};
 
 const BITS: u32 = 10;
 /// How many buckets the addresses of a service are kept in.
@@ -14,8 +24,8 @@ pub const BUCKETS: usize = 1 << BITS;
 
 /// Random factors that say which bucket an address belongs to.
 ///
-/// Clients may choose the addresses, so who does not know the factors must not be able to make them
-/// meet. (Thorup: High speed hashing for integers and strings, 3.)
+/// Clients may choose the addresses; without the factors they cannot choose such as meet in one
+/// bucket. (Thorup: High speed hashing for integers and strings, 3.)
 #[derive(Clone, Copy)]
 pub struct Factors(pub [u64; 4]);
 
@@ -32,35 +42,54 @@ impl Factors {
 
 /// Picks the server for an address that has none.
 pub(super) fn pick(servers: &impl Servers) -> Option<usize> {
-    least::pick_by(servers, sum_up)
+    least::pick_by(servers, aggregate)
 }
 
-fn sum_up(group: &[impl Server]) -> Summary {
-    let [cost, low] = least::sum_up(group, wlc::claim);
-    let mark = if group.iter().any(is_underloaded) {
-        MARK
+fn aggregate(chunk: &[impl Server]) -> Aggregate {
+    let [cost, low] = least::best_of(chunk, wlc::claim);
+    let bit = if chunk.iter().any(is_underloaded) {
+        UNDERLOADED
     } else {
         0
     };
-    [cost, low | mark]
+    [cost, low | bit]
 }
 
 fn is_underloaded(server: &impl Server) -> bool {
     u64::from(server.active()).wrapping_mul(2) < u64::from(server.weight())
 }
 
-/// Tells whether the server that served an address before serves it again.
+/// Returns whether the server that served an address before serves it again.
 ///
 /// That it is beyond its thresholds does not matter.
 pub fn keeps(servers: &impl Servers, server: &impl Server) -> bool {
-    server.available() && server.weight() != 0 && !is_overloaded(servers, server)
+    server.is_linked() && server.weight() != 0 && !is_overloaded(servers, server)
 }
 
-/// Tells whether a server has too much to do while another has too little.
+/// Returns whether a server has too much to do while another has too little.
 pub(super) fn is_overloaded(servers: &impl Servers, server: &impl Server) -> bool {
-    let marked = |group| {
-        let [_, low] = servers.summary(group, sum_up);
-        low & MARK != 0
+    let has_underloaded = |chunk| {
+        let [_, low] = servers.aggregate(chunk, aggregate);
+        low & UNDERLOADED != 0
     };
-    server.active() > server.weight() && (0..servers.groups()).any(marked)
+    server.active() > server.weight() && (0..servers.chunks()).any(has_underloaded)
+}
+
+#[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_sched_lblc))]
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+mod tests {
+    use crate::sched::fixture::Service;
+    use crate::sched::Scheduler;
+
+    #[test]
+    fn a_busy_server_is_kept_unless_another_is_idle() {
+        let mut service = Service::of(Scheduler::Lblc, b"A2 B2");
+        assert!(service.keeps(b'A'));
+        service.load(b'A', 3, 3);
+        assert!(!service.keeps(b'A'));
+        service.load(b'B', 1, 1);
+        assert!(service.keeps(b'A'));
+        service.edit(b'A', 0);
+        assert!(!service.keeps(b'A'));
+    }
 }

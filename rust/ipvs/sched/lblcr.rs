@@ -3,11 +3,21 @@
 //!
 //! The set grows when its best has too much to do and shrinks when it was not changed for long.
 
-use super::{eligible, lblc, load, Server, Servers};
+use super::view::{accepts_new, load};
+use super::{lblc, Replication, Server, Servers, Spec};
+
+/// What the module has to know of it.
+pub(super) const SPEC: Spec = Spec {
+    name: "lblcr",
+    watches_counts: true,
+    cells: None,
+    table: None,
+    cache: Some(Replication::Set),
+};
 
 /// Returns the place of the member that has the least load for its weight; of equals the first.
 pub fn least<T: Server>(members: &[T]) -> Option<usize> {
-    let fits = |server: &&T| eligible(*server) && server.available();
+    let fits = |server: &&T| accepts_new(*server) && server.is_linked();
     best(members, fits, |next, best| {
         product(best, next) > product(next, best)
     })
@@ -21,7 +31,7 @@ pub fn most<T: Server>(members: &[T]) -> Option<usize> {
     })
 }
 
-/// Tells whether the best of a set serves its address alone, without another to help.
+/// Returns whether the best of a set serves its address alone, without another to help.
 pub fn keeps(servers: &impl Servers, server: &impl Server) -> bool {
     !lblc::is_overloaded(servers, server)
 }
@@ -44,4 +54,34 @@ fn best<T>(
         }
     }
     best.map(|(place, _)| place)
+}
+
+#[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_sched_lblcr))]
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+mod tests {
+    use super::*;
+    use crate::sched::fixture::One;
+
+    fn member(weight: u32, active: u32) -> One {
+        One {
+            weight,
+            active,
+            total: active,
+            ..One::default()
+        }
+    }
+
+    #[test]
+    fn the_first_of_equals_is_the_least_and_the_most_loaded() {
+        let members = [
+            member(1, 2),
+            member(2, 4),
+            member(1, 9),
+            member(1, 9),
+            member(0, 99),
+        ];
+        assert_eq!(least(&members), Some(0));
+        assert_eq!(most(&members), Some(2));
+        assert_eq!((least::<One>(&[]), most::<One>(&[])), (None, None));
+    }
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The choice that most schedulers make: the smallest cost for its weight, of equals the newest.
 //!
-//! They differ in who may be chosen and in what a connection costs. The best of each group is
-//! remembered, with what it cost then: while nothing changes in a group, none of its servers is
-//! looked at.
+//! They differ in which servers may be chosen and in what a connection costs. The best of each is
+//! kept, with what it cost then: while nothing changes in a chunk, none of its servers is looked
+//! at.
 
-use super::{number_of, Server, Servers, Summary};
+use super::view::number_of;
+use super::{Aggregate, Server, Servers};
 
 /// What speaks for a server: the smaller `cost / weight` is, the more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,51 +35,51 @@ pub(super) fn pick<S: Servers>(
     servers: &S,
     claim: impl Fn(&S::Server) -> Option<Claim>,
 ) -> Option<usize> {
-    pick_by(servers, |group| sum_up(group, &claim))
+    pick_by(servers, |chunk| best_of(chunk, &claim))
 }
 
-/// Picks the server with the best claim; `sum_up` is this file's, or one that adds [`MARK`].
+/// Picks the server with the best claim; `best_of` is this file's, or one that adds [`UNDERLOADED`].
 pub(super) fn pick_by<S: Servers>(
     servers: &S,
-    sum_up: impl Fn(&[S::Server]) -> Summary,
+    best_of: impl Fn(&[S::Server]) -> Aggregate,
 ) -> Option<usize> {
     let mut best: Option<(Claim, usize)> = None;
-    for group in (0..servers.groups()).rev() {
-        let summary = servers.summary(group, &sum_up);
-        if let Some((claim, slot)) = unpack(summary) {
+    for chunk in (0..servers.chunks()).rev() {
+        let aggregate = servers.aggregate(chunk, &best_of);
+        if let Some((claim, place)) = unpack(aggregate) {
             if best.is_none_or(|(best, _)| claim.beats(best)) {
-                best = Some((claim, number_of(group, slot)));
+                best = Some((claim, number_of(chunk, place)));
             }
         }
     }
     best.map(|(_, number)| number)
 }
 
-/// Finds the best of a group.
-pub(super) fn sum_up<T: Server>(group: &[T], claim: impl Fn(&T) -> Option<Claim>) -> Summary {
+/// Finds the best of a chunk.
+pub(super) fn best_of<T: Server>(chunk: &[T], claim: impl Fn(&T) -> Option<Claim>) -> Aggregate {
     let mut best: Option<(Claim, usize)> = None;
-    for slot in (0..group.len()).rev() {
-        let Some(next) = group.get(slot).and_then(&claim) else {
+    for place in (0..chunk.len()).rev() {
+        let Some(next) = chunk.get(place).and_then(&claim) else {
             continue;
         };
         if best.is_none_or(|(best, _)| next.beats(best)) {
-            best = Some((next, slot));
+            best = Some((next, place));
         }
     }
     best.map_or([0; 2], pack)
 }
 
-/// A bit of the second word that is free for another use.
-pub(super) const MARK: u64 = 1 << 63;
+/// A bit of the second word for lblc: a server of the chunk is underloaded.
+pub(super) const UNDERLOADED: u64 = 1 << 63;
 
-/// Puts the best into two words: its cost; its weight above its place. No weight is nobody.
-fn pack((claim, slot): (Claim, usize)) -> Summary {
-    let slot = u64::try_from(slot).unwrap_or(0) & 0xff;
-    [claim.cost, u64::from(claim.weight) << 8 | slot]
+/// Puts the best into two words: its cost; its weight above its place. No weight means no server.
+fn pack((claim, place): (Claim, usize)) -> Aggregate {
+    let place = u64::try_from(place).unwrap_or(0) & 0xff;
+    [claim.cost, u64::from(claim.weight) << 8 | place]
 }
 
-fn unpack([cost, low]: Summary) -> Option<(Claim, usize)> {
-    let weight = u32::try_from((low & !MARK) >> 8).unwrap_or(0);
-    let slot = usize::try_from(low & 0xff).unwrap_or(0);
-    (weight != 0).then_some((Claim { cost, weight }, slot))
+fn unpack([cost, low]: Aggregate) -> Option<(Claim, usize)> {
+    let weight = u32::try_from((low & !UNDERLOADED) >> 8).unwrap_or(0);
+    let place = usize::try_from(low & 0xff).unwrap_or(0);
+    (weight != 0).then_some((Claim { cost, weight }, place))
 }

@@ -1,14 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The better of two servers drawn at random, by weight.
+//! The better of two servers drawn at random, by weight (`ip_vs_twos`: the power of two choices).
 //!
-//! A group is summed up as the weight of those in it that take connections.
+//! A chunk's aggregate is the weight of the servers in it that take connections.
 
-use super::{eligible, load, number_of, Server, Servers, Summary};
+use super::view::{accepts_new, load, number_of};
+use super::{Aggregate, Server, Servers, Spec};
+
+/// What the module has to know of it.
+pub(super) const SPEC: Spec = Spec {
+    name: "twos",
+    watches_counts: false,
+    cells: None,
+    table: None,
+    cache: None,
+};
 
 /// Draws two and picks the one with less load for its weight.
 pub(super) fn pick(servers: &impl Servers) -> Option<usize> {
-    let groups = 0..servers.groups();
-    let weights = groups.map(|group| weight(servers, group));
+    let chunks = 0..servers.chunks();
+    let weights = chunks.map(|chunk| weight(servers, chunk));
     let total = weights.fold(0, u64::wrapping_add);
     if total == 0 {
         return None;
@@ -21,20 +31,20 @@ pub(super) fn pick(servers: &impl Servers) -> Option<usize> {
     }
 }
 
-/// The weight of those in a group that take connections.
-fn weight(servers: &impl Servers, group: usize) -> u64 {
-    let [weight, _] = servers.summary(group, sum_up);
+/// The weight of the servers in a chunk that take connections.
+fn weight(servers: &impl Servers, chunk: usize) -> u64 {
+    let [weight, _] = servers.aggregate(chunk, weights_of);
     weight
 }
 
-fn sum_up(group: &[impl Server]) -> Summary {
-    let weights = group.iter().map(share);
-    [weights.fold(0, u64::wrapping_add), 0]
+fn weights_of(chunk: &[impl Server]) -> Aggregate {
+    let shares = chunk.iter().map(share);
+    [shares.fold(0, u64::wrapping_add), 0]
 }
 
 /// What a server adds to the sum.
 fn share(server: &impl Server) -> u64 {
-    if eligible(server) {
+    if accepts_new(server) {
         u64::from(server.weight())
     } else {
         0
@@ -43,43 +53,43 @@ fn share(server: &impl Server) -> u64 {
 
 /// The server with which the sum of weights, the newest first, reaches `draw`.
 ///
-/// The last that takes connections, if somebody stopped to do so meanwhile.
+/// The last that takes connections, if a server stopped to do so meanwhile.
 fn drawn(servers: &impl Servers, draw: u64) -> Option<usize> {
     let (mut rest, mut last) = (draw, None);
-    let groups = servers.groups();
-    for group in (0..groups).rev() {
-        // Of a single one it is known that the draw falls into it.
-        let weight = if groups == 1 {
+    let chunks = servers.chunks();
+    for chunk in (0..chunks).rev() {
+        // A draw always falls into a single one.
+        let weight = if chunks == 1 {
             u64::MAX
         } else {
-            weight(servers, group)
+            weight(servers, chunk)
         };
         if weight == 0 {
             continue;
         }
         if weight < rest {
             rest = rest.wrapping_sub(weight);
-            last = Some(group);
+            last = Some(chunk);
             continue;
         }
-        if let Some(slot) = within(servers.group(group), rest) {
-            return Some(number_of(group, slot));
+        if let Some(place) = within(servers.chunk(chunk), rest) {
+            return Some(number_of(chunk, place));
         }
     }
-    let group = last?;
-    within(servers.group(group), u64::MAX).map(|slot| number_of(group, slot))
+    let chunk = last?;
+    within(servers.chunk(chunk), u64::MAX).map(|place| number_of(chunk, place))
 }
 
-/// The same within a group.
-fn within(group: &[impl Server], draw: u64) -> Option<usize> {
+/// The same within a chunk.
+fn within(chunk: &[impl Server], draw: u64) -> Option<usize> {
     let (mut sum, mut last) = (0_u64, None);
-    for slot in (0..group.len()).rev() {
-        let share = group.get(slot).map_or(0, share);
+    for place in (0..chunk.len()).rev() {
+        let share = chunk.get(place).map_or(0, share);
         if share == 0 {
             continue;
         }
         sum = sum.wrapping_add(share);
-        last = Some(slot);
+        last = Some(place);
         if sum >= draw {
             break;
         }
@@ -97,4 +107,22 @@ fn beats(servers: &impl Servers, second: usize, first: usize) -> bool {
     };
     let ((first_weight, first_load), (weight, load)) = (of(first), of(second));
     weight.wrapping_mul(first_load) > first_weight.wrapping_mul(load)
+}
+
+#[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_sched_twos))]
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+mod tests {
+    use crate::sched::fixture::Service;
+    use crate::sched::Scheduler;
+
+    #[test]
+    fn the_less_loaded_of_two_is_taken() {
+        let mut service = Service::of(Scheduler::Twos, b"A1 B2 C0");
+        service.load(b'B', 9, 9);
+        // The draws are 0, 1, 2 and so on: B is up to 2, A is 3.
+        assert!(service.picks(b"BA"));
+        service.overload(b'A');
+        service.overload(b'B');
+        assert!(service.picks(b"--"));
+    }
 }

@@ -4,11 +4,19 @@
 //! Cell 0 is the cursor and the present level, cell 1 the step between levels (the greatest common
 //! divisor of the weights) and the highest level; cell 1 changes only with the set of servers.
 //! C walks down one step per round, which a large weight can make billions of rounds; here the
-//! next level at which somebody takes part is computed. The answers are the same.
+//! next level at which a server takes part is computed. The answers are the same.
 
-use super::{
-    advance, eligible, first_after, greatest_common_divisor, join, newest_first, split, Cell,
-    Change, Cursor, Server, Servers, State, Summary,
+use super::cursor::{advance, first_after, join, split, Cursor};
+use super::view::{accepts_new, Weights};
+use super::{Aggregate, Cell, Change, Server, Servers, Spec, State, Transition};
+
+/// What the module has to know of it.
+pub(super) const SPEC: Spec = Spec {
+    name: "wrr",
+    watches_counts: false,
+    cells: Some(migrate),
+    table: None,
+    cache: None,
 };
 
 /// The present place in the sequence.
@@ -68,7 +76,7 @@ fn step(servers: &impl Servers, from: Place, levels: Levels) -> (Place, Option<u
             },
             Some(number),
         ),
-        // Somebody became unusable meanwhile: as if it had been so before.
+        // A server was overloaded meanwhile: as if it had been so before.
         None => (exhausted(from, below, levels), None),
     }
 }
@@ -87,33 +95,32 @@ fn first_at<S: Servers>(servers: &S, from: Cursor, level: u32) -> Option<usize> 
     first_after(
         servers,
         from,
-        |group| heaviest_of(servers, group) >= level,
-        |server: &S::Server| server.weight() >= level && server.usable(),
+        |chunk| heaviest_of(servers, chunk) >= level,
+        |server: &S::Server| server.weight() >= level && !server.is_overloaded(),
     )
 }
 
-/// The greatest weight of an eligible server, 0 without one.
+/// The greatest weight of an accepts_new server, 0 without one.
 fn heaviest(servers: &impl Servers) -> u32 {
-    let groups = 0..servers.groups();
-    groups.fold(0, |most, group| heaviest_of(servers, group).max(most))
+    let chunks = 0..servers.chunks();
+    chunks.fold(0, |most, chunk| heaviest_of(servers, chunk).max(most))
 }
 
-fn heaviest_of(servers: &impl Servers, group: usize) -> u32 {
-    let [weight, _] = servers.summary(group, sum_up);
+fn heaviest_of(servers: &impl Servers, chunk: usize) -> u32 {
+    let [weight, _] = servers.aggregate(chunk, greatest_weight);
     u32::try_from(weight).unwrap_or(u32::MAX)
 }
 
-/// The greatest weight of those in a group that take connections.
-fn sum_up(group: &[impl Server]) -> Summary {
-    let able = group.iter().filter(|server| eligible(*server));
+/// The greatest weight of those in a chunk that take connections.
+fn greatest_weight(chunk: &[impl Server]) -> Aggregate {
+    let able = chunk.iter().filter(|server| accepts_new(*server));
     [u64::from(able.map(Server::weight).fold(0, u32::max)), 0]
 }
 
-/// Recomputes the levels and begins at the head; the level is kept where it still exists.
-pub(super) fn carry(before: State, change: Change, servers: &impl Servers) -> State {
-    let [present, _] = before;
-    let levels = Levels::of(servers);
-    let level = match change {
+/// Computes the levels and begins at the head; the level is kept where it still exists.
+fn migrate([present, _]: State, transition: &Transition<'_>) -> State {
+    let levels = Levels::of((transition.weights)());
+    let level = match transition.change {
         Change::Bound => levels.top,
         Change::Added | Change::Removed | Change::Edited { .. } => {
             levels.kept(Place::from_cell(present).level)
@@ -128,17 +135,11 @@ pub(super) fn carry(before: State, change: Change, servers: &impl Servers) -> St
 
 impl Levels {
     /// The levels that the weights of a set make.
-    fn of(servers: &impl Servers) -> Levels {
-        let (mut divisor, mut greatest) = (0, 0);
-        for server in newest_first(servers) {
-            let weight = server.weight();
-            divisor = greatest_common_divisor(weight, divisor);
-            greatest = weight.max(greatest);
-        }
-        let step = divisor.max(1);
+    fn of(weights: Weights) -> Levels {
+        let step = weights.divisor.max(1);
         Levels {
             step,
-            top: greatest.saturating_sub(step.saturating_sub(1)),
+            top: weights.greatest.saturating_sub(step.saturating_sub(1)),
         }
     }
 
@@ -198,5 +199,31 @@ impl Place {
 
     fn cell(self) -> u64 {
         join(self.cursor.to_half(), self.level)
+    }
+}
+
+#[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_sched_wrr))]
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+mod tests {
+    use crate::sched::fixture::Service;
+    use crate::sched::Scheduler;
+
+    #[test]
+    fn sequences_are_those_of_the_specification() {
+        assert!(Service::of(Scheduler::Wrr, b"A1 B1 C1").picks(b"CBACBACBA"));
+        assert!(Service::of(Scheduler::Wrr, b"A1 B2 C4").picks(b"CBACCCBCBACCCB"));
+        assert!(Service::of(Scheduler::Wrr, b"C4 B2 A1").picks(b"ABCCCBCABCCCBC"));
+        assert!(Service::of(Scheduler::Wrr, b"A2 B4").picks(b"BABBABBAB"));
+        assert!(Service::of(Scheduler::Wrr, b"A3 B0 C3").picks(b"CACACA"));
+    }
+
+    #[test]
+    fn a_huge_weight_is_decided_at_once() {
+        let mut service = Service::of(Scheduler::Wrr, b"A1 B1");
+        service.edit(b'A', i32::MAX.unsigned_abs());
+        service.overload(b'A');
+        assert!(service.picks(b"BBBB"));
+        service.overload(b'B');
+        assert!(service.picks(b"--"));
     }
 }

@@ -7,7 +7,7 @@
 
 use crate::dest::Dest;
 use crate::grow;
-use ipvs::sched::{Permutation, Server, Summary, GROUP};
+use ipvs::sched::{Aggregate, Permutation, Server, CHUNK};
 use kernel::prelude::*;
 use linux::rcu::{self, Arc};
 use linux::summary::{Changes, Remembered};
@@ -49,12 +49,12 @@ impl Server for Entry {
     }
 
     #[inline]
-    fn usable(&self) -> bool {
-        !self.0.is_overloaded()
+    fn is_overloaded(&self) -> bool {
+        self.0.is_overloaded()
     }
 
     #[inline]
-    fn available(&self) -> bool {
+    fn is_linked(&self) -> bool {
         self.0.is_available()
     }
 
@@ -74,18 +74,18 @@ impl Position {
     /// Returns the position of a server by the number that schedulers use.
     pub(super) fn of(number: usize) -> Self {
         Self {
-            group: number / GROUP,
-            slot: number % GROUP,
+            group: number / CHUNK,
+            slot: number % CHUNK,
         }
     }
 
     /// Returns the number that schedulers use.
     pub(super) fn number(self) -> usize {
-        self.group.wrapping_mul(GROUP).wrapping_add(self.slot)
+        self.group.wrapping_mul(CHUNK).wrapping_add(self.slot)
     }
 }
 
-/// Up to [`GROUP`] servers that were added one after the other.
+/// Up to [`CHUNK`] servers that were added one after the other.
 pub(super) struct Group {
     members: KVec<Entry>,
     /// Shared by all copies of the group.
@@ -122,7 +122,7 @@ impl Group {
 
     /// Returns what `sum_up` says of the servers, or said when none of them had changed.
     #[inline]
-    pub(super) fn remembered(&self, sum_up: impl Fn(&[Entry]) -> Summary) -> Summary {
+    pub(super) fn remembered(&self, sum_up: impl Fn(&[Entry]) -> Aggregate) -> Aggregate {
         self.remembered.get(&self.changes, || sum_up(&self.members))
     }
 
@@ -209,7 +209,7 @@ impl List {
         let open = self
             .groups()
             .last()
-            .filter(|last| last.members.len() < GROUP);
+            .filter(|last| last.members.len() < CHUNK);
         let last = match open {
             Some(last) => Group::of(
                 &last.changes,
@@ -239,13 +239,13 @@ impl List {
         let Some(old) = self.groups().get(position.group) else {
             return Err(ENOENT);
         };
-        let others = (0..GROUP).zip(old.dests());
+        let others = (0..CHUNK).zip(old.dests());
         let rest = others.filter_map(|(slot, dest)| (slot != position.slot).then_some(dest));
         // A small group joins its neighbours if both are small; three such fit into one.
         let small = |index: usize| {
             let group = self.groups().get(index)?;
             let len = group.members.len().saturating_add(old.members.len());
-            (len <= GROUP / 2).then_some(group)
+            (len <= CHUNK / 2).then_some(group)
         };
         let next = position.group.saturating_add(1);
         let (older, newer) = (position.group.checked_sub(1).and_then(small), small(next));

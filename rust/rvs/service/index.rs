@@ -6,7 +6,7 @@
 use super::groups::List;
 use crate::bag::Bag;
 use crate::dest::Dest;
-use ipvs::sched::GROUP;
+use ipvs::sched::CHUNK;
 use ipvs::service::{DestKey, ServiceKey};
 use kernel::prelude::*;
 use linux::rcu::Arc;
@@ -45,7 +45,7 @@ impl Index {
     ///
     /// Process context; sleeps.
     pub(super) fn enter(&mut self, list: &List, dest: &Arc<Dest>) -> Result {
-        if list.len() <= GROUP {
+        if list.len() <= CHUNK {
             return Ok(());
         }
         if let Some(bag) = &mut self.0 {
@@ -59,7 +59,7 @@ impl Index {
 
     /// Follows the removal of a server, which has led to `list`.
     pub(super) fn leave(&mut self, list: &List, dest: &Arc<Dest>) {
-        if list.len() <= GROUP {
+        if list.len() <= CHUNK {
             self.0 = None;
         }
         if let Some(bag) = &mut self.0 {

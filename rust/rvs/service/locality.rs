@@ -10,7 +10,7 @@ use crate::config::Memory;
 use crate::dest::Dest;
 use ipvs::addr::Addr;
 use ipvs::flow::Flow;
-use ipvs::sched::{lblc, lblcr, Scheduler};
+use ipvs::sched::{lblc, lblcr, Replication};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use linux::clock::{Jiffies, Ticks};
@@ -39,7 +39,7 @@ impl Locality {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(super) fn new(scheduler: Scheduler, memory: &Arc<Memory>) -> Result<Arc<Self>> {
+    pub(super) fn new(replication: Replication, memory: &Arc<Memory>) -> Result<Arc<Self>> {
         let mut buckets = KVVec::with_capacity(lblc::BUCKETS, GFP_KERNEL)?;
         for _ in 0..lblc::BUCKETS {
             buckets
@@ -47,7 +47,7 @@ impl Locality {
                 .map_err(|_full| ENOMEM)?;
         }
         let addresses = Addresses {
-            replicates: scheduler == Scheduler::Lblcr,
+            replicates: replication == Replication::Set,
             memory: memory.clone(),
             factors: lblc::Factors(random::words()),
             buckets,

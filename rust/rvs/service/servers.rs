@@ -3,12 +3,10 @@
 
 use super::groups::{Entry, List, Position};
 use super::locality::Locality;
-use super::plan::Plan;
 use crate::config::Config;
 use crate::dest::Dest;
 use ipvs::flow::Flow;
-use ipvs::sched::maglev::{Memory, FEW};
-use ipvs::sched::{self, Change, Options, Scheduler, Servers, State, Summary};
+use ipvs::sched::{self, Aggregate, Candidate, Change, Options, Servers, State, TableSpec};
 use ipvs::service::ServiceSettings;
 use kernel::prelude::*;
 use linux::random;
@@ -55,36 +53,25 @@ impl Draft {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the scheduler's table has too few places for the servers, `ENOMEM`.
-    pub(super) fn bound(mut self, config: &Config, plan: &mut Option<KBox<Plan>>) -> Result<Self> {
-        let scheduler = self.settings.scheduler;
+    /// `EINVAL` if the scheduler's table has too few slots for the servers, `ENOMEM`.
+    pub(super) fn bound(mut self, config: &Config) -> Result<Self> {
         self.list = self.list.forgotten()?;
-        self.locality = match scheduler.remembers() {
-            true => Some(Locality::new(scheduler, &config.memory)?),
-            false => None,
-        };
+        let replication = self.settings.scheduler.spec().cache;
+        let locality = replication.map(|replication| Locality::new(replication, &config.memory));
+        self.locality = locality.transpose()?;
         self.table = None;
         let list = self.list.clone();
-        *plan = None;
-        self.carried(Change::Bound, &list, plan)
+        self.carried(Change::Bound, &list)
     }
 
     /// Returns the draft with what its scheduler keeps carried over a change from the servers
     /// `before`.
     ///
-    /// `plan` becomes that of the draft's table; if this fails it must be thrown away.
-    ///
     /// # Errors
     ///
     /// `ENOMEM`; for a new scheduler as in [`Draft::bound`].
-    pub(super) fn carried(
-        mut self,
-        change: Change,
-        before: &List,
-        plan: &mut Option<KBox<Plan>>,
-    ) -> Result<Self> {
+    pub(super) fn carried(mut self, change: Change, before: &List) -> Result<Self> {
         let scheduler = self.settings.scheduler;
-        let view = View::of(&self.list);
         let state = self
             .cells
             .as_ref()
@@ -94,19 +81,21 @@ impl Draft {
                 .moved(before, Position::of(number))
                 .map(Position::number)
         };
-        let after = scheduler.carry(state, change, &view, moved);
-        if !scheduler.has_cells() {
-            self.cells = None;
-        } else if after != state || self.cells.is_none() {
+        match scheduler.migrate(state, change, &View::of(&self.list), moved) {
+            None => self.cells = None,
             // Those who pick at this moment advance what is about to go: their step is lost.
-            self.cells = Some(Cells::new(after)?);
+            Some(after) if after != state || self.cells.is_none() => {
+                self.cells = Some(Cells::new(after)?);
+            }
+            Some(_) => {}
         }
-        if scheduler.table_len() != 0 && scheduler.refills(change) {
-            match Table::of(scheduler, &self.list, (plan, self.table.as_deref()))? {
-                Some(table) => self.table = Some(table),
+        let spec = scheduler.spec().table.as_ref();
+        if let Some(spec) = spec.filter(|spec| (spec.is_refilled_by)(change)) {
+            match spec.candidates(self.list.len()) {
+                Ok(count) => self.table = Some(Table::of(spec, &self.list, count)?),
                 // There is none to keep.
-                None if change == Change::Bound => return Err(EINVAL),
-                None => {}
+                Err(_) if change == Change::Bound => return Err(EINVAL),
+                Err(_) => {}
             }
         }
         Ok(self)
@@ -158,26 +147,26 @@ impl Set {
     }
 
     fn view(&self) -> View<'_> {
-        let (list, places) = match &self.table {
-            Some(table) => (&table.list, &*table.places),
+        let (list, slots) = match &self.table {
+            Some(table) => (&table.list, &*table.slots),
             None => (&self.list, &[][..]),
         };
         View {
             list,
             cells: self.cells.as_ref().map_or(&[], |cells| &cells.0),
-            places,
+            slots,
         }
     }
 
-    /// Has changes counted as the scheduler needs it, before the set replaces one with `before`.
+    /// Has changes counted as the scheduler needs it, before the set reslots one with `before`.
     pub(super) fn watch(&self, before: &List) {
-        let counts = self.settings.scheduler.counts();
+        let counts = self.settings.scheduler.spec().watches_counts;
         self.list.prepare(before, counts);
     }
 
     /// Ends counting what the scheduler needs no more, once the set is published.
     pub(super) fn unwatch(&self) {
-        if !self.settings.scheduler.counts() {
+        if !self.settings.scheduler.spec().watches_counts {
             self.list.unwatch();
         }
     }
@@ -186,44 +175,21 @@ impl Set {
 /// A scheduler's table, with the servers that its numbers name.
 struct Table {
     list: List,
-    places: KVVec<u16>,
+    slots: KVVec<u16>,
 }
 
 impl Table {
-    /// Has a table filled, where `plan` tells how the `last` one was; `None` if the scheduler keeps
-    /// that.
-    fn of(
-        scheduler: Scheduler,
-        list: &List,
-        (plan, last): (&mut Option<KBox<Plan>>, Option<&Self>),
-    ) -> Result<Option<Arc<Self>>> {
-        let mut places = KVVec::zeroed(scheduler.table_len(), GFP_KERNEL)?;
-        let filled = match scheduler {
-            Scheduler::Mh if list.len() < FEW => {
-                *plan = None;
-                Plan::once(list, &mut places)?
-            }
-            Scheduler::Mh => {
-                let last = last.map_or(&[][..], |table| &table.places);
-                let mut latest = match plan.take() {
-                    Some(plan) => plan,
-                    None => Plan::new()?,
-                };
-                let filled = latest.fill(list, last, &mut places)?;
-                *plan = filled.then_some(latest);
-                filled
-            }
-            _ => {
-                let mut nothing = Memory::default();
-                scheduler.fill(&View::of(list), &mut nothing, &mut places);
-                true
-            }
-        };
-        if !filled {
-            return Ok(None);
-        }
+    /// Fills a table with `count` candidates of a list.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    fn of(spec: &TableSpec, list: &List, count: usize) -> Result<Arc<Self>> {
+        let mut slots = KVVec::zeroed(spec.slots, GFP_KERNEL)?;
+        let mut room = KVVec::from_elem(Candidate::NONE, count, GFP_KERNEL)?;
+        spec.fill(&View::of(list), &mut room, &mut slots);
         let list = list.clone();
-        Arc::new(Self { list, places }, GFP_KERNEL).map(Some)
+        Arc::new(Self { list, slots }, GFP_KERNEL)
     }
 }
 
@@ -264,7 +230,7 @@ impl sched::Cell for Cell {
 pub(super) struct View<'a> {
     list: &'a List,
     cells: &'a [Cell],
-    places: &'a [u16],
+    slots: &'a [u16],
 }
 
 impl<'a> View<'a> {
@@ -273,7 +239,7 @@ impl<'a> View<'a> {
         Self {
             list,
             cells: &[],
-            places: &[],
+            slots: &[],
         }
     }
 }
@@ -283,24 +249,24 @@ impl Servers for View<'_> {
     type Server = Entry;
 
     #[inline]
-    fn groups(&self) -> usize {
+    fn chunks(&self) -> usize {
         self.list.groups().len()
     }
 
     #[inline]
-    fn group(&self, group: usize) -> &[Entry] {
+    fn chunk(&self, group: usize) -> &[Entry] {
         let group = self.list.groups().get(group);
         group.map_or(&[], |group| group.members())
     }
 
     #[inline]
-    fn summary(&self, group: usize, sum_up: impl Fn(&[Entry]) -> Summary) -> Summary {
+    fn aggregate(&self, group: usize, compute: impl Fn(&[Entry]) -> Aggregate) -> Aggregate {
         match self.list.groups() {
-            // Nobody watches over a single group: it is looked through each time.
-            [only] if group == 0 => sum_up(only.members()),
+            // Changes of a single chunk are not counted: it is looked through each time.
+            [only] if group == 0 => compute(only.members()),
             groups => groups
                 .get(group)
-                .map_or([0; 2], |group| group.remembered(sum_up)),
+                .map_or([0; 2], |group| group.remembered(compute)),
         }
     }
 
@@ -311,7 +277,7 @@ impl Servers for View<'_> {
 
     #[inline]
     fn table(&self) -> &[u16] {
-        self.places
+        self.slots
     }
 
     fn random(&self, last: u64) -> u64 {

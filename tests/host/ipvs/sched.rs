@@ -8,7 +8,8 @@ mod fixture;
 mod laws;
 mod lives;
 mod locality;
-mod maglev;
+mod mh;
+
 mod models;
 mod server;
 mod tables;

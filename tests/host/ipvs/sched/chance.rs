@@ -47,7 +47,7 @@ fn twos_draws_from_the_exact_distribution() {
         for (name, at) in (1..).zip(0..weights.len()) {
             let load = u32::try_from(at * 7 % 5).unwrap();
             world.load(name, load, load + 1);
-            world.overload(name, at % 11 != 10);
+            world.overload(name, at % 11 == 10);
         }
         let list = world.list();
         let able = list.iter().filter(|server| server.takes());

@@ -28,7 +28,7 @@ fn shares(world: &World, servers: usize, cycle: usize) -> Vec<usize> {
 fn many_cpus_keep_the_exact_share_of_rr() {
     for size in [1, 3, 32] {
         let mut world = World::grouped(Scheduler::Rr, &[1, 9, 0, 3, 1, 1, 2], size);
-        world.overload(5, false);
+        world.overload(5, true);
         let shares = shares(&world, 7, 5);
         assert_eq!(shares, [1, 1, 0, 1, 0, 1, 1].map(|share| share * CYCLES));
     }
@@ -38,7 +38,7 @@ fn many_cpus_keep_the_exact_share_of_rr() {
 fn many_cpus_keep_the_exact_share_of_wrr() {
     for size in [1, 3, 32] {
         let mut world = World::grouped(Scheduler::Wrr, &[1, 2, 0, 4, 7, 5], size);
-        world.overload(5, false);
+        world.overload(5, true);
         let shares = shares(&world, 6, 12);
         assert_eq!(shares, [1, 2, 0, 4, 0, 5].map(|share| share * CYCLES));
     }

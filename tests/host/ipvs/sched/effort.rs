@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 //! No weight and no number of servers makes a decision long: what one asks is counted.
 
-use super::fixture::World;
+use super::fixture::{slots, World};
 use super::server::{flow, measured, Effort};
-use super::tables::PLACES;
+use super::tables::SLOTS;
 use ipvs::addr::Family;
-use ipvs::sched::{lblc, lblcr, Options, Scheduler, GROUP};
+use ipvs::sched::{lblc, lblcr, Options, Scheduler, CHUNK};
 
 const SERVERS: u32 = 1_000;
-const GROUPS: usize = 32;
+const CHUNKS: usize = 32;
 /// After so many decisions every group was asked for.
 const WARM: u16 = 3;
 const HUGE: u32 = i32::MAX.unsigned_abs();
@@ -76,7 +76,7 @@ const CASES: [Case; 10] = [
 fn world(scheduler: Scheduler, case: &Case) -> World {
     let weights: Vec<u32> = (1..=SERVERS).map(case.weight).collect();
     let mut world = World::of(scheduler, &weights);
-    (1..=SERVERS).for_each(|name| world.overload(name, (case.usable)(name)));
+    (1..=SERVERS).for_each(|name| world.overload(name, !(case.usable)(name)));
     world
 }
 
@@ -89,7 +89,7 @@ fn worst(world: &mut World) -> Effort {
             measured(|| world.pick_for(&flow(Family::V4, turn.wrapping_mul(257))));
         if turn >= WARM {
             worst.looks = worst.looks.max(effort.looks);
-            worst.summaries = worst.summaries.max(effort.summaries);
+            worst.aggregates = worst.aggregates.max(effort.aggregates);
         }
         let Some(name) = picked else { continue };
         count(world, name, 1);
@@ -114,34 +114,34 @@ fn allowed(scheduler: Scheduler, fallback: bool) -> Effort {
     let places = match scheduler {
         _ if !fallback => 1,
         // As in C: a client of a server that takes nobody may search the whole table.
-        Scheduler::Sh => 1 + scheduler.table_len(),
-        Scheduler::Mh => 1 + PLACES,
+        Scheduler::Sh => 1 + slots(scheduler),
+        Scheduler::Mh => 1 + SLOTS,
         _ => 1,
     };
     match scheduler {
         Scheduler::None => Effort {
             looks: 0,
-            summaries: 0,
+            aggregates: 0,
         },
         Scheduler::Dh | Scheduler::Sh | Scheduler::Mh => Effort {
             looks: 2 * places,
-            summaries: 0,
+            aggregates: 0,
         },
         // The rest of the cursor's group, and a group where somebody is known to take part.
         Scheduler::Rr | Scheduler::Wrr => Effort {
-            looks: 4 * GROUP,
-            summaries: 3 * GROUPS,
+            looks: 4 * CHUNK,
+            aggregates: 3 * CHUNKS,
         },
         // Three things of each in both groups drawn from, then the two servers' weights and loads.
         Scheduler::Twos => Effort {
-            looks: 2 * 3 * GROUP + 6,
-            summaries: 3 * GROUPS,
+            looks: 2 * 3 * CHUNK + 6,
+            aggregates: 3 * CHUNKS,
         },
         // Two groups had other counts: where a connection came and where one went. Seven things are
         // asked of each at most.
         _ => Effort {
-            looks: 2 * 7 * GROUP,
-            summaries: GROUPS,
+            looks: 2 * 7 * CHUNK,
+            aggregates: CHUNKS,
         },
     }
 }
@@ -152,13 +152,13 @@ fn no_decision_is_long() {
         for case in &CASES {
             for fallback in [false, true] {
                 let mut world = world(scheduler, case);
-                assert_eq!(world.groups(), GROUPS);
+                assert_eq!(world.chunks(), CHUNKS);
                 world.options = Options {
                     fallback,
                     port: false,
                 };
                 let (worst, allowed) = (worst(&mut world), allowed(scheduler, fallback));
-                let fits = worst.looks <= allowed.looks && worst.summaries <= allowed.summaries;
+                let fits = worst.looks <= allowed.looks && worst.aggregates <= allowed.aggregates;
                 assert!(fits, "{} with {}: {worst:?}", scheduler.name(), case.name);
             }
         }
@@ -169,19 +169,19 @@ fn no_decision_is_long() {
 fn a_decision_without_a_change_looks_at_nobody() {
     let counting = Scheduler::ALL
         .into_iter()
-        .filter(|scheduler| scheduler.counts());
+        .filter(|scheduler| scheduler.spec().watches_counts);
     for scheduler in counting {
         for case in &CASES {
             let world = world(scheduler, case);
             world.pick();
             let (_, effort) = measured(|| world.pick());
-            assert!(effort.looks == 0 && effort.summaries <= GROUPS);
+            assert!(effort.looks == 0 && effort.aggregates <= CHUNKS);
         }
     }
 }
 
 #[test]
-fn whether_an_address_keeps_its_server_is_told_from_the_summaries() {
+fn whether_an_address_keeps_its_server_is_told_from_the_aggregates() {
     let mut world = world(Scheduler::Lblc, &CASES[0]);
     (1..=SERVERS).for_each(|name| world.load(name, 5, 5));
     world.pick();
@@ -190,6 +190,6 @@ fn whether_an_address_keeps_its_server_is_told_from_the_summaries() {
         measured(|| lblc::keeps(&world, &server)),
         measured(|| lblcr::keeps(&world, &server)),
     ] {
-        assert!(kept && effort.looks <= 4 && effort.summaries <= GROUPS);
+        assert!(kept && effort.looks <= 4 && effort.aggregates <= CHUNKS);
     }
 }

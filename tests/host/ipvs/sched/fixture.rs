@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A service's servers as the module keeps them: groups with holes, summaries kept until a change.
+//! A service's servers as the module keeps them: chunks with holes, summaries kept until a change.
 
 use super::server::{note, some_flow, List, Server};
 use ipvs::addr::Family;
 use ipvs::flow::Flow;
-use ipvs::sched::maglev::{Kept, Marks, Memory, Past, Walk, FEW, PLACES, TIMES};
-use ipvs::sched::{self, Cell, Change, Options, Scheduler, Servers, State, Summary, CELLS, GROUP};
+use ipvs::sched::{
+    self, Aggregate, Candidate, Cell, Change, Options, Scheduler, Servers, State, CELLS, CHUNK,
+};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
@@ -27,46 +28,34 @@ impl Cell for Shared {
 
 /// Neighbours in the order of addition, and what was said of them when `changes` was as noted.
 #[derive(Default)]
-struct Group {
+struct Chunk {
     servers: Vec<Server>,
     changes: u64,
-    summary: Mutex<Option<(u64, Summary)>>,
+    aggregate: Mutex<Option<(u64, Aggregate)>>,
 }
 
-/// How the groups change with the set of servers.
+/// How the chunks change with the set of servers.
 #[derive(Clone, Copy, Debug)]
 pub struct Grouping {
-    /// A server joins the newest group only if that has fewer.
+    /// A server joins the newest chunk only if that has fewer.
     pub room: usize,
-    /// The group that takes its newer neighbour in, if both fit into one.
+    /// The chunk that takes its newer neighbour in, if both fit into one.
     pub merge: usize,
 }
 
 pub const FULL: Grouping = Grouping {
-    room: GROUP,
+    room: CHUNK,
     merge: usize::MAX,
 };
-
-/// What mh keeps of a table.
-#[derive(Default)]
-struct Plan {
-    walks: Vec<Walk>,
-    order: Vec<u16>,
-    refused: Vec<Marks>,
-    kept: Kept,
-}
 
 /// The servers of a service, its scheduler and what that keeps.
 pub struct World {
     pub scheduler: Scheduler,
     pub options: Options,
     pub family: Family,
-    groups: Vec<Group>,
+    chunks: Vec<Chunk>,
     cells: [Shared; CELLS],
     pub table: Vec<u16>,
-    plan: Mutex<Plan>,
-    /// How many tables were filled by following the one before.
-    pub followed: u32,
     draws: AtomicU64,
     names: u32,
 }
@@ -77,11 +66,9 @@ impl World {
             scheduler,
             options,
             family,
-            groups: Vec::new(),
+            chunks: Vec::new(),
             cells: Default::default(),
             table: Vec::new(),
-            plan: Mutex::default(),
-            followed: 0,
             draws: AtomicU64::new(0),
             names: 0,
         };
@@ -91,10 +78,10 @@ impl World {
 
     /// A world with servers named from 1 on, which gets its scheduler at the end.
     pub fn of(scheduler: Scheduler, weights: &[u32]) -> World {
-        World::grouped(scheduler, weights, GROUP)
+        World::grouped(scheduler, weights, CHUNK)
     }
 
-    /// The same in groups of a size.
+    /// The same in chunks of a size.
     pub fn grouped(scheduler: Scheduler, weights: &[u32], size: usize) -> World {
         let mut world = World::new(Scheduler::None, Family::V4, Options::of(0));
         for weight in weights {
@@ -106,10 +93,10 @@ impl World {
 
     pub fn bind(&mut self, scheduler: Scheduler) {
         self.scheduler = scheduler;
-        for group in &mut self.groups {
-            *group.summary.get_mut().unwrap() = None;
+        for chunk in &mut self.chunks {
+            *chunk.aggregate.get_mut().unwrap() = None;
         }
-        self.table = vec![sched::NOBODY; scheduler.table_len()];
+        self.table = vec![sched::NO_SERVER; slots(scheduler)];
         let before = self.numbers();
         self.changed(Change::Bound, &before);
     }
@@ -123,27 +110,27 @@ impl World {
     pub fn join(&mut self, server: Server, how: Grouping) {
         let before = self.numbers();
         self.names = server.name;
-        match self.groups.last_mut() {
-            Some(group) if group.servers.len() < how.room => {
-                group.servers.push(server);
-                *group.summary.get_mut().unwrap() = None;
+        match self.chunks.last_mut() {
+            Some(chunk) if chunk.servers.len() < how.room => {
+                chunk.servers.push(server);
+                *chunk.aggregate.get_mut().unwrap() = None;
             }
-            _ => self.groups.push(Group {
+            _ => self.chunks.push(Chunk {
                 servers: vec![server],
-                ..Group::default()
+                ..Chunk::default()
             }),
         }
         self.merge(how.merge);
         self.changed(Change::Added, &before);
     }
 
-    /// Removes a server; its group stays even if it was the last, until a neighbour takes it in.
+    /// Removes a server; its chunk stays even if it was the last, until a neighbour takes it in.
     pub fn remove(&mut self, name: u32, merge: usize) {
         let before = self.numbers();
-        for group in &mut self.groups {
-            if group.servers.iter().any(|server| server.name == name) {
-                group.servers.retain(|server| server.name != name);
-                *group.summary.get_mut().unwrap() = None;
+        for chunk in &mut self.chunks {
+            if chunk.servers.iter().any(|server| server.name == name) {
+                chunk.servers.retain(|server| server.name != name);
+                *chunk.aggregate.get_mut().unwrap() = None;
             }
         }
         self.merge(merge);
@@ -151,18 +138,18 @@ impl World {
     }
 
     fn merge(&mut self, at: usize) {
-        let fits = |pair: &[Group]| pair[0].servers.len() + pair[1].servers.len() <= GROUP;
+        let fits = |pair: &[Chunk]| pair[0].servers.len() + pair[1].servers.len() <= CHUNK;
         if at
             .checked_add(1)
-            .is_some_and(|next| next < self.groups.len())
-            && fits(&self.groups[at..=at + 1])
+            .is_some_and(|next| next < self.chunks.len())
+            && fits(&self.chunks[at..=at + 1])
         {
-            let newer = self.groups.remove(at + 1);
-            let older = std::mem::take(&mut self.groups[at]);
+            let newer = self.chunks.remove(at + 1);
+            let older = std::mem::take(&mut self.chunks[at]);
             let servers = older.servers.into_iter().chain(newer.servers).collect();
-            self.groups[at] = Group {
+            self.chunks[at] = Chunk {
                 servers,
-                ..Group::default()
+                ..Chunk::default()
             };
         }
     }
@@ -187,23 +174,24 @@ impl World {
         self.changed(change, &before);
     }
 
-    pub fn overload(&mut self, name: u32, usable: bool) {
-        let matters = self.find(name).unwrap().usable != usable;
-        self.edit(name, matters, |server| server.usable = usable);
+    /// Lets a server be beyond its thresholds, or no longer.
+    pub fn overload(&mut self, name: u32, overloaded: bool) {
+        let matters = self.find(name).unwrap().overloaded != overloaded;
+        self.edit(name, matters, |server| server.overloaded = overloaded);
     }
 
     /// Gives a server other counts; only schedulers that say so are told.
     pub fn load(&mut self, name: u32, active: u32, total: u32) {
-        let matters = self.scheduler.counts();
+        let matters = self.scheduler.spec().watches_counts;
         self.edit(name, matters, |server| {
             (server.active, server.total) = (active, total)
         });
     }
 
     fn edit(&mut self, name: u32, matters: bool, how: impl FnOnce(&mut Server)) {
-        for group in &mut self.groups {
-            if let Some(server) = group.servers.iter_mut().find(|server| server.name == name) {
-                group.changes += u64::from(matters);
+        for chunk in &mut self.chunks {
+            if let Some(server) = chunk.servers.iter_mut().find(|server| server.name == name) {
+                chunk.changes += u64::from(matters);
                 return how(server);
             }
         }
@@ -224,47 +212,29 @@ impl World {
                 .iter()
                 .find_map(|(_, name)| now.get(name).copied())
         };
-        let after = self.scheduler.carry(self.state(), change, self, moved);
+        let after = self
+            .scheduler
+            .migrate(self.state(), change, self, moved)
+            .unwrap_or_default();
         self.cells = after.map(|value| Shared(AtomicU64::new(value)));
-        if change == Change::Bound || self.scheduler.refills(change) {
+        let table = self.scheduler.spec().table.as_ref();
+        if table.is_some_and(|table| (table.is_refilled_by)(change)) {
             self.fill();
         }
     }
 
-    /// Fills the table again; tells whether there were places for all.
+    /// Fills the table again; tells whether there were slots for all.
     pub fn fill(&mut self) -> bool {
-        let mut table = vec![sched::NOBODY; self.scheduler.table_len()];
-        let plan = std::mem::take(self.plan.get_mut().unwrap());
-        let servers = self.numbers().len();
-        // As the module does: nothing is noted where no table is to follow.
-        let room = if servers < FEW { 0 } else { PLACES };
-        let mut next = Plan {
-            walks: vec![Walk::default(); servers],
-            order: vec![0; room],
-            refused: plan.refused,
-            kept: Kept::default(),
+        let Some(table) = &self.scheduler.spec().table else {
+            return true;
         };
-        next.refused.resize(room, Marks::default());
-        let mut memory = Memory {
-            walks: &mut next.walks,
-            order: &mut next.order,
-            refused: &mut next.refused,
-            times: &mut [0; TIMES],
-            past: Past {
-                walks: &plan.walks,
-                order: &plan.order,
-                table: &self.table,
-                kept: plan.kept,
-            },
+        let Ok(count) = table.candidates(self.numbers().len()) else {
+            return false;
         };
-        let kept = self.scheduler.fill(self, &mut memory, &mut table);
-        self.followed += u32::from(kept.is_some_and(|kept| kept.followed != 0));
-        if kept.is_some() {
-            self.table = table;
-        }
-        next.kept = kept.unwrap_or_default();
-        *self.plan.get_mut().unwrap() = next;
-        kept.is_some()
+        let mut slots = vec![sched::NO_SERVER; table.slots];
+        table.fill(self, &mut vec![Candidate::NONE; count], &mut slots);
+        self.table = slots;
+        true
     }
 
     /// Returns how many random numbers were drawn.
@@ -278,34 +248,34 @@ impl World {
 
     /// Numbers and names in the order of addition.
     fn numbers(&self) -> Vec<(usize, u32)> {
-        let groups = self.groups.iter().enumerate();
-        let numbers = groups.flat_map(|(group, Group { servers, .. })| {
+        let chunks = self.chunks.iter().enumerate();
+        let numbers = chunks.flat_map(|(chunk, Chunk { servers, .. })| {
             let servers = servers.iter().enumerate();
-            servers.map(move |(slot, server)| (group * GROUP + slot, server.name))
+            servers.map(move |(slot, server)| (chunk * CHUNK + slot, server.name))
         });
         numbers.collect()
     }
 
     pub fn list(&self) -> List {
-        let groups = self.groups.iter().rev();
-        groups
-            .flat_map(|group| group.servers.iter().rev().copied())
+        let chunks = self.chunks.iter().rev();
+        chunks
+            .flat_map(|chunk| chunk.servers.iter().rev().copied())
             .collect()
     }
 
     pub fn find(&self, name: u32) -> Option<&Server> {
-        let mut servers = self.groups.iter().flat_map(|group| &group.servers);
+        let mut servers = self.chunks.iter().flat_map(|chunk| &chunk.servers);
         servers.find(|server| server.name == name)
     }
 
-    pub fn groups(&self) -> usize {
-        self.groups.len()
+    pub fn chunks(&self) -> usize {
+        self.chunks.len()
     }
 
     /// Picks for a packet: the server's name.
     pub fn pick_for(&self, flow: &Flow) -> Option<u32> {
         let number = self.scheduler.pick(self, flow, self.options)?;
-        Some(self.group(number / GROUP)[number % GROUP].name)
+        Some(self.chunk(number / CHUNK)[number % CHUNK].name)
     }
 
     pub fn pick(&self) -> Option<u32> {
@@ -313,14 +283,20 @@ impl World {
     }
 
     /// The names in the places of the table.
-    pub fn seats(&self) -> Vec<Option<u32>> {
-        let end = self.groups.len() * GROUP;
+    pub fn slots(&self) -> Vec<Option<u32>> {
+        let end = self.chunks.len() * CHUNK;
         let name = |seat: &u16| {
             let number = end - usize::from(*seat);
-            (*seat != sched::NOBODY).then(|| self.server(number).unwrap().name)
+            (*seat != sched::NO_SERVER).then(|| self.server(number).unwrap().name)
         };
         self.table.iter().map(name).collect()
     }
+}
+
+/// How many slots the table of a scheduler has.
+pub fn slots(scheduler: Scheduler) -> usize {
+    let table = scheduler.spec().table.as_ref();
+    table.map_or(0, |table| table.slots)
 }
 
 /// The random number that is drawn after `draws` others.
@@ -337,24 +313,24 @@ impl Servers for World {
     type Cell = Shared;
     type Server = Server;
 
-    fn groups(&self) -> usize {
-        self.groups.len()
+    fn chunks(&self) -> usize {
+        self.chunks.len()
     }
 
-    fn group(&self, group: usize) -> &[Server] {
-        self.groups.get(group).map_or(&[], |group| &group.servers)
+    fn chunk(&self, chunk: usize) -> &[Server] {
+        self.chunks.get(chunk).map_or(&[], |chunk| &chunk.servers)
     }
 
-    fn summary(&self, group: usize, sum_up: impl Fn(&[Server]) -> Summary) -> Summary {
-        note(|effort| effort.summaries += 1);
-        let group = &self.groups[group];
-        let mut known = group.summary.lock().unwrap();
+    fn aggregate(&self, chunk: usize, compute: impl Fn(&[Server]) -> Aggregate) -> Aggregate {
+        note(|effort| effort.aggregates += 1);
+        let chunk = &self.chunks[chunk];
+        let mut known = chunk.aggregate.lock().unwrap();
         match *known {
-            Some((changes, summary)) if changes == group.changes => summary,
+            Some((changes, aggregate)) if changes == chunk.changes => aggregate,
             _ => {
-                let summary = sum_up(&group.servers);
-                *known = Some((group.changes, summary));
-                summary
+                let aggregate = compute(&chunk.servers);
+                *known = Some((chunk.changes, aggregate));
+                aggregate
             }
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What holds for every set of servers: who is never chosen, exact shares, stable choices.
 
-use super::fixture::World;
+use super::fixture::{slots, World};
 use super::models::gcd;
 use super::server::{flow, Server};
 use ipvs::addr::Family;
@@ -23,7 +23,7 @@ fn world(scheduler: Scheduler, servers: &[(u32, bool, u32)], size: usize) -> Wor
     let weights: Vec<u32> = servers.iter().map(|server| server.0).collect();
     let mut world = World::grouped(scheduler, &weights, size);
     for (name, (_, usable, active)) in (1..).zip(servers) {
-        world.overload(name, *usable);
+        world.overload(name, !*usable);
         world.load(name, *active, *active);
     }
     world
@@ -47,7 +47,7 @@ proptest! {
             for fallback in [false, true] {
                 world.options = Options { fallback, port: true };
                 // Without it a client whose place is taken by somebody unable gets nobody.
-                let only_one = scheduler.table_len() != 0 && (!fallback || scheduler == Scheduler::Dh);
+                let only_one = slots(scheduler) != 0 && (!fallback || scheduler == Scheduler::Dh);
                 for flow in flows().take(30) {
                     let picked = world.pick_for(&flow);
                     prop_assert!(picked.is_none_or(|name| world.find(name).unwrap().takes()));
@@ -100,12 +100,12 @@ proptest! {
             let before = picks(&world);
             let name = u32::try_from(overloaded.index(weights.len())).unwrap() + 1;
             world.load(name, 9, 99);
-            world.overload(name, false);
+            world.overload(name, true);
             let meanwhile = picks(&world);
             // Only the clients of the server that is overloaded notice.
             let unmoved = |(before, after): (&Option<u32>, &Option<u32>)| before == after || *before == Some(name);
             prop_assert!(before.iter().zip(&meanwhile).all(unmoved));
-            world.overload(name, true);
+            world.overload(name, false);
             prop_assert_eq!(&picks(&world), &before);
             prop_assert_eq!(&picks(&other), &before);
         }

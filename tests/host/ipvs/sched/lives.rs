@@ -134,7 +134,7 @@ impl Life {
         let before = self.world.list();
         let some = before.len().max(1);
         let name = |at: &Index| before.get(at.index(some)).map(|server| server.name);
-        let merge = |at: &Index| at.index(self.world.groups() + 4);
+        let merge = |at: &Index| at.index(self.world.chunks() + 4);
         match step {
             Step::Add {
                 weight,
@@ -151,7 +151,7 @@ impl Life {
             Step::Remove(at, neighbour) => {
                 let Some(name) = name(at) else { return Ok(()) };
                 let mut server = before[at.index(some)];
-                server.available = false;
+                server.linked = false;
                 self.gone.push(server);
                 self.world.remove(name, merge(neighbour));
                 self.tell(&Event::Removed(name, &before));
@@ -164,11 +164,11 @@ impl Life {
             Step::Overload(at, usable) => {
                 name(at)
                     .into_iter()
-                    .for_each(|name| self.world.overload(name, *usable));
+                    .for_each(|name| self.world.overload(name, !*usable));
             }
             Step::OverloadAll(usable) => {
                 let names = before.iter().map(|server| server.name);
-                names.for_each(|name| self.world.overload(name, *usable));
+                names.for_each(|name| self.world.overload(name, !*usable));
             }
             Step::Load(at, active, total) => {
                 name(at)
@@ -195,7 +195,7 @@ impl Life {
         );
         let takes = |name| self.world.find(name).is_some_and(Server::takes);
         prop_assert!(picked.is_none_or(takes));
-        if self.world.scheduler.remembers() {
+        if self.world.scheduler.spec().cache.is_some() {
             locality::agrees(&self.world, &self.gone)?;
         }
         Ok(())

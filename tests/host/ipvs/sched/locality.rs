@@ -16,12 +16,12 @@ fn overloaded(list: &List, server: &Server) -> bool {
 
 /// 5.14: the least load for its weight among those not beyond their thresholds.
 fn least(members: &[Server]) -> Option<usize> {
-    let first = |server: &Server| server.takes() && server.available;
+    let first = |server: &Server| server.takes() && server.linked;
     let mut best = members.iter().position(first)?;
     for at in best + 1..members.len() {
         let (old, new) = (&members[best], &members[at]);
         let less = load(old) * i128::from(new.weight) > load(new) * i128::from(old.weight);
-        if new.usable && new.available && less {
+        if !new.overloaded && new.linked && less {
             best = at;
         }
     }
@@ -46,7 +46,7 @@ pub fn agrees(world: &World, gone: &List) -> Result<(), TestCaseError> {
     let list = world.list();
     for server in list.iter().chain(gone) {
         let overloaded = overloaded(&list, server);
-        let keeps = server.available && server.weight > 0 && !overloaded;
+        let keeps = server.linked && server.weight > 0 && !overloaded;
         prop_assert_eq!(lblc::keeps(world, server), keeps);
         prop_assert_eq!(lblcr::keeps(world, server), !overloaded);
     }

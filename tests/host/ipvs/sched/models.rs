@@ -127,7 +127,7 @@ impl Model for Wrr {
         let (mut last_pass, mut restarted) = (false, false);
         loop {
             for at in from..list.len() {
-                if list[at].usable && i64::from(list[at].weight) >= self.cw {
+                if !list[at].overloaded && i64::from(list[at].weight) >= self.cw {
                     self.cl = Some(list[at].name);
                     return self.cl;
                 }
@@ -188,7 +188,7 @@ pub fn wlc(list: &List) -> Option<&Server> {
     let first = list.iter().position(Server::takes)?;
     let mut best = &list[first];
     for server in &list[first + 1..] {
-        if server.usable && cheaper(load)(server, best) {
+        if !server.overloaded && cheaper(load)(server, best) {
             best = server;
         }
     }

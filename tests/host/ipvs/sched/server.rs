@@ -14,12 +14,12 @@ pub type List = Vec<Server>;
 pub struct Effort {
     /// How often a server was asked something.
     pub looks: usize,
-    /// How often the view was asked for a summary.
-    pub summaries: usize,
+    /// How often the view was asked for an aggregate.
+    pub aggregates: usize,
 }
 
 thread_local! {
-    static EFFORT: std::cell::Cell<Effort> = const { std::cell::Cell::new(Effort { looks: 0, summaries: 0 }) };
+    static EFFORT: std::cell::Cell<Effort> = const { std::cell::Cell::new(Effort { looks: 0, aggregates: 0 }) };
 }
 
 /// Adds to what the present decision costs.
@@ -42,8 +42,8 @@ pub struct Server {
     pub last_weight: u32,
     pub active: u32,
     pub total: u32,
-    pub usable: bool,
-    pub available: bool,
+    pub overloaded: bool,
+    pub linked: bool,
     pub endpoint: Endpoint,
     pub permutation: Permutation,
 }
@@ -62,8 +62,8 @@ impl Server {
             last_weight: weight,
             active: 0,
             total: 0,
-            usable: true,
-            available: true,
+            overloaded: false,
+            linked: true,
             endpoint,
             permutation: Permutation::of(family, endpoint),
         }
@@ -71,7 +71,7 @@ impl Server {
 
     /// Whether no scheduler but lblc may pass it over, and none choose it otherwise.
     pub fn takes(&self) -> bool {
-        self.weight > 0 && self.usable
+        self.weight > 0 && !self.overloaded
     }
 }
 
@@ -92,12 +92,12 @@ impl sched::Server for Server {
         look(self.total)
     }
 
-    fn usable(&self) -> bool {
-        look(self.usable)
+    fn is_overloaded(&self) -> bool {
+        look(self.overloaded)
     }
 
-    fn available(&self) -> bool {
-        look(self.available)
+    fn is_linked(&self) -> bool {
+        look(self.linked)
     }
 
     fn permutation(&self) -> Permutation {

@@ -8,7 +8,7 @@ use ipvs::flow::Flow;
 use ipvs::sched::Options;
 
 /// Names of servers.
-pub type Seats = Vec<Option<u32>>;
+pub type Slots = Vec<Option<u32>>;
 
 pub fn fold(family: Family, addr: Addr) -> u32 {
     let bytes = addr.octets();
@@ -40,15 +40,15 @@ fn usable(list: &List, name: u32) -> Option<u32> {
         .then_some(name)
 }
 
-/// Whoever is at the first place if usable, or else at the first of the others, up to an empty one.
+/// The server in the first slot if usable, or else in the first of the others, up to an empty one.
 fn search(
     list: &List,
-    seats: &Seats,
+    slots: &Slots,
     first: usize,
     others: impl Iterator<Item = usize>,
 ) -> Option<u32> {
     for place in std::iter::once(first).chain(others) {
-        let name = (*seats.get(place)?)?;
+        let name = (*slots.get(place)?)?;
         if usable(list, name).is_some() {
             return Some(name);
         }
@@ -59,36 +59,36 @@ fn search(
 /// 5.10.
 #[derive(Default)]
 pub struct Dh {
-    seats: Seats,
+    slots: Slots,
 }
 
 impl Model for Dh {
     fn changed(&mut self, event: &Event<'_>, list: &List) {
         if !matches!(event, Event::Edited) {
-            let seat = |place: usize| {
+            let name = |place: usize| {
                 list.get(place % list.len().max(1))
                     .map(|server| server.name)
             };
-            self.seats = (0..256).map(seat).collect();
+            self.slots = (0..256).map(name).collect();
         }
     }
 
     fn pick(&mut self, list: &List, flow: &Flow) -> Option<u32> {
         let place = hash32(fold(flow.family(), flow.dest.addr), 8);
-        search(list, &self.seats, place, std::iter::empty())
+        search(list, &self.slots, place, std::iter::empty())
     }
 }
 
 /// 5.11.
 pub struct Sh {
-    seats: Seats,
+    slots: Slots,
     options: Options,
 }
 
 impl Sh {
     pub fn new(options: Options) -> Sh {
         Sh {
-            seats: Seats::new(),
+            slots: Slots::new(),
             options,
         }
     }
@@ -96,15 +96,15 @@ impl Sh {
 
 impl Model for Sh {
     fn changed(&mut self, _event: &Event<'_>, list: &List) {
-        self.seats.clear();
-        while !list.is_empty() && self.seats.len() < 256 {
+        self.slots.clear();
+        while !list.is_empty() && self.slots.len() < 256 {
             for server in list {
                 let times = usize::try_from(server.weight.clamp(1, 256)).unwrap();
-                self.seats
+                self.slots
                     .extend(std::iter::repeat_n(Some(server.name), times));
             }
         }
-        self.seats.resize(256, None);
+        self.slots.resize(256, None);
     }
 
     fn pick(&mut self, list: &List, flow: &Flow) -> Option<u32> {
@@ -112,12 +112,12 @@ impl Model for Sh {
         let hash = hash32(key, 8);
         let others = (0..256).map(|offset| ((offset + hash) % 256 + hash) & 255);
         let tries = if self.options.fallback { 256 } else { 0 };
-        search(list, &self.seats, hash, others.take(tries))
+        search(list, &self.slots, hash, others.take(tries))
     }
 }
 
-/// Places in mh's table.
-pub const PLACES: usize = 4093;
+/// Slots in mh's table.
+pub const SLOTS: usize = 4093;
 const KEY1: u64 = 2_654_435_761;
 const KEY2: u64 = 2_654_446_892;
 
@@ -166,8 +166,8 @@ fn mh_hash(folded: u32, port: u32, key: u64, offset: u32) -> usize {
 /// Offset and skip.
 pub fn permutation(family: Family, endpoint: Endpoint) -> (usize, usize) {
     let (folded, port) = (fold(family, endpoint.addr), u32::from(endpoint.port.host()));
-    let skip = mh_hash(folded, port, KEY2, 0) % (PLACES - 1) + 1;
-    (mh_hash(folded, port, KEY1, 0) % PLACES, skip)
+    let skip = mh_hash(folded, port, KEY2, 0) % (SLOTS - 1) + 1;
+    (mh_hash(folded, port, KEY1, 0) % SLOTS, skip)
 }
 
 /// How many places each takes in a row.
@@ -182,14 +182,14 @@ pub fn turns(list: &List) -> Vec<u32> {
     weights().map(turns).collect()
 }
 
-/// 5.12: every place is stumbled upon.
-pub fn seats(family: Family, list: &List) -> Seats {
-    let mut seats = vec![None; PLACES];
+/// 5.12: every slot is asked for.
+pub fn slots(family: Family, list: &List) -> Slots {
+    let mut slots = vec![None; SLOTS];
     let turns = turns(list);
     let way = |server: &Server| permutation(family, server.endpoint);
     let mut walks: Vec<_> = list.iter().map(way).collect();
     let mut free = if turns.iter().any(|turns| *turns > 0) {
-        PLACES
+        SLOTS
     } else {
         0
     };
@@ -197,20 +197,20 @@ pub fn seats(family: Family, list: &List) -> Seats {
         for (at, server) in list.iter().enumerate() {
             let (cursor, skip) = &mut walks[at];
             for _ in 0..turns[at].min(u32::try_from(free).unwrap()) {
-                while seats[*cursor].is_some() {
-                    *cursor = (*cursor + *skip) % PLACES;
+                while slots[*cursor].is_some() {
+                    *cursor = (*cursor + *skip) % SLOTS;
                 }
-                seats[*cursor] = Some(server.name);
+                slots[*cursor] = Some(server.name);
                 free -= 1;
             }
         }
     }
-    seats
+    slots
 }
 
 /// 5.12.
 pub struct Mh {
-    seats: Seats,
+    slots: Slots,
     family: Family,
     options: Options,
 }
@@ -218,7 +218,7 @@ pub struct Mh {
 impl Mh {
     pub fn new(family: Family, options: Options) -> Mh {
         Mh {
-            seats: Seats::new(),
+            slots: Slots::new(),
             family,
             options,
         }
@@ -227,7 +227,7 @@ impl Mh {
 
 impl Model for Mh {
     fn changed(&mut self, _event: &Event<'_>, list: &List) {
-        self.seats = seats(self.family, list);
+        self.slots = slots(self.family, list);
     }
 
     fn pick(&mut self, list: &List, flow: &Flow) -> Option<u32> {
@@ -236,10 +236,10 @@ impl Model for Mh {
             port(flow, self.options),
         );
         let place =
-            |offset: usize| mh_hash(folded, port, KEY1, u32::try_from(offset).unwrap()) % PLACES;
+            |offset: usize| mh_hash(folded, port, KEY1, u32::try_from(offset).unwrap()) % SLOTS;
         let first = place(0);
-        let others = (0..PLACES).map(|offset| place((offset + first) % PLACES));
-        let tries = if self.options.fallback { PLACES } else { 0 };
-        search(list, &self.seats, first, others.take(tries))
+        let others = (0..SLOTS).map(|offset| place((offset + first) % SLOTS));
+        let tries = if self.options.fallback { SLOTS } else { 0 };
+        search(list, &self.slots, first, others.take(tries))
     }
 }

@@ -3,11 +3,11 @@
 
 use super::fixture::{World, FULL};
 use super::server::{some_flow, Server};
-use super::tables::{hash32, hsiphash, PLACES};
+use super::tables::{hash32, hsiphash, SLOTS};
 use ipvs::addr::{ipv4, ipv6, words, Addr, Endpoint, Family, Port};
 use ipvs::flow::Flow;
 use ipvs::hash::{self, Seed};
-use ipvs::sched::{Options, Permutation, Scheduler, GROUP};
+use ipvs::sched::{Options, Permutation, Scheduler, CHUNK};
 use std::net::IpAddr;
 
 const PLAIN: Options = Options {
@@ -63,13 +63,13 @@ fn letter(name: Option<u32>) -> char {
     name.map_or('-', |name| char::from(b'@' + u8::try_from(name).unwrap()))
 }
 
-fn seats(world: &World) -> String {
-    world.seats().into_iter().map(letter).collect()
+fn slots(world: &World) -> String {
+    world.slots().into_iter().map(letter).collect()
 }
 
 fn counts(world: &World) -> [usize; 3] {
-    let seats = seats(world);
-    ['C', 'B', 'A'].map(|name| seats.matches(name).count())
+    let slots = slots(world);
+    ['C', 'B', 'A'].map(|name| slots.matches(name).count())
 }
 
 /// Picks for packets, to compare with the letters of the servers.
@@ -115,7 +115,7 @@ fn a1_dh_sh_and_lblc_use_the_places_of_the_specification() {
 #[test]
 fn a2_dh() {
     let world = named(Scheduler::Dh, &[1, 1, 1]);
-    assert!(seats(&world).starts_with("CBACBACBA"));
+    assert!(slots(&world).starts_with("CBACBACBA"));
     assert_eq!(counts(&world), [86, 85, 85]);
     let services = ["10.0.0.1", "192.0.2.1", "198.51.100.7"];
     assert_eq!(picks(&world, services.map(to)), "CAC");
@@ -124,13 +124,13 @@ fn a2_dh() {
 #[test]
 fn a3_sh() {
     let world = named(Scheduler::Sh, &[1, 2, 3]);
-    assert_eq!(seats(&world), "CCCBBA".repeat(43)[..256]);
+    assert_eq!(slots(&world), "CCCBBA".repeat(43)[..256]);
     assert_eq!(counts(&world), [129, 85, 42]);
     let clients = ["10.0.0.1", "10.0.0.2", "192.0.2.1", "198.51.100.7"];
     assert_eq!(picks(&world, clients.map(from)), "BACB");
 
     let mut world = named(Scheduler::Sh, &[1, 0]);
-    assert_eq!(seats(&world), "BA".repeat(128));
+    assert_eq!(slots(&world), "BA".repeat(128));
     assert_eq!(
         picks(&world, ["10.0.0.1", "10.0.0.2", "192.0.2.1"].map(from)),
         "AA-"
@@ -171,12 +171,12 @@ fn maglev(weights: [u32; 3]) -> World {
 }
 
 #[test]
-fn a4_mh_seats() {
+fn a4_mh_slots() {
     let world = maglev([1; 3]);
-    let ways = world.list().into_iter().map(|server| server.permutation);
-    let ways: Vec<_> = ways.map(|way| (way.offset(), way.skip())).collect();
-    assert_eq!(ways, [(2586, 2286), (870, 874), (4032, 1541)]);
-    assert_eq!(seats(&world)[..32], *"BCCABBAACBBAABBBACBCAACBACCBCBAC");
+    let lists = world.list().into_iter().map(|server| server.permutation);
+    let expected = [(2586, 2286), (870, 874), (4032, 1541)];
+    assert!(lists.eq(expected.map(|(offset, skip)| Permutation::new(offset, skip - 1))));
+    assert_eq!(slots(&world)[..32], *"BCCABBAACBBAABBBACBCAACBACCBCBAC");
     assert_eq!(counts(&world), [1365, 1364, 1364]);
     assert_eq!(counts(&maglev([1, 2, 4])), [2340, 1169, 584]);
 }
@@ -185,9 +185,9 @@ fn a4_mh_seats() {
 fn a4_mh_clients() {
     let mut world = maglev([1; 3]);
     // A table with a server of its own for each place tells the place.
-    let mut places = World::of(Scheduler::Mh, &[1; PLACES]);
-    let end = u16::try_from(places.groups() * GROUP).unwrap();
-    places.table = (0..end).map(|number| end - number).take(PLACES).collect();
+    let mut places = World::of(Scheduler::Mh, &[1; SLOTS]);
+    let end = u16::try_from(places.chunks() * CHUNK).unwrap();
+    places.table = (0..end).map(|number| end - number).take(SLOTS).collect();
     let place = |world: &World, flow| usize::try_from(world.pick_for(&flow).unwrap() - 1).unwrap();
     for (client, hash, plain, server, with_port, server_with_port) in CLIENTS {
         let number = u32::from_be(words(addr(client))[0]);

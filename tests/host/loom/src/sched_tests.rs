@@ -6,7 +6,9 @@ use crate::sync::{AtomicU32, AtomicU64, Full, Relaxed};
 use ipvs::addr::{Endpoint, Family, Port};
 use ipvs::flow::Flow;
 use ipvs::proto::Transport;
-use ipvs::sched::{self, Change, Options, Permutation, Scheduler, Servers, Summary, CELLS, GROUP};
+use ipvs::sched::{
+    self, Aggregate, Change, Options, Permutation, Scheduler, Servers, CELLS, CHUNK,
+};
 use loom::sync::Arc;
 use loom::thread;
 
@@ -46,16 +48,16 @@ impl sched::Server for Server {
         0
     }
 
-    fn usable(&self) -> bool {
-        true
+    fn is_overloaded(&self) -> bool {
+        false
     }
 
-    fn available(&self) -> bool {
+    fn is_linked(&self) -> bool {
         true
     }
 
     fn permutation(&self) -> Permutation {
-        Permutation::default()
+        Permutation::FIRST
     }
 }
 
@@ -89,9 +91,12 @@ impl Service {
             groups: groups.iter().map(group).collect(),
             cells: Vec::new(),
         };
-        let state = scheduler.carry([0; CELLS], Change::Bound, &service, Some);
-        service.cells = state.map(|value| Cell(AtomicU64::new(value))).into();
-        if scheduler.counts() {
+        let state = scheduler.migrate([0; CELLS], Change::Bound, &service, Some);
+        service.cells = state
+            .unwrap_or_default()
+            .map(|value| Cell(AtomicU64::new(value)))
+            .into();
+        if scheduler.spec().watches_counts {
             for group in &service.groups {
                 group.changes.watch();
             }
@@ -117,8 +122,8 @@ impl Service {
 
     /// Lets the connections of a server become more or fewer, as the module does.
     fn change(&self, number: usize, change: i32) {
-        let group = &self.groups[number / GROUP];
-        let active = &group.members[number % GROUP].active;
+        let group = &self.groups[number / CHUNK];
+        let active = &group.members[number % CHUNK].active;
         match change {
             0.. => active.fetch_add(change.unsigned_abs(), Full),
             _ => active.fetch_sub(change.unsigned_abs(), Full),
@@ -131,19 +136,19 @@ impl Servers for Service {
     type Cell = Cell;
     type Server = Server;
 
-    fn groups(&self) -> usize {
+    fn chunks(&self) -> usize {
         self.groups.len()
     }
 
-    fn group(&self, group: usize) -> &[Server] {
+    fn chunk(&self, group: usize) -> &[Server] {
         self.groups.get(group).map_or(&[], |group| &group.members)
     }
 
-    fn summary(&self, group: usize, sum_up: impl Fn(&[Server]) -> Summary) -> Summary {
+    fn aggregate(&self, group: usize, compute: impl Fn(&[Server]) -> Aggregate) -> Aggregate {
         let group = &self.groups[group];
         group
             .remembered
-            .get(&group.changes, || sum_up(&group.members))
+            .get(&group.changes, || compute(&group.members))
     }
 
     fn cell(&self, number: usize) -> Option<&Cell> {
@@ -196,7 +201,7 @@ fn wrr_gives_each_its_weight_over_whole_cycles() {
 }
 
 /// The numbers of the servers of a second group.
-const B: usize = GROUP;
+const B: usize = CHUNK;
 
 /// Two groups: 0 is best at first and has one connection, the first of the second group has two.
 fn two_groups(scheduler: Scheduler) -> Arc<Service> {
