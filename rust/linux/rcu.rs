@@ -567,3 +567,38 @@ pub fn barrier() {
         }
     }
 }
+
+/// A place where there always is an object for readers.
+///
+/// # Invariants
+///
+/// The slot is never empty.
+pub struct Published<T: 'static>(Slot<T>);
+
+impl<T> Published<T> {
+    /// Makes a place that publishes `value`.
+    pub fn new(value: Arc<T>) -> Self {
+        // INVARIANT: It is filled here, and `replace` fills it again.
+        Self(Slot::new(value))
+    }
+
+    /// Returns what is published now.
+    #[inline]
+    pub fn read<'g>(&self, _rcu: Reader<'g>) -> Borrow<'g, T> {
+        // Pairs with the exchange in `replace`: the object's fields are seen as published.
+        let pointer = self.0 .0.load(Acquire);
+        // SAFETY: By the invariant the slot is not empty, so its pointer is not null.
+        let pointer = unsafe { NonNull::new_unchecked(pointer) };
+        // INVARIANT: The slot owned a count when it was read, inside the section.
+        Borrow(pointer, PhantomData)
+    }
+
+    /// Publishes `new` and returns what was there.
+    pub fn replace(&self, new: Arc<T>) -> Arc<T> {
+        let old = self.0 .0.xchg(new.into_raw().cast().as_ptr(), Full);
+        // SAFETY: By the invariant the slot was not empty, so its pointer is not null.
+        let old = unsafe { NonNull::new_unchecked(old) };
+        // SAFETY: The slot owned a count of it, which the exchange moved to us alone.
+        unsafe { Arc::from_raw(old.cast()) }
+    }
+}
