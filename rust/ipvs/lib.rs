@@ -23,6 +23,7 @@ pub mod conn;
 pub mod flags;
 pub mod flow;
 pub mod hash;
+pub mod lookup;
 pub mod packet;
 pub mod proto;
 pub mod rate;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Why a command is refused: the error number and the sentence that users see.
 //!
-//! Numbers are C's, so that scripts go on working; the sentence travels beside it for whoever
-//! asks. What C's module can do and this one cannot do yet has a reason of its own, ends in "not
+//! Numbers are C's, so that scripts go on working; the sentence travels beside it. What C's module can do and this one cannot do yet has a reason of its own, ends in "not
 //! yet", and is listed in `docs/not-yet.md`.
 
 use crate::service::DestError;
@@ -66,11 +65,13 @@ pub enum Refusal {
     ServiceUnknown,
     /// The service is there already.
     ServiceExists,
-    /// Nobody knows this scheduler.
+    /// There is no such scheduler.
     SchedulerUnknown,
+    /// A netmask that the family does not have.
+    Netmask,
     /// The service has more servers than the new scheduler can have.
     ServersTooMany,
-    /// Nobody knows this persistence engine.
+    /// There is no such persistence engine.
     EngineUnknown,
     /// C knows this persistence engine.
     EngineNotYet,
@@ -132,6 +133,7 @@ impl Refusal {
             | Refusal::DestMalformed
             | Refusal::DestIncomplete
             | Refusal::DestSettingsIncomplete
+            | Refusal::Netmask
             | Refusal::ServersTooMany
             | Refusal::DestFamily
             | Refusal::DestAddress
@@ -172,6 +174,7 @@ impl Refusal {
             Refusal::ServiceUnknown => c"There is no such service.",
             Refusal::ServiceExists => c"The service exists already.",
             Refusal::SchedulerUnknown => c"There is no such scheduler.",
+            Refusal::Netmask => c"The netmask is no prefix length of IPv6.",
             Refusal::ServersTooMany => c"The service has more servers than the scheduler takes.",
             Refusal::EngineUnknown => c"There is no such persistence engine.",
             Refusal::EngineNotYet => c"Persistence engines are not supported yet.",
@@ -203,8 +206,8 @@ impl Refusal {
         }
     }
 
-    /// Every refusal, for those who check all of them.
-    pub const ALL: [Refusal; 35] = [
+    /// Every refusal.
+    pub const ALL: [Refusal; 36] = [
         Refusal::Malformed,
         Refusal::ServiceMissing,
         Refusal::ServiceMalformed,
@@ -216,6 +219,7 @@ impl Refusal {
         Refusal::ServiceUnknown,
         Refusal::ServiceExists,
         Refusal::SchedulerUnknown,
+        Refusal::Netmask,
         Refusal::ServersTooMany,
         Refusal::EngineUnknown,
         Refusal::EngineNotYet,
@@ -263,7 +267,7 @@ impl From<DestError> for Refusal {
     }
 }
 
-/// The longest sentence: what the buffers of those who pass it on hold.
+/// The longest sentence: what the buffers on its way to the user hold.
 pub const SENTENCE_MAX: usize = 79;
 
 #[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_refusal))]
@@ -281,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn engines_of_c_are_told_from_those_of_nobody() {
+    fn engines_of_c_are_told_from_unknown_ones() {
         assert_eq!(Refusal::of_engine(b"sip"), Refusal::EngineNotYet);
         assert_eq!(Refusal::of_engine(b"xyz"), Refusal::EngineUnknown);
     }

@@ -19,6 +19,7 @@ mod dh;
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod fixture;
 mod fo;
+mod hashing;
 pub mod lblc;
 pub mod lblcr;
 mod lc;
@@ -26,6 +27,7 @@ mod least;
 mod mh;
 mod nq;
 mod ovf;
+mod permutation;
 mod rr;
 mod sed;
 mod sh;
@@ -35,8 +37,8 @@ mod view;
 mod wlc;
 mod wrr;
 
-pub use mh::Permutation;
-pub use table::{Candidate, TableSpec, TooManyServers, NO_SERVER};
+pub use permutation::{Permutation, NO_SERVER};
+pub use table::{Candidate, TableSpec, TooManyServers};
 pub use view::{Aggregate, Cell, Server, Servers, CHUNK};
 
 /// How many cells of state a scheduler may use.

@@ -4,7 +4,6 @@
 //! Read without a lock by the packet path, written by `control/sysctl.rs`, which also knows their
 //! names and what may be written.
 
-use crate::netns::Netns;
 use ipvs::proto;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -21,7 +20,7 @@ const CONN_LIMIT: i32 = 1 << 30;
 #[cfg(not(target_pointer_width = "64"))]
 const CONN_LIMIT: i32 = 1 << 24;
 
-/// A number that users set and everybody reads.
+/// A number that users set and packets read.
 pub(crate) struct Setting(pub(crate) Atomic<i32>);
 
 impl Setting {
@@ -35,7 +34,7 @@ impl Setting {
         self.0.load(Relaxed)
     }
 
-    /// Tells whether the number is not zero.
+    /// Returns whether the number is not zero.
     #[inline]
     pub(crate) fn is_on(&self) -> bool {
         self.get() != 0
@@ -48,10 +47,10 @@ pub(crate) struct Config {
     pub(crate) amemthresh: Setting,
     pub(crate) am_droprate: Setting,
     pub(crate) conn_max: ConnMax,
-    pub(crate) drop_entry: Defence,
-    pub(crate) drop_packet: Defence,
+    pub(crate) drop_entry: Defense,
+    pub(crate) drop_packet: Defense,
     pub(crate) conntrack: Setting,
-    pub(crate) secure_tcp: Defence,
+    pub(crate) secure_tcp: Defense,
     pub(crate) snat_reroute: Setting,
     pub(crate) sync_version: Setting,
     pub(crate) sync_ports: Setting,
@@ -82,47 +81,53 @@ pub(crate) struct Config {
     pub(crate) svc_lfactor: Setting,
     /// How long connections live without a packet.
     pub(crate) timeouts: Timeouts,
-    /// How long lblc and lblcr remember.
-    pub(crate) memory: Arc<Memory>,
+    /// How long lblc and lblcr keep an address.
+    pub(crate) cache_expiry: Arc<CacheExpiry>,
 }
 
-/// How long schedulers remember who served an address.
+/// How long schedulers keep which servers serve an address that is not asked for.
 ///
-/// Counted, as schedulers look at it on their own.
-pub(crate) struct Memory {
+/// Counted, as the schedulers' work outlives a command.
+pub(crate) struct CacheExpiry {
     /// For lblc, in jiffies.
     pub(crate) lblc: Setting,
     /// For lblcr, in jiffies.
     pub(crate) lblcr: Setting,
 }
 
-impl Memory {
-    fn new() -> Result<Arc<Self>> {
-        let day = i32::try_from(Ticks::from_seconds(24 * 60 * 60).0).unwrap_or(i32::MAX);
-        let memory = Self {
-            lblc: Setting::new(day),
-            lblcr: Setting::new(day),
-        };
-        Arc::new(memory, GFP_KERNEL)
-    }
-}
-
-impl Config {
-    /// Makes the settings of a new namespace.
+impl CacheExpiry {
+    /// Makes the settings of a new namespace: a day.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new(net: &Net) -> impl PinInit<Self, Error> {
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        let day = i32::try_from(Ticks::from_seconds(24 * 60 * 60).0).unwrap_or(i32::MAX);
+        let expiry = Self {
+            lblc: Setting::new(day),
+            lblcr: Setting::new(day),
+        };
+        Arc::new(expiry, GFP_KERNEL)
+    }
+}
+
+impl Config {
+    /// Makes the settings of a new namespace, which may have as many connections as `conn_max`; as
+    /// many as any if that is not given.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(net: &Net, conn_max: Option<i32>) -> impl PinInit<Self, Error> {
         let (conn_lfactor, svc_lfactor) = if net.is_init() { (-4, -3) } else { (-2, -2) };
         try_pin_init!(Self {
             amemthresh: Setting::new(1024),
             am_droprate: Setting::new(10),
-            conn_max: ConnMax::inherited(),
-            drop_entry: Defence::new(),
-            drop_packet: Defence::new(),
+            conn_max: ConnMax::new(conn_max.unwrap_or(CONN_LIMIT)),
+            drop_entry: Defense::new(),
+            drop_packet: Defense::new(),
             conntrack: Setting::new(0),
-            secure_tcp: Defence::new(),
+            secure_tcp: Defense::new(),
             snat_reroute: Setting::new(1),
             sync_version: Setting::new(1),
             sync_ports: Setting::new(1),
@@ -149,7 +154,7 @@ impl Config {
             conn_lfactor: Setting::new(conn_lfactor),
             svc_lfactor: Setting::new(svc_lfactor),
             timeouts: Timeouts::new(proto::Timeouts::DEFAULT),
-            memory: Memory::new()?,
+            cache_expiry: CacheExpiry::new()?,
         }? Error)
     }
 }
@@ -179,9 +184,7 @@ pub(crate) struct ConnMax {
 }
 
 impl ConnMax {
-    /// Takes over what the initial namespace allows now.
-    fn inherited() -> Self {
-        let value = Netns::get(Net::init()).map_or(CONN_LIMIT, |netns| netns.config.conn_max.get());
+    const fn new(value: i32) -> Self {
         Self {
             soft: Setting::new(value),
             hard: Setting::new(value),
@@ -221,14 +224,14 @@ impl ConnMax {
 }
 
 /// A measure against floods: off (0), automatic (1), automatic and active (2), always active (3).
-pub(crate) struct Defence(Setting);
+pub(crate) struct Defense(Setting);
 
-impl Defence {
+impl Defense {
     const fn new() -> Self {
         Self(Setting::new(0))
     }
 
-    /// Returns the mode, after the machine's memory had its say in the automatic ones.
+    /// Returns the mode; an automatic one follows the machine's free memory first.
     pub(crate) fn evaluate(&self, amemthresh: &Setting) -> i32 {
         let mode = self.0.get();
         if !matches!(mode, 1 | 2) {
@@ -243,7 +246,7 @@ impl Defence {
         }
     }
 
-    /// Tells whether the measure is taken, as of the last evaluation.
+    /// Returns whether the measure is taken, as of the last evaluation.
     #[inline]
     pub(crate) fn is_active(&self) -> bool {
         self.0.get() > 1

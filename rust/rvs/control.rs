@@ -1,68 +1,55 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Commands common to all front ends: add, edit, delete, list.
 //!
+//! What a command means for the whole namespace is done here: hooks go on with the first service of
+//! a family and off with the last, the table of connections is opened, and connections of removed
+//! servers are ended if users want that.
+//!
 //! Checks come in the order in which C makes them, so that a request with two faults gets the same
 //! error from both; what only this module refuses is judged after everything that C refuses.
 
+mod dests;
 pub(crate) mod genl;
 pub(crate) mod proc;
 mod sysctl;
 
 use crate::netns::Netns;
-use crate::service::{Command, Service};
+use crate::packet::hook::Packets;
+use crate::service::{Exclusive, Listed, Service};
+use crate::util::out_of_memory;
 use ipvs::addr::{Family, Protocol};
 use ipvs::flags;
 use ipvs::proto::Timeouts;
 use ipvs::refusal::Refusal;
 use ipvs::sched::Scheduler;
-use ipvs::service::{DestKey, DestSettings, ServiceKey, ServiceSettings};
-use ipvs::wire::genl::{Config, DestRequest, ServiceRequest};
-use ipvs::xmit::Method;
+use ipvs::service::{ServiceKey, ServiceSettings};
+use ipvs::wire::genl::{Config, ServiceRequest};
 use kernel::prelude::*;
+use kernel::sync::MutexGuard;
 use linux::clock::HZ;
+use linux::inet;
+use linux::module::ModuleRef;
 use linux::net::Net;
 use linux::rcu::Arc;
 
-/// Why a command was not carried out.
-pub(crate) enum Failure {
-    /// A rule forbids it.
-    Refused(Refusal),
-    /// The kernel could not do it.
-    Failed(Error),
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Failure::Refused(refusal)
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        match error {
-            ENOMEM => Failure::Refused(Refusal::Memory),
-            ENOPROTOOPT => Failure::Refused(Refusal::Unloading),
-            other => Failure::Failed(other),
-        }
-    }
-}
-
 /// The right to give commands to a namespace, one at a time.
 pub(crate) struct Session<'a> {
+    net: &'a Net,
     netns: &'a Netns,
-    command: Command<'a>,
+    exclusive: MutexGuard<'a, Exclusive>,
 }
 
 impl<'a> Session<'a> {
-    /// Waits for the session before.
+    /// Waits until no other session is open.
     ///
     /// # Locking
     ///
     /// Process context; takes `control`.
     pub(crate) fn begin(net: &'a Net, netns: &'a Netns) -> Self {
         Self {
+            net,
             netns,
-            command: Command::begin(net, netns),
+            exclusive: netns.control.lock(),
         }
     }
 
@@ -71,124 +58,90 @@ impl<'a> Session<'a> {
     /// # Errors
     ///
     /// [`Refusal::ServiceUnknown`].
-    pub(crate) fn service(&self, key: &ServiceKey) -> Result<Arc<Service>, Failure> {
-        let found = self.netns.services.get(key);
-        Ok(found.ok_or(Refusal::ServiceUnknown)?)
+    pub(crate) fn service(&self, key: &ServiceKey) -> Result<Arc<Service>, Refusal> {
+        self.netns.services.get(key).ok_or(Refusal::ServiceUnknown)
     }
 
     /// Makes a service.
     ///
     /// # Errors
     ///
-    /// It exists already, the settings are refused, or the kernel could not.
-    pub(crate) fn add_service(&self, request: &ServiceRequest<'_>) -> Result<(), Failure> {
-        if self.netns.services.get(&request.key).is_some() {
-            return Err(Refusal::ServiceExists.into());
+    /// It exists already, the settings are refused, or there is no memory.
+    pub(crate) fn add_service(&self, request: &ServiceRequest<'_>) -> Result<(), Refusal> {
+        let services = &self.netns.services;
+        if services.get(&request.key).is_some() {
+            return Err(Refusal::ServiceExists);
         }
         let settings = settings(request, 0)?;
         check_key(&request.key)?;
-        let services = &self.netns.services;
-        Ok(services.add(&self.command, request.key, settings)?)
+        let module = ModuleRef::get(crate::THIS).ok_or(Refusal::Unloading)?;
+        if !settings.has_valid_netmask(request.key.family()) {
+            return Err(Refusal::Netmask);
+        }
+        let expiry = &self.netns.config.cache_expiry;
+        let service = Service::new(request.key, settings, services.next_serial(), expiry)?;
+        self.netns.conns.open().map_err(out_of_memory)?;
+        self.start_family(request.key.family())?;
+        let result = services.insert(&self.exclusive, Listed::new(service, module));
+        if result.is_err() {
+            self.stop_unused_family(request.key.family());
+        }
+        result
     }
 
     /// Changes a service.
     ///
     /// # Errors
     ///
-    /// It does not exist, the settings are refused, or the kernel could not.
-    pub(crate) fn edit_service(&self, request: &ServiceRequest<'_>) -> Result<(), Failure> {
+    /// It does not exist, the settings are refused, or there is no memory.
+    pub(crate) fn edit_service(&self, request: &ServiceRequest<'_>) -> Result<(), Refusal> {
         let service = self.service(&request.key)?;
-        let settings = settings(request, service.settings_now()?.flags)?;
-        match service.edit(&self.command, settings) {
-            Err(EINVAL) => Err(Refusal::ServersTooMany.into()),
-            result => Ok(result?),
-        }
+        let settings = settings(request, service.settings_now().flags)?;
+        service.edit(&self.exclusive, settings)
     }
 
     /// Removes a service.
     ///
     /// # Errors
     ///
-    /// It does not exist, or the kernel could not.
-    pub(crate) fn remove_service(&self, key: &ServiceKey) -> Result<(), Failure> {
+    /// It does not exist, or there is no memory.
+    pub(crate) fn remove_service(&self, key: &ServiceKey) -> Result<(), Refusal> {
         let service = self.service(key)?;
-        Ok(self.netns.services.remove(&self.command, &service)?)
+        let _listed = self.netns.services.remove(&self.exclusive, &service)?;
+        self.stop_unused_family(key.family());
+        self.sweep();
+        Ok(())
     }
 
     /// Removes all services.
     pub(crate) fn flush(&self) {
-        self.netns.services.flush(&self.command);
+        let _listed = self.netns.services.clear(&self.exclusive);
+        self.stop_unused_family(Family::V4);
+        self.stop_unused_family(Family::V6);
+        self.sweep();
     }
 
     /// Lets users see zeroes from here on: of one service and its servers.
     ///
     /// # Errors
     ///
-    /// It does not exist, or the kernel could not for some servers, for lack of memory.
-    pub(crate) fn zero_service(&self, key: &ServiceKey) -> Result<(), Failure> {
-        self.service(key)?.reset(&self.command)?;
-        Ok(())
+    /// It does not exist, or there is no memory for some servers.
+    pub(crate) fn zero_service(&self, key: &ServiceKey) -> Result<(), Refusal> {
+        self.service(key)?.reset(&self.exclusive)
     }
 
     /// Lets users see zeroes from here on: of everything in the namespace.
     ///
     /// # Errors
     ///
-    /// The kernel could not for some of it, for lack of memory.
-    pub(crate) fn zero(&self) -> Result<(), Failure> {
+    /// There is no memory for some of it.
+    pub(crate) fn zero(&self) -> Result<(), Refusal> {
         let (mut serial, mut result) = (0, Ok(()));
         while let Some(service) = self.netns.services.after(serial) {
-            result = result.and(service.reset(&self.command));
+            result = result.and(service.reset(&self.exclusive));
             serial = service.serial();
         }
-        Ok(result.and(self.netns.stats.reset())?)
-    }
-
-    /// Adds a real server to a service.
-    ///
-    /// # Errors
-    ///
-    /// It exists already, key or settings are refused, or the kernel could not.
-    pub(crate) fn add_dest(&self, service: &Service, request: &DestRequest) -> Result<(), Failure> {
-        check_dest(service, request)?;
-        if service.dest(&request.key).is_some() {
-            return Err(Refusal::DestExists.into());
-        }
-        check_method(&request.settings)?;
-        match service.add_dest(&self.command, request.key, &request.settings) {
-            Err(EINVAL) => Err(Refusal::DestAddress.into()),
-            result => Ok(result?),
-        }
-    }
-
-    /// Changes a real server of a service.
-    ///
-    /// # Errors
-    ///
-    /// It does not exist, the settings are refused, or the kernel could not.
-    pub(crate) fn edit_dest(
-        &self,
-        service: &Service,
-        request: &DestRequest,
-    ) -> Result<(), Failure> {
-        check_dest(service, request)?;
-        if service.dest(&request.key).is_none() {
-            return Err(Refusal::DestUnknown.into());
-        }
-        check_method(&request.settings)?;
-        Ok(service.edit_dest(&self.command, &request.key, &request.settings)?)
-    }
-
-    /// Removes a real server from a service.
-    ///
-    /// # Errors
-    ///
-    /// It does not exist, or the kernel could not.
-    pub(crate) fn remove_dest(&self, service: &Service, key: &DestKey) -> Result<(), Failure> {
-        match service.remove_dest(&self.command, key) {
-            Err(ENOENT) => Err(Refusal::DestUnknown.into()),
-            result => Ok(result?),
-        }
+        result.and(self.netns.stats.reset().map_err(out_of_memory))
     }
 
     /// Changes the time-outs: those that are given and not 0.
@@ -196,7 +149,7 @@ impl<'a> Session<'a> {
     /// # Errors
     ///
     /// One is out of range; then none is changed.
-    pub(crate) fn configure(&self, config: &Config) -> Result<(), Failure> {
+    pub(crate) fn configure(&self, config: &Config) -> Result<(), Refusal> {
         let present = self.netns.config.timeouts.get();
         let wanted = Timeouts {
             tcp: timeout(config.tcp, present.tcp)?,
@@ -205,6 +158,43 @@ impl<'a> Session<'a> {
         };
         self.netns.config.timeouts.set(wanted);
         Ok(())
+    }
+
+    /// Changes the load factor of the table of services.
+    fn set_service_load_factor(&self, factor: i32) {
+        let services = &self.netns.services;
+        services.set_load_factor(&self.exclusive, factor);
+    }
+
+    /// Has the packets of a family looked at.
+    fn start_family(&self, family: Family) -> Result<(), Refusal> {
+        let result = self.netns.hooks.turn_on::<Packets>(hook_family(family));
+        result.map_err(|error| match error {
+            ENOMEM => Refusal::Memory,
+            _ => Refusal::Namespace,
+        })
+    }
+
+    /// Leaves the packets of a family alone again if it has no service.
+    fn stop_unused_family(&self, family: Family) {
+        if !self.netns.services.has_family(family) {
+            self.netns.hooks.turn_off(hook_family(family));
+        }
+    }
+
+    /// Has the connections of removed servers ended, if users want that.
+    fn sweep(&self) {
+        if self.netns.config.expire_nodest_conn.is_on() {
+            self.netns.conns.sweep();
+        }
+    }
+}
+
+/// Returns the family as the hooks know it.
+fn hook_family(family: Family) -> inet::Family {
+    match family {
+        Family::V4 => inet::Family::V4,
+        Family::V6 => inet::Family::V6,
     }
 }
 
@@ -263,22 +253,4 @@ fn check_key(key: &ServiceKey) -> Result<(), Refusal> {
         return Err(Refusal::ProtocolNotYet);
     }
     Ok(())
-}
-
-/// Refuses a real server that C would refuse, whatever else the service has.
-fn check_dest(service: &Service, request: &DestRequest) -> Result<(), Refusal> {
-    let differs = Family::of(request.key.addr) != service.key().family();
-    if differs && request.settings.method != Method::Tunnel {
-        return Err(Refusal::DestFamily);
-    }
-    Ok(request.settings.check()?)
-}
-
-/// Refuses a forwarding method that packets cannot take yet.
-fn check_method(settings: &DestSettings) -> Result<(), Refusal> {
-    match settings.method {
-        Method::Tunnel => Err(Refusal::TunnelNotYet),
-        Method::Bypass => Err(Refusal::BypassNotYet),
-        _ => Ok(()),
-    }
 }

@@ -4,8 +4,8 @@
 //! A server that was removed keeps its counters and its connections in the trash, and is taken out
 //! again when the same server is added to the same service.
 
-use crate::bag::Bag;
 use crate::stats::Stats;
+use crate::util::hash_index::HashIndex;
 use ipvs::addr::Endpoint;
 use ipvs::conn::state::Activity;
 use ipvs::sched::Permutation;
@@ -424,12 +424,12 @@ impl Trash {
 }
 
 /// What lies in the trash: after a flush there may be thousands.
-struct Heap(Pin<KBox<Mutex<Bag<Trashed>>>>);
+struct Heap(Pin<KBox<Mutex<HashIndex<Trashed>>>>);
 
 impl Heap {
     fn new() -> Result<Self> {
-        let bag = KBox::pin_init(new_mutex!(Bag::new()), GFP_KERNEL)?;
-        Ok(Self(bag))
+        let index = KBox::pin_init(new_mutex!(HashIndex::new()), GFP_KERNEL)?;
+        Ok(Self(index))
     }
 
     fn put(&self, dest: Arc<Dest>) -> Result {
@@ -438,27 +438,27 @@ impl Heap {
             dest,
             idle_since: None,
         };
-        self.0.lock().put(digest, trashed)
+        self.0.lock().insert(digest, trashed)
     }
 
     fn take(&self, key: &DestKey, service: &ServiceKey) -> Option<Arc<Dest>> {
-        let found = self.0.lock().take(key.digest(service), |trashed| {
+        let found = self.0.lock().remove(key.digest(service), |trashed| {
             trashed.dest.key() == key && trashed.dest.service().owns_like(service)
         });
         Some(found?.dest)
     }
 
     fn clear(&self) {
-        let bag = core::mem::replace(&mut *self.0.lock(), Bag::new());
-        drop(bag);
+        let index = core::mem::replace(&mut *self.0.lock(), HashIndex::new());
+        drop(index);
     }
 }
 
 impl Task for Heap {
     fn run(&self) -> Option<Ticks> {
-        let mut bag = self.0.lock();
+        let mut index = self.0.lock();
         let now = Jiffies::now();
-        bag.retain(|trashed| !trashed.is_over(now));
-        (!bag.is_empty()).then_some(Ticks::from_seconds(ROUND))
+        index.retain(|trashed| !trashed.is_over(now));
+        (!index.is_empty()).then_some(Ticks::from_seconds(ROUND))
     }
 }

@@ -14,17 +14,17 @@
     clippy::unwrap_used
 )]
 
-mod bag;
 mod config;
 mod conn;
 mod control;
 mod dest;
 mod drops;
-mod grow;
+mod lifecycle;
 mod netns;
 mod packet;
 mod service;
 mod stats;
+mod util;
 
 use kernel::prelude::*;
 use kernel::str::CStr;
@@ -50,16 +50,16 @@ pub(crate) const THIS: &ThisModule = kernel::module::this_module::<LocalModule>(
 
 /// What the module holds while it is loaded, in the order in which it goes away.
 struct Rvs {
-    /// First: nobody may ask for anything while the rest goes.
+    /// First: nothing may be asked for while the rest goes.
     _netlink: linux::genl::Registration<control::genl::Ipvs>,
     /// Drops cached routes of devices that go down.
     _devices: notifier::Devices<Routes>,
-    /// Every namespace's state: see `netns.rs` for how it ends.
+    /// Every namespace's state: see `lifecycle.rs` for how it ends.
     _namespaces: net::Registration<netns::Netns>,
     /// What the tables of all namespaces share.
     _pool: pool::Running,
     /// Keeps `ip_vs` out.
-    _modules: notifier::Modules<Rival>,
+    _modules: notifier::Modules<IpVsGuard>,
     /// Last: nothing may run later.
     _callbacks: Callbacks,
 }
@@ -75,9 +75,9 @@ impl Drop for Callbacks {
 
 impl kernel::Module for Rvs {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        // Whoever would load `ip_vs` between the question and the refusal finds the door closed.
+        // First: `ip_vs` cannot be loaded between the question and the refusal.
         let modules = notifier::Modules::new()?;
-        if module::is_loaded(RIVAL, THIS) {
+        if module::is_loaded(IP_VS, THIS) {
             pr_err!("ip_vs is loaded, and only one of the two can be: unload ip_vs first\n");
             return Err(EBUSY);
         }
@@ -99,20 +99,20 @@ impl kernel::Module for Rvs {
 }
 
 /// The module that owns the same names in the kernel as this one.
-const RIVAL: &CStr = c"ip_vs";
+const IP_VS: &CStr = c"ip_vs";
 
-/// Keeps [`RIVAL`] out before its own start can get half way and warn.
-struct Rival;
+/// Keeps [`IP_VS`] out before its own start can get half way and warn.
+struct IpVsGuard;
 
-impl notifier::ModuleGuard for Rival {
-    const NAME: &'static CStr = RIVAL;
+impl notifier::ModuleGuard for IpVsGuard {
+    const NAME: &'static CStr = IP_VS;
 
     fn refused() {
         pr_warn!("ip_vs is kept out while rvs is loaded\n");
     }
 }
 
-/// Forgets the ways that lead through a device that went down.
+/// Forgets the routes through a device that went down.
 struct Routes;
 
 impl notifier::DeviceWatcher for Routes {
@@ -121,7 +121,7 @@ impl notifier::DeviceWatcher for Routes {
 
     fn down(net: &net::Net, device: u32) {
         if let Ok(netns) = netns::Netns::get(net) {
-            netns.services.forget_routes(device);
+            netns.services.drop_routes(device);
         }
     }
 }

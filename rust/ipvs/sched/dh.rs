@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Destination hashing: the address that clients ask for decides.
 
-use super::table::{accepting_in, fold, hash32, Filling, TableSpec};
+use super::hashing::{fold, hash32};
+use super::table::{accepting_in, Filling, TableSpec};
 use super::{Change, Servers, Spec};
 use crate::flow::Flow;
 

@@ -2,8 +2,8 @@
 //! A few servers with one-letter names for the tests of schedulers.
 
 use super::{
-    lblc, Aggregate, Candidate, Cell, Change, Options, Permutation, Scheduler, Server, Servers,
-    CELLS, NO_SERVER,
+    Aggregate, Candidate, Cell, Change, Options, Permutation, Scheduler, Server, Servers, CELLS,
+    NO_SERVER,
 };
 use crate::addr::{ipv4, Endpoint, Port};
 use crate::flow::Flow;
@@ -173,9 +173,9 @@ impl Service {
         self.servers.get(index).copied().unwrap_or_default()
     }
 
-    /// Returns whether lblc keeps an address at a server.
-    pub(super) fn keeps(&self, name: u8) -> bool {
-        lblc::keeps(self, &self.get(self.index(name)))
+    /// Returns a server by its name.
+    pub(super) fn named(&self, name: u8) -> One {
+        self.get(self.index(name))
     }
 
     /// Picks as often as there are names and returns whether those were picked; `-` is no server.

@@ -78,18 +78,19 @@ pub(super) fn is_overloaded(servers: &impl Servers, server: &impl Server) -> boo
 #[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_sched_lblc))]
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
+    use super::*;
     use crate::sched::fixture::Service;
     use crate::sched::Scheduler;
 
     #[test]
     fn a_busy_server_is_kept_unless_another_is_idle() {
         let mut service = Service::of(Scheduler::Lblc, b"A2 B2");
-        assert!(service.keeps(b'A'));
+        assert!(keeps(&service, &service.named(b'A')));
         service.load(b'A', 3, 3);
-        assert!(!service.keeps(b'A'));
+        assert!(!keeps(&service, &service.named(b'A')));
         service.load(b'B', 1, 1);
-        assert!(service.keeps(b'A'));
+        assert!(keeps(&service, &service.named(b'A')));
         service.edit(b'A', 0);
-        assert!(!service.keeps(b'A'));
+        assert!(!keeps(&service, &service.named(b'A')));
     }
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Source hashing: the client's address decides, and its port if the service wants that.
 
-use super::table::{fold, hash32, port_of, search, Filling, TableSpec};
+use super::hashing::{fold, hash32, port_of};
+use super::table::{search, Filling, TableSpec};
 use super::{Change, Options, Servers, Spec};
 use crate::flow::Flow;
 

@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The tables of the hashing schedulers: how they are filled, and how a packet finds its slot.
+//! The tables of the hashing schedulers: how they are filled, and the server in a slot.
 //!
 //! A slot names a server by how far its number is from the end of the last chunk, so that 16 bits
 //! are enough for the newest thousands, however many there are.
 
-use super::mh::Permutation;
-use super::view::{accepts_new, number_of, to_index};
+use super::permutation::{Permutation, NO_SERVER};
+use super::view::{accepts_new, number_of};
 use super::{Change, Options, Server, Servers};
-use crate::addr::{words, Addr, Family};
-use crate::flow::Flow;
 use core::ops::ControlFlow;
-
-/// A slot that names no server; a table of them is zeroed memory.
-pub const NO_SERVER: u16 = 0;
 
 /// The table of a scheduler.
 pub struct TableSpec {
@@ -183,28 +178,4 @@ pub(super) fn search(
 
 fn takes(servers: &impl Servers, number: usize) -> bool {
     servers.server(number).is_some_and(accepts_new)
-}
-
-/// Folds an address into the 32 bits that the hashing schedulers use.
-pub(super) fn fold(family: Family, addr: Addr) -> u32 {
-    let words = words(addr).into_iter();
-    let count = match family {
-        Family::V4 => 1,
-        Family::V6 => 4,
-    };
-    u32::from_be(words.take(count).fold(0, |all, word| all ^ word))
-}
-
-/// Multiplicative hash of 32 bits down to `bits`, which are 1 to 32 (Knuth; golden ratio).
-pub(super) fn hash32(value: u32, bits: u32) -> usize {
-    let hash = value.wrapping_mul(0x61c8_8647);
-    to_index(hash.wrapping_shr(32_u32.wrapping_sub(bits)))
-}
-
-/// Returns the client's port where the service wants it to count.
-pub(super) fn port_of(flow: &Flow, options: Options) -> u32 {
-    match options.port && flow.transport.has_ports() {
-        true => u32::from(flow.source.port.host()),
-        false => 0,
-    }
 }

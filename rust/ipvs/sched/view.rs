@@ -6,7 +6,7 @@
 //! What a scheduler has to know of a chunk is an [`Aggregate`], which the view keeps until one of
 //! the chunk's servers changes: a decision looks at few servers, however many there are.
 
-use super::mh::Permutation;
+use super::permutation::Permutation;
 
 /// The most servers that a chunk holds.
 pub const CHUNK: usize = 32;

@@ -3,7 +3,7 @@
 //!
 //! Turns messages into commands and back; `control.rs` decides, `ipvs::wire` knows the bytes.
 
-use super::{Failure, Session};
+use super::Session;
 use crate::dest::Dest;
 use crate::netns::Netns;
 use crate::service::Service;
@@ -13,6 +13,29 @@ use ipvs::wire::{self, Writer};
 use kernel::prelude::*;
 use linux::genl::{Command, Dump, Family, Full, Handler, Mode, Policy, Registration, Request};
 use linux::rcu::Arc;
+
+/// Why a request is not answered.
+enum Failure {
+    /// The command is refused.
+    Refused(Refusal),
+    /// The answer could not be sent.
+    Failed(Error),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Failure::Refused(refusal)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            ENOMEM => Failure::Refused(Refusal::Memory),
+            other => Failure::Failed(other),
+        }
+    }
+}
 
 /// The family `IPVS`.
 pub(crate) struct Ipvs;
@@ -144,14 +167,19 @@ fn change_dest(number: u8, session: &Session<'_>, asked: &TopLevel<'_>) -> Resul
     let service = session.service(&message::parse_service_key(asked.service)?)?;
     let family = service.key().family();
     match number {
-        command::NEW_DEST => session.add_dest(&service, &message::parse_dest(asked.dest, family)?),
-        command::SET_DEST => session.edit_dest(&service, &message::parse_dest(asked.dest, family)?),
+        command::NEW_DEST => {
+            session.add_dest(&service, &message::parse_dest(asked.dest, family)?)?
+        }
+        command::SET_DEST => {
+            session.edit_dest(&service, &message::parse_dest(asked.dest, family)?)?;
+        }
         command::DEL_DEST => {
-            session.remove_dest(&service, &message::parse_dest_key(asked.dest, family)?)
+            session.remove_dest(&service, &message::parse_dest_key(asked.dest, family)?)?;
         }
         // The core lets no other command through.
-        _ => Err(EOPNOTSUPP.into()),
+        _ => return Err(EOPNOTSUPP.into()),
     }
+    Ok(())
 }
 
 /// Sends one message back.
@@ -170,18 +198,18 @@ fn show_service(request: &Request<'_>, netns: &Netns) -> Result<(), Failure> {
     let asked = TopLevel::parse(request.attributes())?;
     let key = message::parse_service_key(asked.service)?;
     let service = netns.services.get(&key).ok_or(Refusal::ServiceUnknown)?;
-    let shown = shown_service(&service)?;
+    let shown = shown_service(&service);
     reply(request, command::NEW_SERVICE, |out| {
         message::service(out, &shown)
     })
 }
 
-fn shown_service(service: &Service) -> Result<message::Service> {
-    Ok(message::Service {
+fn shown_service(service: &Service) -> message::Service {
+    message::Service {
         key: *service.key(),
-        settings: service.settings_now()?,
+        settings: service.settings_now(),
         statistics: (&service.shown()).into(),
-    })
+    }
 }
 
 fn shown_dest(dest: &Dest) -> message::Dest {
@@ -211,12 +239,10 @@ fn put(
 fn dump_services(dump: &mut Dump<'_>, netns: &Netns) -> Result<(), Full> {
     let [mut serial, ..] = dump.cursor();
     while let Some(service) = netns.services.after(serial) {
-        // A service that is going has no settings left to show.
-        if let Ok(shown) = shown_service(&service) {
-            put(dump, command::NEW_SERVICE, |out| {
-                message::service(out, &shown)
-            })?;
-        }
+        let shown = shown_service(&service);
+        put(dump, command::NEW_SERVICE, |out| {
+            message::service(out, &shown)
+        })?;
         serial = service.serial();
         dump.set_cursor([serial, 0, 0, 0, 0, 0]);
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `/proc/sys/net/ipv4/vs/`: names, and what may be written.
 
+use super::Session;
 use crate::netns::Netns;
-use crate::service::Command;
 use kernel::prelude::*;
 use kernel::str::CStr;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -124,19 +124,19 @@ impl Directory for Netns {
                     return Err(EINVAL);
                 }
                 n.config.svc_lfactor.0.store(factor, Relaxed);
-                n.services.resize(&Command::begin(net, n));
+                Session::begin(net, n).set_service_load_factor(factor);
                 Ok(())
             },
         )),
         File {
             name: c"lblc_expiration",
             writers: Writers::MachineAlone,
-            content: Content::Seconds(|netns| &netns.config.memory.lblc.0),
+            content: Content::Seconds(|netns| &netns.config.cache_expiry.lblc.0),
         },
         File {
             name: c"lblcr_expiration",
             writers: Writers::MachineAlone,
-            content: Content::Seconds(|netns| &netns.config.memory.lblcr.0),
+            content: Content::Seconds(|netns| &netns.config.cache_expiry.lblcr.0),
         },
     ];
 

@@ -1,136 +1,368 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The hash table of services: readers take no lock, a change copies one bucket.
+//! All services of one namespace: found by packets, listed, added, removed.
 
-use super::Service;
+use super::buckets::{Buckets, Lengths};
+use super::virtual_service::{Exclusive, Service};
+use crate::dest::Trash;
+use crate::util::{out_of_memory, vec_ext};
+use core::mem::replace;
+use core::ops::ControlFlow;
+use ipvs::addr::{Family, Port};
+use ipvs::flow::Flow;
+use ipvs::lookup::{self, Kind};
+use ipvs::refusal::Refusal;
 use ipvs::service::ServiceKey;
+use ipvs::size::{self, Limits};
 use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Relaxed};
+use kernel::sync::{new_mutex, Mutex};
+use linux::module::ModuleRef;
+use linux::net::Net;
 use linux::rcu::{self, Arc, Borrow, Reader, Slot};
 
-/// Buckets of services.
-pub(super) struct Table {
-    buckets: KVVec<Slot<Bucket>>,
-    /// Spreads the keys.
-    seed: u64,
+/// The services of one namespace, and the servers that were removed from them.
+#[pin_data]
+pub(crate) struct ServiceTable {
+    buckets: Slot<Buckets>,
+    v4: Counts,
+    v6: Counts,
+    /// Decides the number of buckets.
+    factor: Atomic<i32>,
+    /// All services in the order of addition, for listings.
+    #[pin]
+    order: Mutex<KVVec<Listed>>,
+    /// The serial that was given away last.
+    serial: Atomic<u64>,
+    /// The servers that were removed.
+    #[pin]
+    pub(crate) trash: Trash,
 }
 
-/// The services of one bucket.
-struct Bucket(KVec<Arc<Service>>);
+/// A service while it is in the table.
+pub(crate) struct Listed {
+    service: Arc<Service>,
+    /// Keeps the module loaded.
+    _module: ModuleRef,
+}
 
-/// How many buckets have 0 to 6 services, and how many have more.
-pub(crate) type Lengths = [u32; 8];
+impl Listed {
+    /// Makes an entry of the table.
+    pub(crate) fn new(service: Arc<Service>, module: ModuleRef) -> Self {
+        Self {
+            service,
+            _module: module,
+        }
+    }
+}
 
-impl Table {
-    /// Makes a table of `size` empty buckets.
+/// How many services of one family there are of each kind that needs a look-up of its own.
+struct Counts {
+    by_mark: Atomic<u32>,
+    by_address: Atomic<u32>,
+    any_port: Atomic<u32>,
+    ftp: Atomic<u32>,
+}
+
+impl Counts {
+    const fn new() -> Self {
+        Self {
+            by_mark: Atomic::new(0),
+            by_address: Atomic::new(0),
+            any_port: Atomic::new(0),
+            ftp: Atomic::new(0),
+        }
+    }
+
+    #[inline]
+    fn of(&self, kind: Kind) -> &Atomic<u32> {
+        match kind {
+            Kind::Mark => &self.by_mark,
+            Kind::Address => &self.by_address,
+            Kind::AnyPort => &self.any_port,
+            Kind::Ftp => &self.ftp,
+        }
+    }
+
+    fn add(&self, key: &ServiceKey) {
+        Kind::of(key).for_each(|kind| self.of(kind).add(1, Relaxed));
+    }
+
+    fn remove(&self, key: &ServiceKey) {
+        for kind in Kind::of(key) {
+            self.of(kind).fetch_sub(1, Relaxed);
+        }
+    }
+
+    fn clear(&self) {
+        for count in [&self.by_mark, &self.by_address, &self.any_port, &self.ftp] {
+            count.store(0, Relaxed);
+        }
+    }
+
+    fn all(&self) -> u32 {
+        let by_mark = self.by_mark.load(Relaxed);
+        by_mark.saturating_add(self.by_address.load(Relaxed))
+    }
+}
+
+/// The services that a packet may belong to.
+struct Candidates<'a, 'g> {
+    table: &'a ServiceTable,
+    counts: &'a Counts,
+    net: &'a Net,
+    rcu: Reader<'g>,
+}
+
+impl<'g> lookup::Directory for Candidates<'_, 'g> {
+    type Found = Borrow<'g, Service>;
+
+    #[inline]
+    fn has(&self, kind: Kind) -> bool {
+        self.counts.of(kind).load(Relaxed) != 0
+    }
+
+    #[inline]
+    fn find(&self, key: &ServiceKey) -> Option<Self::Found> {
+        self.table.find(self.rcu, key)
+    }
+
+    fn is_privileged(&self, port: Port) -> bool {
+        self.net.is_privileged_port(port.host())
+    }
+}
+
+impl ServiceTable {
+    /// Makes a namespace's services, none, with the load factor of their table.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(super) fn new(size: u64) -> Result<Arc<Self>> {
-        let [seed] = linux::random::words();
-        let size = usize::try_from(size)?;
-        let mut buckets = KVVec::with_capacity(size, GFP_KERNEL)?;
-        for _ in 0..size {
-            buckets
-                .push_within_capacity(Slot::empty())
-                .map_err(|_full| ENOMEM)?;
-        }
-        Arc::new(Self { buckets, seed }, GFP_KERNEL)
+    pub(crate) fn new(factor: i32) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            buckets: Slot::empty(),
+            v4: Counts::new(),
+            v6: Counts::new(),
+            factor: Atomic::new(factor),
+            order <- new_mutex!(KVVec::new()),
+            serial: Atomic::new(0),
+            trash <- Trash::new(),
+        }? Error)
     }
 
-    /// Returns how many buckets there are.
-    pub(super) fn size(&self) -> usize {
-        self.buckets.len()
+    /// Returns how many services there are.
+    pub(crate) fn count(&self) -> u32 {
+        self.v4.all().saturating_add(self.v6.all())
+    }
+
+    /// Returns how many buckets the table has; 0 without services.
+    pub(crate) fn buckets(&self) -> usize {
+        self.now().map_or(0, |buckets| buckets.size())
+    }
+
+    /// Counts the buckets by their length.
+    pub(crate) fn lengths(&self) -> Lengths {
+        self.now().map_or([0; 8], |buckets| buckets.lengths())
     }
 
     /// Finds a service by its key.
     #[inline]
-    pub(super) fn find<'g>(
-        &'g self,
+    pub(crate) fn find<'g>(
+        &self,
         rcu: Reader<'g>,
         key: &ServiceKey,
     ) -> Option<Borrow<'g, Service>> {
-        let bucket = self.bucket(key)?.read(rcu)?.get();
-        let service = bucket.0.iter().find(|service| service.key() == key)?;
-        Some(service.borrow(rcu))
+        self.buckets.read(rcu)?.get().find(rcu, key)
     }
 
-    /// Adds a service.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`; nothing is changed then.
-    ///
-    /// # Locking
-    ///
-    /// Under `control`; sleeps.
-    pub(super) fn insert(&self, service: Arc<Service>) -> Result {
-        let slot = self.bucket(service.key()).ok_or(EINVAL)?;
-        let present = held(slot);
-        let others = present.as_ref().map_or(&[][..], |bucket| &bucket.0);
-        let len = others.len().saturating_add(1);
-        let bucket = Bucket::of(len, Iterator::chain(others.iter(), [&service]))?;
-        drop(slot.replace(Some(bucket)));
-        Ok(())
+    /// Finds a service by its key and keeps it.
+    pub(crate) fn get(&self, key: &ServiceKey) -> Option<Arc<Service>> {
+        rcu::read(|rcu| self.find(rcu, key)?.upgrade())
     }
 
-    /// Takes a service out.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`; nothing is changed then.
-    ///
-    /// # Locking
-    ///
-    /// Under `control`; sleeps.
-    pub(super) fn remove(&self, service: &Service) -> Result {
-        let slot = self.bucket(service.key()).ok_or(EINVAL)?;
-        let present = held(slot);
-        let all = present.as_ref().map_or(&[][..], |bucket| &bucket.0);
-        let others = all
-            .iter()
-            .filter(|other| other.serial() != service.serial());
-        let bucket = match all.len() {
-            // It was alone: emptying takes no memory.
-            0 | 1 => None,
-            len => Some(Bucket::of(len, others)?),
+    /// Finds the service that wants a packet with firewall mark `mark`: see [`lookup::find`].
+    #[inline]
+    pub(crate) fn find_packet<'g>(
+        &self,
+        rcu: Reader<'g>,
+        net: &Net,
+        flow: &Flow,
+        mark: u32,
+    ) -> Option<Borrow<'g, Service>> {
+        let candidates = Candidates {
+            table: self,
+            counts: self.counts(flow.family()),
+            net,
+            rcu,
         };
-        drop(slot.replace(bucket));
+        lookup::find(&candidates, flow, mark)
+    }
+
+    /// Returns the first service after `serial`: the next one of a listing, which starts with 0.
+    ///
+    /// # Locking
+    ///
+    /// Process context; sleeps.
+    pub(crate) fn after(&self, serial: u64) -> Option<Arc<Service>> {
+        let order = self.order.lock();
+        let index = vec_ext::partition_point(&order, |listed| listed.service.serial() <= serial);
+        Some(order.get(index)?.service.clone())
+    }
+
+    /// Shows the services from `serial` on to `visit` until that breaks off.
+    ///
+    /// # Locking
+    ///
+    /// Process context; sleeps. `visit` must not come back here.
+    pub(crate) fn visit(&self, serial: u64, visit: impl FnMut(&Service) -> ControlFlow<()>) {
+        let order = self.order.lock();
+        let index = vec_ext::partition_point(&order, |listed| listed.service.serial() < serial);
+        let mut rest = order.iter().skip(index).map(|listed| &*listed.service);
+        // Whether it broke off is known to `visit`.
+        let _ = rest.try_for_each(visit);
+    }
+
+    /// Returns whether there are services of a family.
+    pub(crate) fn has_family(&self, family: Family) -> bool {
+        self.counts(family).all() != 0
+    }
+
+    /// Makes a service visible: to listings, to packets.
+    ///
+    /// There must be none with its key.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Memory`]; nothing is changed then.
+    pub(crate) fn insert(&self, _: &Exclusive, listed: Listed) -> Result<(), Refusal> {
+        let service = listed.service.clone();
+        vec_ext::push(&mut self.order.lock(), listed).map_err(out_of_memory)?;
+        if let Err(error) = self.insert_bucket(service.clone()) {
+            drop(self.unlist(service.serial()));
+            return Err(out_of_memory(error));
+        }
+        self.counts(service.key().family()).add(service.key());
+        self.resize();
         Ok(())
     }
 
-    /// Counts the buckets by their length.
-    pub(super) fn lengths(&self) -> Lengths {
-        let mut lengths = [0_u32; 8];
-        for slot in &self.buckets {
-            let length = held(slot).map_or(0, |bucket| bucket.0.len());
-            if let Some(count) = lengths.get_mut(length.min(7)) {
-                *count = count.saturating_add(1);
+    fn insert_bucket(&self, service: Arc<Service>) -> Result {
+        let buckets = match self.now() {
+            Some(buckets) => buckets,
+            None => {
+                let buckets = Buckets::new(Limits::SERVICES.min())?;
+                drop(self.buckets.replace(Some(buckets.clone())));
+                buckets
+            }
+        };
+        buckets.insert(service)
+    }
+
+    /// Removes a service: its servers go to the trash, its connections stay.
+    ///
+    /// What is returned keeps the module loaded until the command is over.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Memory`]; nothing is changed then. [`Refusal::ServiceUnknown`].
+    pub(crate) fn remove(
+        &self,
+        _: &Exclusive,
+        service: &Service,
+    ) -> Result<Option<Listed>, Refusal> {
+        let buckets = self.now().ok_or(Refusal::ServiceUnknown)?;
+        buckets.remove(service).map_err(out_of_memory)?;
+        self.counts(service.key().family()).remove(service.key());
+        service.abandon(|dest| self.trash.put(dest));
+        let listed = self.unlist(service.serial());
+        if self.count() == 0 {
+            drop(self.buckets.replace(None));
+        } else {
+            self.resize();
+        }
+        Ok(listed)
+    }
+
+    /// Removes all services; what is returned keeps the module loaded until the command is over.
+    pub(crate) fn clear(&self, _: &Exclusive) -> KVVec<Listed> {
+        drop(self.buckets.replace(None));
+        self.v4.clear();
+        self.v6.clear();
+        let all = replace(&mut *self.order.lock(), KVVec::new());
+        for listed in &all {
+            listed.service.abandon(|dest| self.trash.put(dest));
+        }
+        all
+    }
+
+    /// Drops every server's route through a device that went down.
+    ///
+    /// # Locking
+    ///
+    /// Process context; sleeps.
+    pub(crate) fn drop_routes(&self, device: u32) {
+        let mut serial = 0;
+        while let Some(service) = self.after(serial) {
+            rcu::read(|rcu| service.drop_routes(device, rcu));
+            serial = service.serial();
+        }
+    }
+
+    /// Changes the load factor, and the number of buckets with it.
+    pub(crate) fn set_load_factor(&self, _: &Exclusive, factor: i32) {
+        if self.factor.xchg(factor, Relaxed) != factor {
+            let count = u64::from(self.count());
+            self.rehash(size::refactored(count, factor, Limits::SERVICES));
+        } else {
+            self.resize();
+        }
+    }
+
+    /// Brings the table to the size that users expect for what it holds.
+    fn resize(&self) {
+        let size = u64::try_from(self.buckets()).unwrap_or(u64::MAX);
+        let (count, factor) = (u64::from(self.count()), self.factor.load(Relaxed));
+        self.rehash(size::next(count, size, factor, Limits::SERVICES));
+    }
+
+    /// Gives the table so many buckets, if it has any; without memory it stays as it is.
+    fn rehash(&self, size: u64) {
+        let Some(buckets) = self.now() else { return };
+        if u64::try_from(buckets.size()).is_ok_and(|present| present != size) {
+            if let Ok(buckets) = self.rehashed(size) {
+                drop(self.buckets.replace(Some(buckets)));
             }
         }
-        lengths
     }
 
-    #[inline]
-    fn bucket(&self, key: &ServiceKey) -> Option<&Slot<Bucket>> {
-        // The size is a power of two.
-        let mask = self.buckets.len().wrapping_sub(1);
-        let hash = usize::try_from(key.hash(self.seed)).ok()?;
-        self.buckets.get(hash & mask)
-    }
-}
-
-impl Bucket {
-    fn of<'a>(len: usize, services: impl Iterator<Item = &'a Arc<Service>>) -> Result<Arc<Self>> {
-        let mut list = KVec::with_capacity(len, GFP_KERNEL)?;
-        for service in services {
-            list.push_within_capacity(service.clone())
-                .map_err(|_full| ENOMEM)?;
+    fn rehashed(&self, size: u64) -> Result<Arc<Buckets>> {
+        let buckets = Buckets::new(size)?;
+        for listed in &*self.order.lock() {
+            buckets.insert(listed.service.clone())?;
         }
-        Arc::new(Self(list), GFP_KERNEL)
+        Ok(buckets)
     }
-}
 
-/// Keeps what a slot publishes, so that memory can be waited for.
-fn held(slot: &Slot<Bucket>) -> Option<Arc<Bucket>> {
-    rcu::read(|rcu| slot.read(rcu)?.upgrade())
+    /// Returns a number for listings that was never given before.
+    pub(crate) fn next_serial(&self) -> u64 {
+        self.serial.fetch_add(1, Relaxed).wrapping_add(1)
+    }
+
+    fn unlist(&self, serial: u64) -> Option<Listed> {
+        let mut order = self.order.lock();
+        let index = vec_ext::partition_point(&order, |listed| listed.service.serial() < serial);
+        let found = order.get(index)?.service.serial() == serial;
+        found.then_some(())?;
+        order.remove(index).ok()
+    }
+
+    fn counts(&self, family: Family) -> &Counts {
+        match family {
+            Family::V4 => &self.v4,
+            Family::V6 => &self.v6,
+        }
+    }
+
+    fn now(&self) -> Option<Arc<Buckets>> {
+        rcu::read(|rcu| self.buckets.read(rcu)?.upgrade())
+    }
 }

@@ -3,6 +3,7 @@
 
 mod conn;
 mod dest;
+mod fixture;
 mod netns;
 mod schedulers;
 mod service;

@@ -1,29 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Schedulers over the groups in which a service keeps its servers.
+//! Schedulers over the chunks in which a service keeps its servers.
 
 #[kernel::prelude::kunit_tests(rvs_schedulers)]
 mod tests {
-    use crate::dest::{Activity, Dest};
-    use crate::netns::Netns;
-    use crate::service::{Command, Service};
+    use crate::dest::Dest;
+    use crate::kunit::fixture::{done, Fixture, SERVER, SETTINGS};
+    use crate::service::Service;
     use ipvs::addr::{ipv4, Endpoint, Family, Port};
+    use ipvs::conn::state::Activity;
     use ipvs::flow::Flow;
     use ipvs::proto::Transport;
     use ipvs::sched::Scheduler;
-    use ipvs::service::{DestKey, DestSettings, ServiceKey, ServiceSettings, TunnelSettings};
-    use ipvs::xmit::Method;
+    use ipvs::service::{DestKey, DestSettings, ServiceKey, ServiceSettings};
     use kernel::prelude::*;
-    use linux::net::Net;
     use linux::rcu::{self, Arc};
 
-    /// Enough for several groups that are not full.
+    /// Enough for several chunks that are not full.
     const SERVERS: u8 = 100;
 
     #[test]
-    fn least_connections_are_found_among_many_groups() -> Result {
-        let netns = Netns::get(Net::init())?;
-        let command = Command::begin(Net::init(), &netns);
-        let service = filled(&netns, &command, Scheduler::Lc)?;
+    fn least_connections_are_found_among_many_chunks() -> Result {
+        let fixture = Fixture::new()?;
+        let service = filled(&fixture, Scheduler::Lc)?;
         let mut random = Random(1);
         for round in 0..600_u32 {
             let expected = fewest(&service).ok_or(ENOENT)?;
@@ -41,22 +39,21 @@ mod tests {
                 };
                 busy.unbind(was);
             }
-            // Groups shrink, join and go.
+            // Chunks shrink, join and go.
             if round % 8 == 0 && round < 8 * 80 {
                 let leaves = some(&service, &mut random).ok_or(ENOENT)?;
-                service.remove_dest(&command, leaves.key())?;
+                fixture.unlink(&service, leaves.key())?;
                 empty(&leaves);
             }
         }
-        close(&netns, &command, &service);
+        close(&fixture, &service);
         Ok(())
     }
 
     #[test]
     fn weight_and_thresholds_are_seen_at_once() -> Result {
-        let netns = Netns::get(Net::init())?;
-        let command = Command::begin(Net::init(), &netns);
-        let service = filled(&netns, &command, Scheduler::Fo)?;
+        let fixture = Fixture::new()?;
+        let service = filled(&fixture, Scheduler::Fo)?;
         let last = || picked(&service, 1).map(|dest| *dest.key());
         assert_eq!(last(), Some(server(SERVERS)));
         let heavy = |weight, upper| DestSettings {
@@ -64,32 +61,29 @@ mod tests {
             upper,
             ..SERVER
         };
-        service.edit_dest(&command, &server(5), &heavy(9, 1))?;
+        fixture.edit(&service, &server(5), &heavy(9, 1))?;
         assert_eq!(last(), Some(server(5)));
         let dest = service.dest(&server(5)).ok_or(ENOENT)?;
         rcu::read(|rcu| dest.bind(rcu));
         assert_eq!(last(), Some(server(SERVERS)));
         dest.unbind(Activity::Inactive);
         assert_eq!(last(), Some(server(5)));
-        service.edit_dest(&command, &server(5), &heavy(0, 1))?;
+        fixture.edit(&service, &server(5), &heavy(0, 1))?;
         assert_eq!(last(), Some(server(SERVERS)));
-        close(&netns, &command, &service);
+        close(&fixture, &service);
         Ok(())
     }
 
     #[test]
     fn scheduler_is_exchanged_over_the_same_servers() -> Result {
-        let netns = Netns::get(Net::init())?;
-        let command = Command::begin(Net::init(), &netns);
-        let service = filled(&netns, &command, Scheduler::Rr)?;
+        let fixture = Fixture::new()?;
+        let service = filled(&fixture, Scheduler::Rr)?;
         for scheduler in Scheduler::ALL {
-            service.edit(
-                &command,
-                ServiceSettings {
-                    scheduler,
-                    ..SETTINGS
-                },
-            )?;
+            let settings = ServiceSettings {
+                scheduler,
+                ..SETTINGS
+            };
+            done(service.edit(&fixture.exclusive, settings))?;
             let dest = picked(&service, 7);
             assert_eq!(dest.is_some(), scheduler != Scheduler::None);
             // What was summed up for one scheduler is not taken for the next one's.
@@ -99,15 +93,14 @@ mod tests {
                 empty(&dest);
             }
         }
-        close(&netns, &command, &service);
+        close(&fixture, &service);
         Ok(())
     }
 
     #[test]
     fn lblc_remembers_until_its_server_has_too_much_to_do() -> Result {
-        let netns = Netns::get(Net::init())?;
-        let command = Command::begin(Net::init(), &netns);
-        let service = filled(&netns, &command, Scheduler::Lblc)?;
+        let fixture = Fixture::new()?;
+        let service = filled(&fixture, Scheduler::Lblc)?;
         let first = picked(&service, 1).ok_or(ENOENT)?;
         rcu::read(|rcu| first.bind(rcu));
         let second = picked(&service, 2).ok_or(ENOENT)?;
@@ -123,17 +116,16 @@ mod tests {
         first.unbind(Activity::Active);
         first.unbind(Activity::Active);
         assert!(picked(&service, 1).is_some_and(|dest| dest.ptr_eq(&other)));
-        service.remove_dest(&command, other.key())?;
+        fixture.unlink(&service, other.key())?;
         assert!(picked(&service, 1).is_some_and(|dest| !dest.ptr_eq(&other)));
-        close(&netns, &command, &service);
+        close(&fixture, &service);
         Ok(())
     }
 
     #[test]
     fn lblcr_adds_a_server_and_returns_to_the_least_loaded() -> Result {
-        let netns = Netns::get(Net::init())?;
-        let command = Command::begin(Net::init(), &netns);
-        let service = filled(&netns, &command, Scheduler::Lblcr)?;
+        let fixture = Fixture::new()?;
+        let service = filled(&fixture, Scheduler::Lblcr)?;
         let first = picked(&service, 1).ok_or(ENOENT)?;
         for _ in 0..2 {
             rcu::read(|rcu| first.bind(rcu));
@@ -147,19 +139,18 @@ mod tests {
         first.unbind(Activity::Active);
         assert!(picked(&service, 1).is_some_and(|dest| dest.ptr_eq(&first)));
         second.unbind(Activity::Inactive);
-        close(&netns, &command, &service);
+        close(&fixture, &service);
         Ok(())
     }
 
     #[test]
     fn maglev_keeps_its_clients_when_a_server_drains() -> Result {
-        let netns = Netns::get(Net::init())?;
-        let command = Command::begin(Net::init(), &netns);
-        let service = filled(&netns, &command, Scheduler::Mh)?;
+        let fixture = Fixture::new()?;
+        let service = filled(&fixture, Scheduler::Mh)?;
         let before = picked(&service, 1).ok_or(ENOENT)?;
         let other = service.dest_below(before.serial()).ok_or(ENOENT)?;
-        service.edit_dest(
-            &command,
+        fixture.edit(
+            &service,
             other.key(),
             &DestSettings {
                 weight: 0,
@@ -167,8 +158,8 @@ mod tests {
             },
         )?;
         assert!(picked(&service, 1).is_some_and(|dest| dest.ptr_eq(&before)));
-        service.edit_dest(
-            &command,
+        fixture.edit(
+            &service,
             before.key(),
             &DestSettings {
                 weight: 0,
@@ -176,9 +167,9 @@ mod tests {
             },
         )?;
         assert!(picked(&service, 1).is_none());
-        service.remove_dest(&command, before.key())?;
+        fixture.unlink(&service, before.key())?;
         assert!(picked(&service, 1).is_some_and(|dest| !dest.ptr_eq(&before)));
-        close(&netns, &command, &service);
+        close(&fixture, &service);
         Ok(())
     }
 
@@ -229,28 +220,26 @@ mod tests {
         }
     }
 
-    fn filled(netns: &Netns, command: &Command<'_>, scheduler: Scheduler) -> Result<Arc<Service>> {
+    fn filled(fixture: &Fixture, scheduler: Scheduler) -> Result<Arc<Service>> {
         let settings = ServiceSettings {
             scheduler,
             ..SETTINGS
         };
-        netns.services.add(command, KEY, settings)?;
-        let service = netns.services.get(&KEY).ok_or(ENOENT)?;
+        let service = fixture.add(KEY, settings)?;
         for last in 1..=SERVERS {
-            service.add_dest(command, server(last), &SERVER)?;
+            fixture.link(&service, server(last))?;
         }
         Ok(service)
     }
 
-    fn close(netns: &Netns, command: &Command<'_>, service: &Service) {
+    fn close(fixture: &Fixture, service: &Service) {
         while let Some(dest) = service.dest_below(u64::MAX) {
             empty(&dest);
-            if service.remove_dest(command, dest.key()).is_err() {
+            if fixture.unlink(service, dest.key()).is_err() {
                 break;
             }
         }
-        netns.services.flush(command);
-        netns.services.clear_trash();
+        fixture.close();
     }
 
     fn picked(service: &Service, last: u8) -> Option<Arc<Dest>> {
@@ -267,25 +256,6 @@ mod tests {
     }
 
     const KEY: ServiceKey = ServiceKey::of_mark(Family::V4, 77);
-
-    const SETTINGS: ServiceSettings = ServiceSettings {
-        scheduler: Scheduler::None,
-        flags: 0,
-        timeout_seconds: 0,
-        netmask: u32::MAX,
-    };
-
-    const SERVER: DestSettings = DestSettings {
-        method: Method::Direct,
-        weight: 1,
-        upper: 0,
-        lower: 0,
-        tunnel: TunnelSettings {
-            kind: 0,
-            port: Port::ANY,
-            flags: 0,
-        },
-    };
 
     fn server(last: u8) -> DestKey {
         DestKey {

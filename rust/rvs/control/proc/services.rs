@@ -15,7 +15,7 @@ use linux::proc::{Cursor, Full, Lines, Listing};
 use linux::rcu::{self, Reader};
 
 /// `ip_vs`. The cursor is the serial of the service and that of its server printed last, the
-/// newest first; above all servers stands the service itself.
+/// newest first; the service itself comes before its servers.
 pub(super) struct Services;
 
 impl Listing for Services {
@@ -63,9 +63,7 @@ impl Printer<'_, '_> {
     fn service(&mut self, service: &Service, rcu: Reader<'_>) -> Result<(), Full> {
         let [begun, mut last] = self.after;
         if service.serial() != begun {
-            let Some(settings) = service.settings(rcu) else {
-                return Ok(());
-            };
+            let settings = service.settings(rcu);
             let timeout = jiffies(settings.timeout_seconds);
             self.line.service(service.key(), settings, timeout);
             last = u64::MAX;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Who served an address before: what lblc and lblcr remember.
+//! The destination cache of lblc and lblcr: which servers served an address before.
 //!
-//! Looking an address up takes no lock; remembering takes one. An address that was not asked for in
-//! a long time is forgotten, sooner if there are many.
+//! Finding an address takes no lock; adding one does. An address that was not asked for in a long
+//! time is forgotten, sooner if there are many.
 
-use super::groups::Entry;
-use super::servers::View;
-use crate::config::Memory;
+use super::server_list::ServerRef;
+use super::view::View;
+use crate::config::CacheExpiry;
 use crate::dest::Dest;
 use ipvs::addr::Addr;
 use ipvs::flow::Flow;
@@ -21,7 +21,7 @@ use linux::work::{Delayed, Task};
 
 /// From so many addresses on, idle ones are forgotten sooner.
 const MANY: u32 = 16 * 1024;
-/// The most addresses that one service remembers.
+/// The most addresses that one service keeps.
 const MOST: u32 = MANY / 2 * 3;
 /// The time between two looks at all addresses, in seconds.
 const ROUND: u32 = 60;
@@ -30,16 +30,16 @@ const FULL: u32 = 30;
 /// How long an address must be idle to be forgotten when there are many, in seconds.
 const IDLE: u32 = 6 * 60;
 
-/// What one service's scheduler remembers.
-pub(super) struct Locality(Pin<KBox<Delayed<Addresses>>>);
+/// What one service's scheduler keeps.
+pub(super) struct DestinationCache(Pin<KBox<Delayed<Addresses>>>);
 
-impl Locality {
-    /// Remembers nothing yet.
+impl DestinationCache {
+    /// Makes an empty cache.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(super) fn new(replication: Replication, memory: &Arc<Memory>) -> Result<Arc<Self>> {
+    pub(super) fn new(replication: Replication, expiry: &Arc<CacheExpiry>) -> Result<Arc<Self>> {
         let mut buckets = KVVec::with_capacity(lblc::BUCKETS, GFP_KERNEL)?;
         for _ in 0..lblc::BUCKETS {
             buckets
@@ -48,17 +48,17 @@ impl Locality {
         }
         let addresses = Addresses {
             replicates: replication == Replication::Set,
-            memory: memory.clone(),
+            expiry: expiry.clone(),
             factors: lblc::Factors(random::words()),
             buckets,
-            state: KBox::pin_init(new_spinlock_bh!(State::new(), "rvs_locality"), GFP_KERNEL)?,
+            state: KBox::pin_init(new_spinlock_bh!(State::new(), "rvs_lblc"), GFP_KERNEL)?,
         };
         let rounds = KBox::pin_init(Delayed::new(addresses), GFP_KERNEL)?;
         rounds.schedule_once(Ticks::from_seconds(ROUND));
         Arc::new(Self(rounds), GFP_KERNEL)
     }
 
-    /// Picks the server that served the address before, or else remembers what `fresh` picks.
+    /// Picks the server that served the address before, or else adds what `fresh` picks.
     pub(super) fn pick<'g>(
         &'g self,
         rcu: Reader<'g>,
@@ -82,11 +82,11 @@ impl Locality {
     }
 }
 
-/// The addresses that somebody asked for.
+/// The addresses that were asked for.
 struct Addresses {
     /// An address may be served by several.
     replicates: bool,
-    memory: Arc<Memory>,
+    expiry: Arc<CacheExpiry>,
     factors: lblc::Factors,
     buckets: KVVec<Slot<Place>>,
     /// Held while anything but the time of use changes.
@@ -110,10 +110,10 @@ impl State {
     }
 }
 
-/// An address and who serves it.
+/// An address and the servers that serve it.
 struct Place {
     addr: Addr,
-    /// When somebody asked last, in jiffies.
+    /// When it was asked for last, in jiffies.
     used: Atomic<u32>,
     /// When the servers became others last, in jiffies.
     modified: Atomic<u32>,
@@ -121,19 +121,19 @@ struct Place {
     next: Slot<Place>,
 }
 
-/// Who serves an address, the one that came last first.
-struct Servers(KVec<Entry>);
+/// The servers of an address, the one that came last first.
+struct Servers(KVec<ServerRef>);
 
 impl Servers {
     /// Makes a list of one, with others after it.
     fn of<'a>(
         first: Option<&'a Arc<Dest>>,
         len: usize,
-        others: impl Iterator<Item = &'a Entry>,
+        others: impl Iterator<Item = &'a ServerRef>,
     ) -> Result<Arc<Self>> {
         let mut list = KVec::with_capacity(len.saturating_add(1), GFP_ATOMIC)?;
-        for dest in Iterator::chain(first.into_iter(), others.map(Entry::dest)) {
-            list.push_within_capacity(Entry::new(dest))
+        for dest in Iterator::chain(first.into_iter(), others.map(ServerRef::dest)) {
+            list.push_within_capacity(ServerRef::new(dest))
                 .map_err(|_full| ENOMEM)?;
         }
         Arc::new(Self(list), GFP_ATOMIC)
@@ -152,7 +152,7 @@ impl Addresses {
         None
     }
 
-    /// Returns who serves an address, unless somebody else is to serve it from now on.
+    /// Returns the server of an address, unless another is to serve it from now on.
     fn known<'g>(
         &self,
         rcu: Reader<'g>,
@@ -161,7 +161,7 @@ impl Addresses {
     ) -> Option<Borrow<'g, Dest>> {
         let now = Jiffies::now();
         place.used.store(now.0, Relaxed);
-        let servers: &'g [Entry] = &place.servers.read(rcu)?.get().0;
+        let servers: &'g [ServerRef] = &place.servers.read(rcu)?.get().0;
         let (best, keeps) = if self.replicates {
             let best = lblcr::least(servers).and_then(|index| servers.get(index));
             self.shrink(rcu, place, now);
@@ -257,8 +257,8 @@ impl Addresses {
     /// How long an address is remembered, and how long its servers stay the same.
     fn expiration(&self) -> Ticks {
         let setting = match self.replicates {
-            true => &self.memory.lblcr,
-            false => &self.memory.lblc,
+            true => &self.expiry.lblcr,
+            false => &self.expiry.lblc,
         };
         Ticks(u32::try_from(setting.get()).unwrap_or(0))
     }
@@ -287,14 +287,14 @@ impl Addresses {
     }
 }
 
-/// Takes out of a bucket what is over; returns how many. The lock is held.
+/// Removes from a bucket what is over; returns how many. The lock is held.
 fn sweep(bucket: &Slot<Place>, rcu: Reader<'_>, is_over: impl Fn(&Place) -> bool) -> u32 {
     let mut gone = 0_u32;
     let mut link = bucket;
     while let Some(place) = link.read(rcu) {
         let place = place.get();
         if is_over(place) {
-            // Who stands on it still finds the way on.
+            // A reader that is at it still finds the rest of the chain.
             let next = place.next.read(rcu).and_then(Borrow::upgrade);
             drop(link.replace(next));
             gone = gone.saturating_add(1);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Lists that grow and are searched, without a way to panic.
+//! What vectors lack: growth and search without a way to panic.
 
 use kernel::prelude::*;
 
@@ -32,7 +32,7 @@ pub(crate) fn push<T>(list: &mut KVVec<T>, value: T) -> Result {
 /// Returns how many elements `holds` is true of, in a list that has all of these first.
 ///
 /// `slice::partition_point` does the same, but with arithmetic that is checked here and may panic.
-pub(crate) fn prefix<T>(list: &[T], holds: impl Fn(&T) -> bool) -> usize {
+pub(crate) fn partition_point<T>(list: &[T], holds: impl Fn(&T) -> bool) -> usize {
     let (mut low, mut high) = (0, list.len());
     while low < high {
         let middle = low.wrapping_add(high.wrapping_sub(low) >> 1);
@@ -45,15 +45,17 @@ pub(crate) fn prefix<T>(list: &[T], holds: impl Fn(&T) -> bool) -> usize {
     low
 }
 
-#[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_grow))]
+#[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_vec_ext))]
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
     use super::*;
 
     #[test]
-    fn prefix_ends_where_the_condition_does() {
+    fn partition_point_is_where_the_condition_does() {
         for len in 0..9_usize {
-            assert!((0..9_usize).all(|end| prefix(numbers(len), |n| *n < end) == end.min(len)));
+            assert!(
+                (0..9_usize).all(|end| partition_point(numbers(len), |n| *n < end) == end.min(len))
+            );
         }
     }
 

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0
+//! How a network namespace gets its state, and how that ends.
+//!
+//! **Teardown**, in this order and written only here; the first three are what [`net::PerNet`] does:
+//! 1. user space and hooks off: sysctls and proc files go, once no call is inside;
+//! 2. one grace period for all namespaces that go together: no packet and no reader is inside;
+//! 3. packets dropped that the last hooks left waiting for user space;
+//! 4. services flushed, which sends their servers to the trash (`exit`);
+//! 5. connections killed (`exit`);
+//! 6. trash emptied (`exit`);
+//! 7. what is left waits for RCU callbacks; the module's end waits for those.
+
+use crate::config::Config;
+use crate::conn::Conns;
+use crate::control::{proc, Session};
+use crate::drops;
+use crate::netns::{Netns, SLOT};
+use crate::packet::hooks::Hooks;
+use crate::service::{Exclusive, ServiceTable};
+use crate::stats::Stats;
+use kernel::prelude::*;
+use linux::net::{self, Handle, Net};
+use linux::rcu::Arc;
+use linux::sysctl;
+
+impl net::PerNet for Netns {
+    const SLOT: net::Place<Self> = net::Place::of(&SLOT);
+
+    fn new(net: &Net, handle: Arc<Handle>) -> Result<Arc<Self>> {
+        let max_bits = crate::module_parameters::conn_tab_bits.value();
+        let handle = &handle;
+        // What the initial namespace allows now.
+        let conn_max = Self::get(Net::init()).map(|initial| initial.config.conn_max.get());
+        let netns = Arc::pin_init(
+            try_pin_init!(Self {
+                control <- kernel::new_mutex!(Exclusive::new()),
+                config <- Config::new(net, conn_max.ok()),
+                conns <- Conns::new(handle.clone(), config.conn_lfactor.get(), max_bits),
+                drops: drops::Counters::new(),
+                hooks <- Hooks::new(handle.clone()),
+                services <- ServiceTable::new(config.svc_lfactor.get()),
+                stats: Stats::new()?,
+            }? Error),
+            GFP_KERNEL,
+        )?;
+        // Last: what comes in before the rest is complete finds nothing yet.
+        sysctl::create::<Self>(handle)?;
+        proc::create_all(handle)?;
+        Ok(netns)
+    }
+
+    fn exit(&self, net: &Net) {
+        Session::begin(net, self).flush();
+        self.conns.close();
+        self.services.trash.clear();
+    }
+}
