@@ -116,6 +116,10 @@ mod tests {
             addr: VIRTUAL,
             port: Port::from_host(port),
         };
+        let end = Endpoint {
+            addr: VIRTUAL,
+            port: Port::from_host(port),
+        };
         let flow = Flow {
             transport: Transport::Tcp,
             source: end,

@@ -10,7 +10,6 @@
 //! the arms that the compiler then asks for.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::flags::service::{SCHED1, SCHED2};
 use crate::flow::Flow;
 use view::Weights;
 
@@ -37,6 +36,7 @@ mod view;
 mod wlc;
 mod wrr;
 
+pub use hashing::Options;
 pub use permutation::{Permutation, NO_SERVER};
 pub use table::{Candidate, TableSpec, TooManyServers};
 pub use view::{Aggregate, Cell, Server, Servers, CHUNK};
@@ -100,25 +100,6 @@ pub struct Spec {
     pub table: Option<TableSpec>,
     /// Whether it keeps which servers serve an address (see [`lblc`]), and how many those may be.
     pub cache: Option<Replication>,
-}
-
-/// The flags of a service that a scheduler looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Look for another server when the table's takes no connection (sh and mh).
-    pub fallback: bool,
-    /// The client's port counts, not only its address (sh and mh).
-    pub port: bool,
-}
-
-impl Options {
-    /// Reads them from the flags of a service, see [`crate::flags::service`].
-    pub const fn of(flags: u32) -> Self {
-        Self {
-            fallback: flags & SCHED1 != 0,
-            port: flags & SCHED2 != 0,
-        }
-    }
 }
 
 /// The known schedulers.

@@ -7,6 +7,7 @@
 //!
 //! Checks come in the order in which C makes them, so that a request with two faults gets the same
 //! error from both; what only this module refuses is judged after everything that C refuses.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 mod dests;
 pub(crate) mod genl;

@@ -3,6 +3,7 @@
 //!
 //! The packet path takes no lock: it reads the snapshots that commands have published. Commands run
 //! one after the other, which they prove by an [`Exclusive`].
+#![deny(clippy::wildcard_enum_match_arm)]
 
 mod buckets;
 mod index;

@@ -1,9 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The hashes by which dh, sh and mh choose a slot.
 
-use super::Options;
 use crate::addr::{words, Addr, Family};
+use crate::flags::service::{SCHED1, SCHED2};
 use crate::flow::Flow;
+
+/// The flags of a service that a scheduler looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Look for another server when the table's takes no connection (sh and mh).
+    pub fallback: bool,
+    /// The client's port counts, not only its address (sh and mh).
+    pub port: bool,
+}
+
+impl Options {
+    /// Reads them from the flags of a service, see [`crate::flags::service`].
+    pub const fn of(flags: u32) -> Self {
+        Self {
+            fallback: flags & SCHED1 != 0,
+            port: flags & SCHED2 != 0,
+        }
+    }
+}
 
 /// Folds an address into the 32 bits that the hashing schedulers use.
 pub(super) fn fold(family: Family, addr: Addr) -> u32 {

@@ -98,6 +98,11 @@ fn check_method(settings: &DestSettings) -> Result<(), Refusal> {
     match settings.method {
         Method::Tunnel => Err(Refusal::TunnelNotYet),
         Method::Bypass => Err(Refusal::BypassNotYet),
-        _ => Ok(()),
+        Method::Nat
+        | Method::Local
+        | Method::Direct
+        | Method::Unknown5
+        | Method::Unknown6
+        | Method::Unknown7 => Ok(()),
     }
 }
