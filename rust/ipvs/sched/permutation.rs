@@ -71,22 +71,34 @@ impl Permutation {
     pub(super) fn take(&mut self, turns: usize, name: u16, slots: &mut [u16; SLOTS]) {
         let (mut at, skip) = (usize::from(self.next), usize::from(self.skip));
         for _ in 0..turns {
-            // Ends: by the invariant it comes to every slot, and one is free. A step that leads
-            // beyond the end leads to the beginning.
-            loop {
-                match slots.get_mut(at) {
-                    Some(slot) if *slot == NO_SERVER => {
-                        *slot = name;
-                        break;
-                    }
-                    Some(_) => at = at.wrapping_add(skip),
-                    None => at = at.wrapping_sub(SLOTS),
-                }
+            at = first_free(at, skip, slots);
+            if let Some(slot) = slots.get_mut(at) {
+                *slot = name;
             }
-            at = at.wrapping_add(skip);
+            at = after(at, skip);
         }
-        let next = at.checked_sub(SLOTS).unwrap_or(at);
-        self.next = u16::try_from(next).unwrap_or(0);
+        self.next = u16::try_from(at).unwrap_or(0);
+    }
+}
+
+/// Returns the first slot that is free, from one on in steps of `skip`: there must be one, and
+/// `skip` as in [`Permutation`], so that every slot is come to.
+#[inline]
+fn first_free(mut at: usize, skip: usize, slots: &[u16; SLOTS]) -> usize {
+    while slots.get(at).is_some_and(|slot| *slot != NO_SERVER) {
+        at = after(at, skip);
+    }
+    at
+}
+
+/// Goes a step round the table.
+#[inline]
+fn after(at: usize, skip: usize) -> usize {
+    // A step back by the rest of the table, as its borrow says at once whether it leads beyond 0.
+    let back = SLOTS.wrapping_sub(skip);
+    match at.overflowing_sub(back) {
+        (next, false) => next,
+        (next, true) => next.wrapping_add(SLOTS),
     }
 }
 
