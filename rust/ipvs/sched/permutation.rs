@@ -45,7 +45,7 @@ impl Permutation {
     /// All slots in their order.
     pub const FIRST: Self = Self { next: 0, skip: 1 };
 
-    /// Returns the list that two hashes of a server stand for.
+    /// Returns the list that two hashes of a server mean.
     pub fn new(offset: u32, skip: u32) -> Self {
         let skip = (skip % (PRIME - 1)).wrapping_add(1);
         // Remainders of a number of 16 bits.

@@ -28,7 +28,7 @@ impl Listing for Conns {
     }
 }
 
-/// `ip_vs_conn_sync`: the same, and who made the connection.
+/// `ip_vs_conn_sync`: the same, and the origin of the connection.
 pub(super) struct Origins;
 
 impl Listing for Origins {

@@ -69,7 +69,7 @@ fn twos_draws_from_the_exact_distribution() {
             terms.sum::<f64>() < limit(possible().count() - 1),
             "{weights:?}"
         );
-        // Who cannot be drawn never was.
+        // A server that cannot be drawn never was.
         assert_eq!(possible().map(|(count, _)| count).sum::<u32>(), DECISIONS);
     }
 }

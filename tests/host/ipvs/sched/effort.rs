@@ -42,7 +42,7 @@ const CASES: [Case; 10] = [
         usable: |_| true,
     },
     Case {
-        name: "nobody has weight",
+        name: "none has weight",
         weight: |_| 0,
         usable: |_| true,
     },
@@ -113,7 +113,7 @@ fn count(world: &mut World, name: u32, change: i32) {
 fn allowed(scheduler: Scheduler, fallback: bool) -> Effort {
     let places = match scheduler {
         _ if !fallback => 1,
-        // As in C: a client of a server that takes nobody may search the whole table.
+        // As in C: a client of a server that takes none may search the whole table.
         Scheduler::Sh => 1 + slots(scheduler),
         Scheduler::Mh => 1 + SLOTS,
         _ => 1,
@@ -127,7 +127,7 @@ fn allowed(scheduler: Scheduler, fallback: bool) -> Effort {
             looks: 2 * places,
             aggregates: 0,
         },
-        // The rest of the cursor's group, and a group where somebody is known to take part.
+        // The rest of the cursor's group, and a group where a server is known to take part.
         Scheduler::Rr | Scheduler::Wrr => Effort {
             looks: 4 * CHUNK,
             aggregates: 3 * CHUNKS,
@@ -166,7 +166,7 @@ fn no_decision_is_long() {
 }
 
 #[test]
-fn a_decision_without_a_change_looks_at_nobody() {
+fn a_decision_without_a_change_looks_at_no_server() {
     let counting = Scheduler::ALL
         .into_iter()
         .filter(|scheduler| scheduler.spec().watches_counts);

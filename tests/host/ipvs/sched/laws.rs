@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What holds for every set of servers: who is never chosen, exact shares, stable choices.
+//! What holds for every set of servers: servers that are never chosen, exact shares, stable choices.
 
 use super::fixture::{slots, World};
 use super::models::gcd;
@@ -29,7 +29,7 @@ fn world(scheduler: Scheduler, servers: &[(u32, bool, u32)], size: usize) -> Wor
     world
 }
 
-/// Whether somebody takes a connection.
+/// Whether a server takes a connection.
 fn possible(scheduler: Scheduler, servers: &[Server]) -> bool {
     let full = |server: &Server| scheduler == Scheduler::Ovf && server.active > server.weight;
     let takes = |server: &Server| server.takes() && !full(server);
@@ -40,13 +40,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
-    fn nobody_is_chosen_who_must_not_and_somebody_who_may(servers in servers(), size in 1..8_usize) {
+    fn only_servers_that_may_be_chosen_are_and_one_of_them_always(servers in servers(), size in 1..8_usize) {
         for scheduler in Scheduler::ALL {
             let mut world = world(scheduler, &servers, size);
             let list = world.list();
             for fallback in [false, true] {
                 world.options = Options { fallback, port: true };
-                // Without it a client whose place is taken by somebody unable gets nobody.
+                // Without it a client whose slot has a server that takes none gets none.
                 let only_one = slots(scheduler) != 0 && (!fallback || scheduler == Scheduler::Dh);
                 for flow in flows().take(30) {
                     let picked = world.pick_for(&flow);

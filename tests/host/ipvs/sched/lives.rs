@@ -100,7 +100,7 @@ fn restless_life() -> impl Strategy<Value = Story> {
 struct Life {
     world: World,
     model: Box<dyn Model>,
-    /// Who was removed.
+    /// The servers that were removed.
     gone: List,
 }
 
@@ -252,7 +252,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn a_new_scheduler_starts_afresh(story in restless_life()) {
+    fn a_new_scheduler_starts_anew(story in restless_life()) {
         agree(Scheduler::None, &story)?;
     }
 }

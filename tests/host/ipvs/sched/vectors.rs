@@ -95,7 +95,7 @@ const HASHES: [(&str, usize, usize, Option<usize>); 9] = [
 
 #[test]
 fn a1_dh_sh_and_lblc_use_the_places_of_the_specification() {
-    // As many servers as places: who is picked tells the place.
+    // As many servers as places: the server picked tells the place.
     let place =
         |world: &World, flow| 256 - usize::try_from(world.pick_for(&flow).unwrap()).unwrap();
     let dh = World::of(Scheduler::Dh, &[1; 256]);
