@@ -78,10 +78,9 @@ def growth(results):
 CONTROL_NOTE = """Thousands of instructions; each service has two servers, scheduler wlc; ip_vs with `conn_tab_bits=20`. Kernel side:
 the system calls of a netlink client that adds every service and server, lists all services and then the servers of each (what
 `-Ln` and `--stats` both ask for), adds one server to one of them, and flushes. *One of many servers*: the kernel's side of one
-request, median of nine; with *mixed weights* the servers weigh 1 to 10, those that are removed and added again 1 to 9, and the
-heavier one is the more places change hands; every 41st change of an mh service makes its table afresh, which no median shows
-and costs about nine tenths of ip_vs. Whole: the command from start to end, user space and the start of the process
-included; ipvsadm makes the same requests."""
+request, median of nine; with *mixed weights* the servers weigh 1 to 10, those that are removed and added again 1 to 9. Both
+modules fill the table of mh, sh and dh anew at each of these changes that matters to it. Whole: the command from start to
+end, user space and the start of the process included; ipvsadm makes the same requests."""
 CONTROL = ("kernel restore", "kernel list", "kernel one server", "kernel flush", "ipvsadm -R", "ipvsadm -Ln", "ipvsadm -Ln --stats")
 
 

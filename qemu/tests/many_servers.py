@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Same decisions as C under mh with hundreds of servers, where rvs makes each table of the one before."""
+"""Same decisions as C under mh with hundreds of servers, change after change."""
 import random
 
 import genl
@@ -8,7 +8,7 @@ from cases import case
 from decisions import Service, director
 
 ROOM, SERVERS, CHANGES, DECISIONS = 600, 340, 70, 100
-# Every sixth change is followed by decisions, so that tables follow one another unseen as well.
+# Every sixth change is followed by decisions.
 SEEN = 6
 
 
