@@ -116,10 +116,6 @@ mod tests {
             addr: VIRTUAL,
             port: Port::from_host(port),
         };
-        let end = Endpoint {
-            addr: VIRTUAL,
-            port: Port::from_host(port),
-        };
         let flow = Flow {
             transport: Transport::Tcp,
             source: end,
