@@ -120,9 +120,9 @@ mod tests {
 }
 
 use crate::conn::{Conn, Conns, New};
+use crate::control::Session;
 use crate::dest::Dest;
 use crate::netns::Netns;
-use crate::service::Command;
 use ipvs::addr::{ipv4, Endpoint, Family, Port};
 use ipvs::flow::Flow;
 use ipvs::packet::tcp::Flags;
@@ -141,9 +141,9 @@ use linux::work::{Delayed, Task};
 /// The first namespace, with a table, and a server of no service.
 fn setting() -> Result<(Arc<Netns>, Arc<Dest>)> {
     let netns = Netns::get(Net::init())?;
-    let command = Command::begin(Net::init(), &netns);
+    let session = Session::begin(Net::init(), &netns);
     netns.conns.open()?;
-    drop(command);
+    drop(session);
     let key = DestKey {
         addr: server().addr,
         port: server().port,

@@ -3,8 +3,9 @@
 
 #[kernel::prelude::kunit_tests(rvs_dest)]
 mod tests {
-    use crate::dest::{Activity, Dest, Trash};
+    use crate::dest::{Dest, Trash};
     use ipvs::addr::{ipv4, Port, Protocol};
+    use ipvs::conn::state::Activity;
     use ipvs::service::{DestKey, DestSettings, ServiceKey, TunnelSettings};
     use ipvs::xmit::Method;
     use kernel::prelude::*;
