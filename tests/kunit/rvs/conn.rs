@@ -122,13 +122,14 @@ mod tests {
 use crate::conn::{Conn, Conns, New};
 use crate::control::Session;
 use crate::dest::Dest;
+use crate::kunit::fixture::SERVER;
 use crate::netns::Netns;
 use ipvs::addr::{ipv4, Endpoint, Family, Port};
 use ipvs::flow::Flow;
 use ipvs::packet::tcp::Flags;
 use ipvs::packet::Header;
 use ipvs::proto::{Direction, Event, Guard, Transport};
-use ipvs::service::{DestKey, DestSettings, ServiceKey, TunnelSettings};
+use ipvs::service::{DestKey, DestSettings, ServiceKey};
 use ipvs::xmit::Method;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -151,14 +152,7 @@ fn setting() -> Result<(Arc<Netns>, Arc<Dest>)> {
     let service = ServiceKey::of_mark(Family::V4, 1);
     let settings = DestSettings {
         method: Method::Nat,
-        weight: 1,
-        upper: 0,
-        lower: 0,
-        tunnel: TunnelSettings {
-            kind: 0,
-            port: Port::ANY,
-            flags: 0,
-        },
+        ..SERVER
     };
     let dest = Arc::pin_init(Dest::new(key, service, &settings), GFP_KERNEL)?;
     dest.join(1, 1);
