@@ -3,7 +3,7 @@
 
 #[kernel::prelude::kunit_tests(rvs_services)]
 mod tests {
-    use crate::kunit::fixture::{Fixture, SERVER, SETTINGS};
+    use crate::kunit::fixture::{Fixture, SETTINGS};
     use crate::stats::Stats;
     use ipvs::addr::{ipv4, Addr, Endpoint, Family, Port, Protocol};
     use ipvs::flow::Flow;
