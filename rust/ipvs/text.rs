@@ -5,9 +5,9 @@
 //! formatting takes ten times as long.
 
 use crate::addr::{words, Addr, Endpoint, Family, Port, Protocol};
-use core::net::IpAddr;
 use crate::service::{DestKey, ServiceKey, ServiceSettings};
 use crate::xmit::Method;
+use core::net::IpAddr;
 
 /// More than the longest line takes: a connection of IPv6 with about 170.
 const ROOM: usize = 192;

@@ -51,7 +51,7 @@ impl DestinationCache {
             expiry: expiry.clone(),
             factors: lblc::Factors(random::words()),
             buckets,
-            state: KBox::pin_init(new_spinlock_bh!(State::new(), "rvs_lblc"), GFP_KERNEL)?,
+            state: KBox::pin_init(new_spinlock_bh!(CacheState::new(), "rvs_lblc"), GFP_KERNEL)?,
         };
         let rounds = KBox::pin_init(Delayed::new(addresses), GFP_KERNEL)?;
         rounds.schedule_once(Ticks::from_seconds(ROUND));
@@ -88,19 +88,19 @@ struct Addresses {
     replicates: bool,
     expiry: Arc<CacheExpiry>,
     factors: lblc::Factors,
-    buckets: KVVec<Slot<Place>>,
+    buckets: KVVec<Slot<CachedAddress>>,
     /// Held while anything but the time of use changes.
-    state: Pin<KBox<SpinLockBh<State>>>,
+    state: Pin<KBox<SpinLockBh<CacheState>>>,
 }
 
-struct State {
+struct CacheState {
     count: u32,
     /// The bucket that was looked at last.
     rover: usize,
     round: u32,
 }
 
-impl State {
+impl CacheState {
     const fn new() -> Self {
         Self {
             count: 0,
@@ -111,20 +111,20 @@ impl State {
 }
 
 /// An address and the servers that serve it.
-struct Place {
+struct CachedAddress {
     addr: Addr,
     /// When it was asked for last, in jiffies.
     used: Atomic<u32>,
     /// When the servers became others last, in jiffies.
     modified: Atomic<u32>,
-    servers: Slot<Servers>,
-    next: Slot<Place>,
+    servers: Slot<ServerSet>,
+    next: Slot<CachedAddress>,
 }
 
 /// The servers of an address, the one that came last first.
-struct Servers(KVec<ServerRef>);
+struct ServerSet(KVec<ServerRef>);
 
-impl Servers {
+impl ServerSet {
     /// Makes a list of one, with others after it.
     fn of<'a>(
         first: Option<&'a Arc<Dest>>,
@@ -141,7 +141,7 @@ impl Servers {
 }
 
 impl Addresses {
-    fn find<'g>(&self, rcu: Reader<'g>, addr: Addr) -> Option<Borrow<'g, Place>> {
+    fn find<'g>(&self, rcu: Reader<'g>, addr: Addr) -> Option<Borrow<'g, CachedAddress>> {
         let mut next = self.buckets.get(self.factors.bucket(addr))?.read(rcu);
         while let Some(place) = next {
             if place.get().addr == addr {
@@ -157,7 +157,7 @@ impl Addresses {
         &self,
         rcu: Reader<'g>,
         view: &View<'_>,
-        place: &'g Place,
+        place: &'g CachedAddress,
     ) -> Option<Borrow<'g, Dest>> {
         let now = Jiffies::now();
         place.used.store(now.0, Relaxed);
@@ -174,9 +174,9 @@ impl Addresses {
     }
 
     /// Takes one server off an address whose servers have been the same for long.
-    fn shrink(&self, rcu: Reader<'_>, place: &Place, now: Jiffies) {
+    fn shrink(&self, rcu: Reader<'_>, place: &CachedAddress, now: Jiffies) {
         let is_old = || now.since(Jiffies(place.modified.load(Relaxed))) > self.expiration();
-        let several = |servers: &Servers| servers.0.len() > 1;
+        let several = |servers: &ServerSet| servers.0.len() > 1;
         if !place
             .servers
             .read(rcu)
@@ -200,26 +200,26 @@ impl Addresses {
         let others = (0..list.len())
             .zip(list)
             .filter(|(index, _)| *index != most);
-        let rest = Servers::of(None, list.len(), others.map(|(_, entry)| entry));
+        let rest = ServerSet::of(None, list.len(), others.map(|(_, entry)| entry));
         if let Ok(rest) = rest {
             place.change(rest, now);
         }
     }
 
     /// Lets a server serve an address that is known.
-    fn also(&self, rcu: Reader<'_>, place: &Place, dest: &Arc<Dest>) {
+    fn also(&self, rcu: Reader<'_>, place: &CachedAddress, dest: &Arc<Dest>) {
         let _state = self.state.lock();
         self.join(rcu, place, dest);
     }
 
     /// Puts a server first among those of an address. The lock is held.
-    fn join(&self, rcu: Reader<'_>, place: &Place, dest: &Arc<Dest>) {
+    fn join(&self, rcu: Reader<'_>, place: &CachedAddress, dest: &Arc<Dest>) {
         let before = place.servers.read(rcu).filter(|_| self.replicates);
         let list = before.as_ref().map_or(&[][..], |servers| &servers.get().0);
         if list.iter().any(|entry| entry.dest().ptr_eq(dest)) {
             return;
         }
-        if let Ok(servers) = Servers::of(Some(dest), list.len(), list.iter()) {
+        if let Ok(servers) = ServerSet::of(Some(dest), list.len(), list.iter()) {
             place.change(servers, Jiffies::now());
         }
     }
@@ -235,10 +235,10 @@ impl Addresses {
             return;
         };
         let now = Jiffies::now().0;
-        let Ok(servers) = Servers::of(Some(dest), 0, core::iter::empty()) else {
+        let Ok(servers) = ServerSet::of(Some(dest), 0, core::iter::empty()) else {
             return;
         };
-        let place = Place {
+        let place = CachedAddress {
             addr,
             used: Atomic::new(now),
             modified: Atomic::new(now),
@@ -288,7 +288,11 @@ impl Addresses {
 }
 
 /// Removes from a bucket what is over; returns how many. The lock is held.
-fn sweep(bucket: &Slot<Place>, rcu: Reader<'_>, is_over: impl Fn(&Place) -> bool) -> u32 {
+fn sweep(
+    bucket: &Slot<CachedAddress>,
+    rcu: Reader<'_>,
+    is_over: impl Fn(&CachedAddress) -> bool,
+) -> u32 {
     let mut gone = 0_u32;
     let mut link = bucket;
     while let Some(place) = link.read(rcu) {
@@ -305,8 +309,8 @@ fn sweep(bucket: &Slot<Place>, rcu: Reader<'_>, is_over: impl Fn(&Place) -> bool
     gone
 }
 
-impl Place {
-    fn change(&self, servers: Arc<Servers>, now: Jiffies) {
+impl CachedAddress {
+    fn change(&self, servers: Arc<ServerSet>, now: Jiffies) {
         drop(self.servers.replace(Some(servers)));
         self.modified.store(now.0, Relaxed);
     }

@@ -18,7 +18,7 @@ use linux::rcu::{Arc, Borrow, Reader};
 #[derive(Clone)]
 pub(super) struct Scheduling {
     cells: Option<Arc<Cells>>,
-    table: Option<Arc<Table>>,
+    table: Option<Arc<SlotTable>>,
     cache: Option<Arc<DestinationCache>>,
 }
 
@@ -90,13 +90,17 @@ impl Scheduling {
         }
     }
 
-    fn next_table(&self, spec: &Spec, of: &Transition<'_>) -> Result<Option<Arc<Table>>, Refusal> {
+    fn next_table(
+        &self,
+        spec: &Spec,
+        of: &Transition<'_>,
+    ) -> Result<Option<Arc<SlotTable>>, Refusal> {
         let table = spec.table.as_ref();
         let Some(table) = table.filter(|table| (table.is_refilled_by)(of.change)) else {
             return Ok(self.table.clone());
         };
         match table.candidates(of.after.len()) {
-            Ok(count) => Table::of(table, of.after, count)
+            Ok(count) => SlotTable::of(table, of.after, count)
                 .map(Some)
                 .map_err(out_of_memory),
             // There is none to keep.
@@ -139,12 +143,12 @@ impl Scheduling {
 }
 
 /// A scheduler's table, with the servers that its slots name.
-struct Table {
+struct SlotTable {
     list: ServerList,
     slots: KVVec<u16>,
 }
 
-impl Table {
+impl SlotTable {
     /// Fills a table with `count` candidates of a list.
     ///
     /// # Errors

@@ -2,13 +2,13 @@
 //! Listed lines against general formatting of the same fields.
 
 use ipvs::addr::{ipv4, ipv6, Addr, Endpoint, Family, Port, Protocol};
-use std::net::IpAddr;
 use ipvs::flags::service as flags;
 use ipvs::sched::Scheduler;
 use ipvs::service::{DestKey, ServiceKey, ServiceProtocol, ServiceSettings};
 use ipvs::text::{Conn, Line, Server};
 use ipvs::xmit::Method;
 use proptest::prelude::*;
+use std::net::IpAddr;
 
 fn addr() -> impl Strategy<Value = Addr> {
     prop_oneof![
