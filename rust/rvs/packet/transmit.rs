@@ -233,7 +233,9 @@ pub(super) fn error_to_client<'g>(
         return Err(Outcome::Drop(skb, Drop::Checksum));
     }
     match edit_rarely(&mut skb, packet, Some(quoted), kept(rewrite)) {
-        Ok(()) => reroute(context, skb).map_err(|lost| Outcome::Lost(lost.discard(), Drop::NoRoute)),
+        Ok(()) => {
+            reroute(context, skb).map_err(|lost| Outcome::Lost(lost.discard(), Drop::NoRoute))
+        }
         Err(reason) => Err(Outcome::Drop(skb, reason)),
     }
 }
