@@ -43,26 +43,27 @@ impl Flow {
     /// Returns the hash of this flow if it went to `dest`.
     #[inline(always)]
     pub fn hash_to(&self, dest: &Endpoint, seed: &Seed) -> u32 {
+        let protocol = u64::from(self.transport.protocol().0) << 32;
         let hash = match (self.source.addr.family(), dest.addr.family()) {
             (Family::V4, Family::V4) => {
                 let (low, high) = ordered(short(self.source), short(*dest));
-                let protocol = u64::from(self.transport.protocol().0) << 32;
                 // Thirteen bytes: 48 bits of each end, and the protocol.
                 hash::words(seed, [low | high << 48], high >> 16 | protocol)
             }
-            (Family::V4 | Family::V6, Family::V4 | Family::V6) => self.hash_long(dest, seed),
+            (Family::V4 | Family::V6, Family::V4 | Family::V6) => {
+                hash_long(seed, [long(self.source), long(*dest)], protocol)
+            }
         };
         fold(hash)
     }
+}
 
-    /// Hashes all words that an address of either family can have.
-    #[inline(never)]
-    fn hash_long(&self, dest: &Endpoint, seed: &Seed) -> u64 {
-        let (low, high) = ordered(long(self.source), long(*dest));
-        let ([a, b, low], [c, d, high]) = (low, high);
-        let protocol = u64::from(self.transport.protocol().0) << 32;
-        hash::words(seed, [a, b, c, d], low << 16 | high | protocol)
-    }
+/// Hashes all words that addresses of either family can have.
+#[inline(never)]
+fn hash_long(seed: &Seed, ends: [[u64; 3]; 2], protocol: u64) -> u64 {
+    let [one, other] = ends;
+    let ([a, b, low], [c, d, high]) = ordered(one, other);
+    hash::words(seed, [a, b, c, d], low << 16 | high | protocol)
 }
 
 /// Returns the two in an order that does not depend on the direction.

@@ -188,12 +188,7 @@ pub enum Plan {
 /// `fits` tells whether the packet, or each segment of it, fits the route. Nothing with a loopback
 /// address may leave this host.
 #[inline(always)]
-pub fn plan_remote(
-    row: Row,
-    dest: Endpoint,
-    packet: &Packet,
-    fits: impl FnOnce() -> bool,
-) -> Plan {
+pub fn plan_remote(row: Row, dest: Endpoint, packet: &Packet, fits: impl FnOnce() -> bool) -> Plan {
     let edit = |rewrite| Edit {
         hop_limit: HopLimit::Decrement,
         rewrite,

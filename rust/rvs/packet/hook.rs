@@ -92,11 +92,17 @@ fn receive_any<'g>(context: PacketContext<'g>, mut skb: Skb<'g>) -> Outcome<'g> 
         };
     }
     match Role::of(packet.protocol) {
-        Role::Transport(_) => transport(context, skb, &packet),
+        Role::Transport(_) => transport_any(context, skb, &packet),
         Role::Icmp => icmp::receive(context, skb, &packet),
         Role::Unserved => Outcome::Accept(skb),
         Role::Other => context.pass_unrelated(skb),
     }
+}
+
+/// The same for packets that are not plain.
+#[inline(never)]
+fn transport_any<'g>(context: PacketContext<'g>, skb: Skb<'g>, packet: &Packet) -> Outcome<'g> {
+    transport(context, skb, packet)
 }
 
 /// Looks for the connection that a packet with ports belongs to.
@@ -113,9 +119,7 @@ fn transport<'g>(context: PacketContext<'g>, skb: Skb<'g>, packet: &Packet) -> O
     match conns.find_hashed(&flow, hash, context.rcu) {
         Some((conn, Direction::Reply)) => reply(context, skb, packet, conn),
         _ if !takes_requests(&skb) => Outcome::Accept(skb),
-        Some((conn, Direction::Original)) => {
-            original(context, skb, packet, (conn, hash))
-        }
+        Some((conn, Direction::Original)) => original(context, skb, packet, (conn, hash)),
         None => schedule(context, skb, &First { packet, flow, hash }),
     }
 }

@@ -22,6 +22,7 @@ struct Error<'a> {
 }
 
 /// Looks for the connection that an ICMP error is about; other messages belong to none.
+#[inline(never)]
 pub(super) fn receive<'g>(
     context: PacketContext<'g>,
     skb: Skb<'g>,
@@ -33,7 +34,7 @@ pub(super) fn receive<'g>(
     if !icmp::is_error_packet(packet) {
         return context.pass_unrelated(skb);
     }
-    let Some(quoted) = icmp::quoted(skb.peek(&mut [0; PEEK]), packet) else {
+    let Some(quoted) = read_quoted(&skb, packet) else {
         return Outcome::Accept(skb);
     };
     let quoted = &quoted;
@@ -48,7 +49,15 @@ pub(super) fn receive<'g>(
     }
 }
 
+/// Reads what an error quotes, from a copy if need be: its buffer is not on the stack while the packet
+/// is sent.
+#[inline(never)]
+fn read_quoted(skb: &Skb<'_>, packet: &Packet) -> Option<Quoted> {
+    icmp::quoted(skb.peek(&mut [0; PEEK]), packet)
+}
+
 /// Lets an error of a server, or of a router on the way to it, through to the client.
+#[inline(never)]
 fn from_server<'g>(
     context: PacketContext<'g>,
     mut skb: Skb<'g>,
@@ -69,6 +78,7 @@ fn from_server<'g>(
 }
 
 /// Sends an error of a client, or of a router on the way to it, to the server.
+#[inline(never)]
 fn from_client<'g>(
     context: PacketContext<'g>,
     skb: Skb<'g>,
