@@ -34,3 +34,4 @@ pub mod size;
 pub mod text;
 pub mod wire;
 pub mod xmit;
+pub mod xt;
