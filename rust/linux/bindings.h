@@ -2,5 +2,6 @@
 /* The C headers that bindgen reads for the crate `linux`; everything else comes with helpers.c. */
 #include <linux/hrtimer_types.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/x_tables.h>
 #include <linux/skbuff.h>
 #include "helpers.c"

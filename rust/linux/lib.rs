@@ -37,6 +37,7 @@ pub mod table;
 mod walk;
 mod wheel;
 pub mod work;
+pub mod xtables;
 
 /// What the kernel crate's macros put in front of this crate's messages.
 const __LOG_PREFIX: &[u8] = b"rvs\0";
