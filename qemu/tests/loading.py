@@ -53,7 +53,7 @@ def keeps_ip_vs_out(d):
 @case(suite="alone")
 def configuration_sends_whoever_asks_for_ip_vs_to_rvs(d):
     install_configuration()
-    for module in ("ip_vs", "ip_vs_wlc", "ip_vs_ftp"):
+    for module in ("ip_vs", "ip_vs_wlc", "ip_vs_ftp", "xt_ipvs", "ipt_ipvs", "ip6t_ipvs"):
         d.expect(f"{module} is taken", modprobe(module) == 0)
         loaded = pathlib.Path("/proc/modules").read_text()
         d.expect("rvs is loaded", loaded.startswith("rvs ") or "\nrvs " in loaded)

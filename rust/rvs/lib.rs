@@ -25,10 +25,11 @@ mod packet;
 mod service;
 mod stats;
 mod util;
+mod xt;
 
 use kernel::prelude::*;
 use kernel::str::CStr;
-use linux::{module, net, notifier, pool};
+use linux::{module, net, notifier, pool, xtables};
 
 module! {
     type: Rvs,
@@ -36,7 +37,7 @@ module! {
     authors: ["The rvs authors"],
     description: "IP Virtual Server",
     license: "GPL",
-    alias: ["net-pf-16-proto-16-family-IPVS"],
+    alias: ["net-pf-16-proto-16-family-IPVS", "ipt_ipvs", "ip6t_ipvs"],
     params: {
         conn_tab_bits: u32 {
             default: 27,
@@ -50,7 +51,9 @@ pub(crate) const THIS: &ThisModule = kernel::module::this_module::<LocalModule>(
 
 /// What the module holds while it is loaded, in the order in which it goes away.
 struct Rvs {
-    /// First: nothing may be asked for while the rest goes.
+    /// First: no new rule may ask for packets while the rest goes, and there is none that does.
+    _match: xtables::Registration<xt::Ipvs>,
+    /// Next: no request may come while the rest goes.
     _netlink: linux::genl::Registration<control::genl::Ipvs>,
     /// Drops cached routes of devices that go down.
     _devices: notifier::Devices<Routes>,
@@ -86,9 +89,12 @@ impl kernel::Module for Rvs {
         let pool = pool::start()?;
         let namespaces = net::Registration::new()?;
         let devices = notifier::Devices::new()?;
+        // Near the end: a dump may hold on to the module from now on.
+        let netlink = control::genl::register()?;
         Ok(Self {
-            // Last: a dump may hold on to the module from now on.
-            _netlink: control::genl::register()?,
+            // Last, as it does not fail: a rule may hold on to the module from now on.
+            _match: xt::register()?,
+            _netlink: netlink,
             _devices: devices,
             _namespaces: namespaces,
             _pool: pool,

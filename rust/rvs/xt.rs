@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The match `ipvs` of iptables: rules that ask for packets of connections.
+//!
+//! A rule sees a packet of the original direction as the server will get it, after the rewriting.
+//! Turned round it is a packet that the server might send, so that is how its connection is found;
+//! a reply is seen as the client will get it, and belongs to no connection then.
+
+use crate::conn::Conn;
+use crate::netns::Netns;
+use ipvs::packet::{self, Packet};
+use ipvs::proto::Direction;
+use ipvs::xt::{Facts, Params};
+use kernel::prelude::*;
+use kernel::str::CStr;
+use linux::rcu::Reader;
+use linux::skb::PEEK;
+use linux::xtables::{Definition, Match, PacketView, Registration, Way};
+
+/// The match as rules know it.
+pub(crate) struct Ipvs;
+
+static DEFINITION: Definition<Ipvs> = Definition::new();
+
+/// Lets rules ask for the match.
+///
+/// # Errors
+///
+/// As [`Definition::register`].
+pub(crate) fn register() -> Result<Registration<Ipvs>> {
+    DEFINITION.register(crate::THIS)
+}
+
+impl Match for Ipvs {
+    const NAME: &'static CStr = c"ipvs";
+    const REVISION: u8 = 0;
+    const SIZE: usize = Params::SIZE;
+
+    fn matches<'g>(params: &[u8], view: &PacketView<'g>, rcu: Reader<'g>) -> bool {
+        let Some(params) = Params::read(params) else {
+            return false;
+        };
+        match params.decide_early(view.is_handled()) {
+            Some(decision) => decision,
+            None => facts(view, rcu).is_some_and(|facts| params.matches(&facts)),
+        }
+    }
+}
+
+/// Returns what is known of a packet, if it is one on its way to the server of a connection.
+fn facts<'g>(view: &PacketView<'g>, rcu: Reader<'g>) -> Option<Facts> {
+    let packet = packet::parse(view.read(&mut [0; PEEK]), view.len()).ok()?;
+    let conn = conn_to_server(view, &packet, rcu)?;
+    Some(Facts {
+        protocol: packet.protocol,
+        virtual_end: conn.virtual_end(),
+        method: conn.method(),
+        // No connection has a controlling one yet.
+        control_port: None,
+        tracked: view.way().map(direction),
+    })
+}
+
+/// Finds the connection to whose server a packet goes.
+fn conn_to_server<'g>(view: &PacketView<'g>, packet: &Packet, rcu: Reader<'g>) -> Option<Conn<'g>> {
+    let turned = packet.flow()?.reversed();
+    match Netns::of(view.net(), rcu)?.get().conns.find(&turned, rcu)? {
+        (conn, Direction::Reply) => Some(conn),
+        (_, Direction::Original) => None,
+    }
+}
+
+fn direction(way: Way) -> Direction {
+    match way {
+        Way::Original => Direction::Original,
+        Way::Reply => Direction::Reply,
+    }
+}
