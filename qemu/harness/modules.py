@@ -6,7 +6,7 @@ import time
 
 import topology
 
-ORACLE_MODULES = ("ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ip_vs_sh ip_vs_dh ip_vs_sed ip_vs_nq ip_vs_fo ip_vs_ovf ip_vs_mh "
+ORACLE_MODULES = ("xt_ipvs ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ip_vs_sh ip_vs_dh ip_vs_sed ip_vs_nq ip_vs_fo ip_vs_ovf ip_vs_mh "
                   "ip_vs_lblc ip_vs_lblcr ip_vs_twos")
 CONFIGURATION = pathlib.Path("/etc/modprobe.d/rvs.conf")
 
