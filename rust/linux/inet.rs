@@ -27,6 +27,15 @@ impl Family {
         }
     }
 
+    /// Returns whether the kernel has this family: IPv6 can be left out when it boots.
+    pub fn is_enabled(self) -> bool {
+        match self {
+            Self::V4 => true,
+            // SAFETY: May be called anywhere; what it reads is decided before any module comes.
+            Self::V6 => unsafe { bindings::rvs_helper_ipv6_mod_enabled() },
+        }
+    }
+
     /// Returns C's number, of sockets and netfilter alike.
     #[inline]
     pub(crate) const fn number(self) -> u8 {

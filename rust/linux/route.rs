@@ -37,22 +37,22 @@ pub struct Target {
     pub hop: NextHop,
 }
 
-/// What kind of address the routing tables take an address for.
+/// What kind of address an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// One of this host.
     Local,
     /// One of another host.
     Unicast,
-    /// Anything else: broadcast, multicast, unreachable.
+    /// Anything else: broadcast, multicast, unreachable, or good for one link only.
     Other,
 }
 
-/// Returns what kind of address `addr` is in `net`; `None` if the tables of its family are not asked.
-pub fn kind(net: &Net, addr: IpAddr) -> Option<Kind> {
+/// Returns what kind of address `addr` is in `net`.
+pub fn kind(net: &Net, addr: IpAddr) -> Kind {
     match addr {
-        IpAddr::V4(addr) => Some(v4::kind(net, addr)),
-        IpAddr::V6(_) => None,
+        IpAddr::V4(addr) => v4::kind(net, addr),
+        IpAddr::V6(addr) => v6::kind(net, addr),
     }
 }
 
@@ -70,20 +70,33 @@ pub struct Route<'g> {
 }
 
 impl<'g> Route<'g> {
-    /// Looks up a route, by nothing but the target; `None` if there is none, or the tables of its
-    /// family are not asked.
+    /// Looks up a route, by nothing but the target; `None` if there is none.
+    ///
+    /// Of IPv6 there is none either where this host has no address to send from.
     pub fn to(net: &Net, target: Target, rcu: Reader<'g>) -> Option<Self> {
-        let dst = match target.addr {
-            IpAddr::V4(addr) => v4::look_up(net, addr, target.hop),
-            IpAddr::V6(_) => None,
-        }?;
-        // INVARIANT: The look-up returns a counted reference to a route of the address's family.
-        Some(Self {
+        match target.addr {
+            IpAddr::V4(addr) => v4::look_up(net, addr, target.hop, rcu),
+            IpAddr::V6(addr) => v6::look_up(net, addr, target.hop, rcu),
+        }
+    }
+
+    /// Takes over a reference.
+    ///
+    /// # Safety
+    ///
+    /// `dst` is a valid route of `family`, and the caller gives up a reference to it.
+    unsafe fn from_counted(
+        dst: NonNull<bindings::dst_entry>,
+        family: Family,
+        rcu: Reader<'g>,
+    ) -> Self {
+        // INVARIANT: By the caller's promise.
+        Self {
             dst,
-            family: Family::of(&target.addr),
+            family,
             counted: true,
             rcu,
-        })
+        }
     }
 
     /// Borrows a packet's own route; `None` if it is of another family than those here.
@@ -119,8 +132,7 @@ impl<'g> Route<'g> {
         match self.family {
             // SAFETY: By the type invariant.
             Family::V4 => unsafe { v4::is_local(self.dst) },
-            // SAFETY: By the type invariant.
-            Family::V6 => unsafe { v6::is_local(self.dst) },
+            Family::V6 => v6::is_local(self),
         }
     }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/netdevice.h>
+#include <net/addrconf.h>
 #include <net/dst.h>
 #include <net/ip6_fib.h>
+#include <net/ip6_route.h>
 #include <net/route.h>
 
 __rvs_helper struct dst_entry *rvs_helper_dst_check(struct dst_entry *dst, u32 cookie)
@@ -34,6 +36,25 @@ __rvs_helper u32 rvs_helper_dst_mtu(const struct dst_entry *dst)
 	return dst_mtu(dst);
 }
 
+/* What routing rules say about the source is left in saddr, as C leaves it in the flow. */
+__rvs_helper struct dst_entry *
+rvs_helper_ip6_route_output(struct net *net, const struct in6_addr *daddr,
+			    struct in6_addr *saddr, u8 flags)
+{
+	struct flowi6 fl6 = { .daddr = *daddr, .flowi6_flags = flags };
+	struct dst_entry *dst = ip6_route_output(net, NULL, &fl6);
+
+	*saddr = fl6.saddr;
+	return dst;
+}
+
+__rvs_helper struct net_device *rvs_helper_ip6_dst_idev_dev(const struct dst_entry *dst)
+{
+	const struct inet6_dev *idev = READ_ONCE(dst_rt6_info(dst)->rt6i_idev);
+
+	return idev ? idev->dev : NULL;
+}
+
 __rvs_helper struct dst_entry *rvs_helper_ip_route_output_key(struct net *net,
 							      __be32 daddr, u8 flags)
 {
@@ -46,11 +67,6 @@ __rvs_helper struct dst_entry *rvs_helper_ip_route_output_key(struct net *net,
 __rvs_helper bool rvs_helper_netif_running(const struct net_device *dev)
 {
 	return netif_running(dev);
-}
-
-__rvs_helper u32 rvs_helper_rt6_flags(const struct dst_entry *dst)
-{
-	return dst_rt6_info(dst)->rt6i_flags;
 }
 
 __rvs_helper u32 rvs_helper_rt6_get_cookie(const struct dst_entry *dst)

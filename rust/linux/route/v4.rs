@@ -3,9 +3,11 @@
 //!
 //! C header: `include/net/route.h`
 
-use super::{Kind, NextHop};
+use super::{Kind, NextHop, Route};
 use crate::bindings;
+use crate::inet::Family;
 use crate::net::Net;
+use crate::rcu::Reader;
 use core::net::Ipv4Addr;
 use core::ptr::NonNull;
 
@@ -14,19 +16,21 @@ fn word(addr: Ipv4Addr) -> u32 {
     u32::from_ne_bytes(addr.octets())
 }
 
-/// Looks up a route; a reference to it becomes the caller's.
-pub(super) fn look_up(
+/// Looks up a route.
+pub(super) fn look_up<'g>(
     net: &Net,
     addr: Ipv4Addr,
     hop: NextHop,
-) -> Option<NonNull<bindings::dst_entry>> {
+    rcu: Reader<'g>,
+) -> Option<Route<'g>> {
     let flags = match hop {
         NextHop::Table => 0,
         NextHop::Address => bindings::FLOWI_FLAG_KNOWN_NH as u8,
     };
     // SAFETY: The namespace is borrowed, so alive.
     let dst = unsafe { bindings::rvs_helper_ip_route_output_key(net.as_raw(), word(addr), flags) };
-    NonNull::new(dst)
+    // SAFETY: The look-up takes a reference, which becomes ours, to a route of IPv4.
+    NonNull::new(dst).map(|dst| unsafe { Route::from_counted(dst, Family::V4, rcu) })
 }
 
 /// Returns what kind of address `addr` is in `net`.

@@ -79,8 +79,8 @@ impl Session<'_> {
 /// Refuses an address that no server can have.
 fn check_address(net: &Net, key: &DestKey) -> Result<(), Refusal> {
     match route::kind(net, key.addr.to_ip()) {
-        Some(route::Kind::Local | route::Kind::Unicast) | None => Ok(()),
-        Some(route::Kind::Other) => Err(Refusal::DestAddress),
+        route::Kind::Local | route::Kind::Unicast => Ok(()),
+        route::Kind::Other => Err(Refusal::DestAddress),
     }
 }
 
