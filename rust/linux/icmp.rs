@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Errors that tell the sender of a packet why it went no further.
 //!
-//! C limits their rate and sends none about packets that are errors themselves. None is sent about
-//! packets of IPv6 yet.
+//! C limits their rate and sends none about packets that are errors themselves.
 //!
-//! C header: `include/net/icmp.h`, `include/net/dst.h`
+//! C header: `include/net/icmp.h`, `include/linux/icmpv6.h`, `include/net/dst.h`
 
 mod v4;
+mod v6;
 
 use crate::bindings;
 use crate::inet::Family;
@@ -24,10 +24,12 @@ pub enum Error {
 }
 
 /// Sends an ICMP error about a packet to its source.
+///
+/// A packet of IPv6 may have another device afterwards, so it is to be thrown away.
 pub fn send(skb: &mut Skb<'_>, error: Error) {
     match skb.family() {
         Family::V4 => v4::send(skb, error),
-        Family::V6 => (),
+        Family::V6 => v6::send(skb, error),
     }
 }
 
@@ -44,11 +46,12 @@ pub fn send_unreachable(skb: &mut Skb<'_>) {
     unsafe { bindings::rvs_helper_dst_link_failure(skb.as_raw()) };
 }
 
-/// Counts a packet that was thrown away for its header.
+/// Counts a packet that is thrown away for its header, before an error is sent about it: IPv6 counts
+/// by the device that it came over as well.
 pub fn count_header_error(skb: &Skb<'_>) {
     match skb.family() {
         // SAFETY: The namespace that a packet passes is alive.
         Family::V4 => unsafe { bindings::rvs_helper_ip_inc_hdr_errors(skb.net()) },
-        Family::V6 => (),
+        Family::V6 => v6::count_header_error(skb),
     }
 }

@@ -192,7 +192,7 @@ impl<'a> Skb<'a> {
         })
     }
 
-    fn device(&self) -> Option<*mut bindings::net_device> {
+    pub(crate) fn device(&self) -> Option<*mut bindings::net_device> {
         // SAFETY: The packet is valid by the type invariant.
         let skb = unsafe { &*self.as_raw() };
         // SAFETY: The other use of this place is for packets in a queue, which this one is not.
@@ -262,6 +262,14 @@ impl<'a> Skb<'a> {
     #[inline(always)]
     fn set_route(&mut self, route: Route<'_>) {
         let (dst, counted) = route.into_raw();
+    /// Gives the packet the loopback device.
+    pub(crate) fn take_loopback(&mut self) {
+        // SAFETY: The namespace that a packet passes is alive, and its loopback device goes with it.
+        let device = unsafe { (*self.net()).loopback_dev };
+        // SAFETY: As in `take_device_of_route`.
+        unsafe { bindings::rvs_helper_skb_set_dev(self.as_raw(), device) };
+    }
+
         // SAFETY: The packet is valid and ours.
         unsafe { bindings::rvs_helper_skb_dst_drop(self.as_raw()) };
         if counted {

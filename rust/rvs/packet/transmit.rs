@@ -101,8 +101,8 @@ fn along_route<'g>(
 /// Tells the sender of a packet that it took too many hops.
 #[cold]
 fn reject_hops(mut skb: Skb<'_>) -> Outcome<'_> {
-    icmp::send(&mut skb, icmp::Error::TimeExceeded);
     icmp::count_header_error(&skb);
+    icmp::send(&mut skb, icmp::Error::TimeExceeded);
     Outcome::Free(skb, Drop::TimeToLive)
 }
 
