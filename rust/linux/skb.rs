@@ -18,11 +18,17 @@ use core::ptr::NonNull;
 use core::slice;
 use kernel::types::NotThreadSafe;
 
-/// The most bytes that are copied when a header is not in the linear part.
+/// The most bytes that are copied when a header of IPv4 is not in the linear part.
 ///
 /// Longest IPv4 header, ICMP, and again IPv4 with the eight bytes that an error quotes at least:
 /// 60 + 8 + 60 + 8.
 pub const PEEK: usize = 136;
+
+/// The most bytes that are made linear when a header of IPv6 is not.
+///
+/// Extension headers may be 2048 bytes long each, and any number; this is enough for hundreds of the
+/// usual ones.
+const PULL: u32 = 2048;
 
 /// No memory was left to make a packet's header ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -257,11 +263,6 @@ impl<'a> Skb<'a> {
         unsafe { bindings::rvs_helper_skb_set_dev(self.as_raw(), device.as_ptr()) };
     }
 
-    /// Makes `route` the packet's own: a reference is handed over; without one it is lent to the
-    /// packet, which must be sent inside the same read section.
-    #[inline(always)]
-    fn set_route(&mut self, route: Route<'_>) {
-        let (dst, counted) = route.into_raw();
     /// Gives the packet the loopback device.
     pub(crate) fn take_loopback(&mut self) {
         // SAFETY: The namespace that a packet passes is alive, and its loopback device goes with it.
@@ -270,6 +271,11 @@ impl<'a> Skb<'a> {
         unsafe { bindings::rvs_helper_skb_set_dev(self.as_raw(), device) };
     }
 
+    /// Makes `route` the packet's own: a reference is handed over; without one it is lent to the
+    /// packet, which must be sent inside the same read section.
+    #[inline(always)]
+    fn set_route(&mut self, route: Route<'_>) {
+        let (dst, counted) = route.into_raw();
         // SAFETY: The packet is valid and ours.
         unsafe { bindings::rvs_helper_skb_dst_drop(self.as_raw()) };
         if counted {
@@ -289,9 +295,27 @@ impl<'a> Skb<'a> {
         unsafe { bindings::rvs_helper_skb_is_gso(self.as_raw()) }
     }
 
-    /// Returns whether the packet, or each segment of it, fits `mtu`.
+    /// Returns the length of the largest fragment that the packet was put together from, if it was
+    /// and its family remembers.
+    #[inline]
+    pub fn largest_fragment(&self) -> Option<u32> {
+        match self.family() {
+            // Where a router may fragment again, it does not matter.
+            Family::V4 => None,
+            Family::V6 => {
+                // SAFETY: The packet is valid, and in a hook of IPv6, which owns what is read here.
+                let largest = unsafe { bindings::rvs_helper_ip6cb_frag_max_size(self.as_raw()) };
+                (largest != 0).then_some(largest)
+            }
+        }
+    }
+
+    /// Returns whether the packet, or each segment or fragment of it, fits `mtu`.
     #[inline]
     pub fn fits(&self, mtu: u32) -> bool {
+        if let Some(largest) = self.largest_fragment() {
+            return largest <= mtu;
+        }
         if self.len() <= mtu {
             return true;
         }
@@ -335,9 +359,22 @@ impl Skb<'_> {
 
     /// Returns the headers: the linear part when it holds [`PEEK`] bytes or all, else a copy.
     ///
+    /// Headers of IPv6 may be too long to be copied, so these are made linear instead.
+    ///
     /// Paged data may change underneath, so it is never looked at in place.
     #[inline]
-    pub fn peek<'b>(&'b self, buffer: &'b mut [u8; PEEK]) -> &'b [u8] {
+    pub fn peek<'b>(&'b mut self, buffer: &'b mut [u8; PEEK]) -> &'b [u8] {
+        match self.family() {
+            Family::V4 => self.peek_copy(buffer),
+            Family::V6 => {
+                self.pull();
+                self.head()
+            }
+        }
+    }
+
+    #[inline]
+    fn peek_copy<'b>(&'b self, buffer: &'b mut [u8; PEEK]) -> &'b [u8] {
         let head = self.head();
         let len = self.len() as usize;
         if head.len() >= PEEK.min(len) {
@@ -351,6 +388,14 @@ impl Skb<'_> {
         } else {
             head
         }
+    }
+
+    /// Makes headers linear, as far as memory is left.
+    fn pull(&mut self) {
+        let wanted = PULL.min(self.len());
+        // SAFETY: The packet is valid and ours; every slice of its bytes ended, as they borrow it.
+        // What could not be done changed nothing.
+        let _ = unsafe { bindings::rvs_helper_pskb_may_pull(self.as_raw(), wanted) };
     }
 
     /// Copies bytes from `offset` after the network header on; tells whether they were there.
@@ -510,7 +555,10 @@ impl<'a> Skb<'a> {
         Verdict::new(bindings::NF_STOLEN)
     }
 
-    /// Puts the packet together with the other fragments of the datagram it is part of.
+    /// Puts a packet of IPv4 together with the other fragments of the datagram it is part of.
+    ///
+    /// One of IPv6 is returned as it is: its fragments are put together before they come here, see
+    /// [`crate::netfilter::Registration::defragmenting`].
     ///
     /// # Errors
     ///
@@ -537,21 +585,29 @@ impl<'a> Skb<'a> {
         Ok(self)
     }
 
-    /// Finds a packet of IPv4 a new route, as if it had been made here.
+    /// Finds a packet a new route, as if it had been made here.
     ///
     /// # Errors
     ///
     /// The packet without a route: there is none, or no memory for what its device needs in front.
     pub fn reroute(self) -> Result<Self, Unrouted<'a>> {
-        match self.route().map(|route| route.family()) {
-            Some(Family::V4) => (),
-            Some(Family::V6) | None => return Ok(self),
-        }
+        let Some(found) = self.route().map(|route| route.family()) else {
+            return Ok(self);
+        };
         // SAFETY: The packet is valid by the type invariant.
         let socket = unsafe { (*self.as_raw()).sk };
-        // SAFETY: The packet is one of IPv4, ours and has a route; no slice of its bytes is alive.
-        let error = unsafe {
-            bindings::ip_route_me_harder(self.net(), socket, self.as_raw(), bindings::RTN_LOCAL)
+        let error = match (self.family(), found) {
+            // SAFETY: The packet is one of IPv4, ours and has a route; no slice of its bytes is alive.
+            (Family::V4, Family::V4) => unsafe {
+                bindings::ip_route_me_harder(self.net(), socket, self.as_raw(), bindings::RTN_LOCAL)
+            },
+            (Family::V4, Family::V6) => return Ok(self),
+            // The route is of IPv4 where a bridge lent the packet one; C takes no more than the
+            // device from it.
+            // SAFETY: The packet is one of IPv6, ours and has a route; no slice of its bytes is alive.
+            (Family::V6, Family::V4 | Family::V6) => unsafe {
+                bindings::ip6_route_me_harder(self.net(), socket, self.as_raw())
+            },
         };
         if error == 0 {
             Ok(self)

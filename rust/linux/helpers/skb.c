@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/netfilter.h>
 #include <linux/skbuff.h>
 #include <net/dst.h>
@@ -34,6 +35,11 @@ __rvs_helper struct iphdr *rvs_helper_ip_hdr(const struct sk_buff *skb)
 	return ip_hdr(skb);
 }
 
+__rvs_helper unsigned int rvs_helper_ip6cb_frag_max_size(const struct sk_buff *skb)
+{
+	return IP6CB(skb)->frag_max_size;
+}
+
 __rvs_helper void rvs_helper_ip_inc_hdr_errors(struct net *net)
 {
 	IP_INC_STATS(net, IPSTATS_MIB_INHDRERRORS);
@@ -60,6 +66,11 @@ __rvs_helper int rvs_helper_nf_hook_local_out(u8 pf, struct net *net,
 		return dst_output(net, NULL, skb);
 	return NF_HOOK(pf, NF_INET_LOCAL_OUT, net, NULL, skb, NULL,
 		       skb_dst(skb)->dev, dst_output);
+}
+
+__rvs_helper bool rvs_helper_pskb_may_pull(struct sk_buff *skb, unsigned int len)
+{
+	return pskb_may_pull(skb, len);
 }
 
 /* What follows the headers may be a clone's as well: each write asks for the bytes it needs. */

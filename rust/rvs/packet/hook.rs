@@ -82,7 +82,7 @@ fn receive<'g>(context: PacketContext<'g>, skb: Skb<'g>) -> Outcome<'g> {
 
 #[inline(never)]
 fn receive_any<'g>(context: PacketContext<'g>, mut skb: Skb<'g>) -> Outcome<'g> {
-    let Some(mut packet) = read(&skb) else {
+    let Some(mut packet) = read(&mut skb) else {
         return Outcome::Accept(skb);
     };
     if packet.fragment != Fragment::Whole && Role::of(packet.protocol).needs_whole() {

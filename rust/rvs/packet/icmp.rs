@@ -25,7 +25,7 @@ struct Error<'a> {
 #[inline(never)]
 pub(super) fn receive<'g>(
     context: PacketContext<'g>,
-    skb: Skb<'g>,
+    mut skb: Skb<'g>,
     packet: &Packet,
 ) -> Outcome<'g> {
     if packet.header == Header::Missing {
