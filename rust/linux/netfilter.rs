@@ -4,7 +4,7 @@
 //! One function of ours at each of three points does what C does with two. It sits where C's last
 //! one sits, so what other modules do before and after is the same.
 //!
-//! C header: `include/linux/netfilter.h`
+//! C header: `include/linux/netfilter.h`, `include/net/netfilter/ipv6/nf_defrag_ipv6.h`
 
 use crate::bindings;
 use crate::inet::{Family, Point};
@@ -34,7 +34,7 @@ struct Table([bindings::nf_hook_ops; 3]);
 // SAFETY: A table is never written to, and its pointers are null but for the function's.
 unsafe impl Sync for Table {}
 
-/// The hooks of one family in one namespace, on for as long as this is there.
+/// Hooks of one family in one namespace, on for as long as this is there.
 ///
 /// They belong to the namespace's [`Handle`]: when the namespace or the module goes first, they are
 /// off already, and dropping this does nothing.
@@ -49,18 +49,37 @@ impl Registration {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, or `ENODEV` once the namespace began to go.
+    /// `ENOMEM`, `EAFNOSUPPORT` if the kernel does not have the family, or `ENODEV` once the namespace
+    /// began to go.
     ///
     /// # Locking
     ///
     /// Process context; sleeps. The same goes for the drop, which does not wait for hooks that are
     /// still running on other CPUs: that takes a grace period.
     pub fn new<H: PacketHook>(handle: Arc<Handle>, family: Family) -> Result<Self> {
+        if !family.is_enabled() {
+            return Err(EAFNOSUPPORT);
+        }
         let table: &'static Table = match family {
             Family::V4 => &Tables::<H>::V4,
             Family::V6 => &Tables::<H>::V6,
         };
         let number = handle.register(|net| Hooks::new(net, table))?;
+        Ok(Self { handle, number })
+    }
+
+    /// Has fragments of IPv6 put together before any other hook sees them, whether they come in or
+    /// are sent here: hooks of C, which all that ask for them share.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, `EOVERFLOW` if too many ask, or `ENODEV` once the namespace began to go.
+    ///
+    /// # Locking
+    ///
+    /// As for [`Registration::new`].
+    pub fn defragmenting(handle: Arc<Handle>) -> Result<Self> {
+        let number = handle.register(Defragmenting::new)?;
         Ok(Self { handle, number })
     }
 }
@@ -102,10 +121,51 @@ impl Drop for Hooks {
     }
 }
 
-/// Where C's own hooks would be found by others.
-const LOCAL_IN: i32 = bindings::nf_ip_hook_priorities_NF_IP_PRI_NAT_SRC - 1;
-const LOCAL_OUT: i32 = bindings::nf_ip_hook_priorities_NF_IP_PRI_NAT_DST + 2;
-const FORWARD: i32 = 100;
+/// C's hooks that put fragments of IPv6 together, as a [`Handle`] keeps them.
+///
+/// # Invariants
+///
+/// They are on in `net`, which is alive, and one use of them belongs to this value.
+struct Defragmenting(*mut bindings::net);
+
+// SAFETY: The hooks may be given up by any task.
+unsafe impl Send for Defragmenting {}
+
+impl Defragmenting {
+    fn new(net: &Net) -> Result<Self> {
+        let net = net.as_raw();
+        // SAFETY: The namespace is borrowed, so alive; a handle calls from process context.
+        to_result(unsafe { bindings::nf_defrag_ipv6_enable(net) })?;
+        // INVARIANT: That was one use; a handle drops what it keeps while the namespace lives.
+        Ok(Self(net))
+    }
+}
+
+impl Drop for Defragmenting {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::nf_defrag_ipv6_disable(self.0) };
+    }
+}
+
+/// Returns where C's own hook would be found by others.
+const fn priority(family: Family, point: Point) -> i32 {
+    let (nat_source, nat_dest) = match family {
+        Family::V4 => (
+            bindings::nf_ip_hook_priorities_NF_IP_PRI_NAT_SRC,
+            bindings::nf_ip_hook_priorities_NF_IP_PRI_NAT_DST,
+        ),
+        Family::V6 => (
+            bindings::nf_ip6_hook_priorities_NF_IP6_PRI_NAT_SRC,
+            bindings::nf_ip6_hook_priorities_NF_IP6_PRI_NAT_DST,
+        ),
+    };
+    match point {
+        Point::LocalIn => nat_source - 1,
+        Point::LocalOut => nat_dest + 2,
+        Point::Forward => 100,
+    }
+}
 
 struct Tables<H>(PhantomData<H>);
 
@@ -115,20 +175,20 @@ impl<H: PacketHook> Tables<H> {
 
     const fn of(family: Family) -> Table {
         Table([
-            Self::entry(family, Point::LocalIn, LOCAL_IN),
-            Self::entry(family, Point::LocalOut, LOCAL_OUT),
-            Self::entry(family, Point::Forward, FORWARD),
+            Self::entry(family, Point::LocalIn),
+            Self::entry(family, Point::LocalOut),
+            Self::entry(family, Point::Forward),
         ])
     }
 
-    const fn entry(family: Family, point: Point, priority: i32) -> bindings::nf_hook_ops {
+    const fn entry(family: Family, point: Point) -> bindings::nf_hook_ops {
         // SAFETY: All zeroes are a valid `struct nf_hook_ops`.
         let zero: bindings::nf_hook_ops = unsafe { core::mem::zeroed() };
         bindings::nf_hook_ops {
             hook: Some(Self::trampoline),
             pf: family.number(),
             hooknum: point.hook(),
-            priority,
+            priority: priority(family, point),
             ..zero
         }
     }

@@ -19,6 +19,8 @@ pub(crate) struct Hooks {
 struct On {
     v4: Option<Registration>,
     v6: Option<Registration>,
+    /// What puts fragments of IPv6 together, on as with C from the first service to the end.
+    whole: Option<Registration>,
 }
 
 impl On {
@@ -35,7 +37,7 @@ impl Hooks {
     pub(crate) fn new(handle: Arc<Handle>) -> impl PinInit<Self> {
         pin_init!(Self {
             handle,
-            on <- new_mutex!(On { v4: None, v6: None }),
+            on <- new_mutex!(On { v4: None, v6: None, whole: None }),
         })
     }
 
@@ -43,13 +45,17 @@ impl Hooks {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, or `ENODEV` once the namespace began to go.
+    /// `ENOMEM`, `EAFNOSUPPORT` if the kernel does not have the family, or `ENODEV` once the namespace
+    /// began to go.
     ///
     /// # Locking
     ///
     /// Process context.
     pub(crate) fn turn_on<H: PacketHook>(&self, family: Family) -> Result {
         let mut on = self.on.lock();
+        if family == Family::V6 && on.whole.is_none() {
+            on.whole = Some(Registration::defragmenting(self.handle.clone())?);
+        }
         let place = on.of(family);
         if place.is_none() {
             *place = Some(Registration::new::<H>(self.handle.clone(), family)?);
