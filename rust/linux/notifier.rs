@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Netdevice and module notifiers.
 //!
-//! C header: `include/linux/notifier.h`, `include/linux/netdevice.h`, `include/linux/module.h`
+//! C header: `include/linux/notifier.h`, `include/linux/netdevice.h`, `include/linux/module.h`,
+//! `include/net/addrconf.h`
 
 use crate::bindings;
 use crate::net::Net;
@@ -14,6 +15,9 @@ use kernel::types::Opaque;
 
 /// Answers for "carry on".
 const DONE: i32 = bindings::NOTIFY_DONE as i32;
+
+/// Early enough to be told of a device while it still has its IPv6 addresses and routes.
+pub const BEFORE_IPV6: i32 = bindings::ADDRCONF_NOTIFY_PRIORITY as i32 + 5;
 
 /// Something that is told what happens to devices.
 pub trait DeviceWatcher: 'static {

@@ -122,8 +122,7 @@ impl notifier::ModuleGuard for IpVsGuard {
 struct Routes;
 
 impl notifier::DeviceWatcher for Routes {
-    /// After IPv6 took its addresses off the device.
-    const PRIORITY: i32 = 5;
+    const PRIORITY: i32 = notifier::BEFORE_IPV6;
 
     fn down(net: &net::Net, device: u32) {
         if let Ok(netns) = netns::Netns::get(net) {

@@ -2,6 +2,7 @@
 #include <linux/module.h>
 #include <linux/netdevice.h>
 #include <linux/notifier.h>
+#include <net/addrconf.h>
 
 __rvs_helper struct net *rvs_helper_dev_net(const struct net_device *dev)
 {
