@@ -5,6 +5,7 @@ mod clock;
 mod net;
 mod percpu;
 mod rcu;
+mod route;
 mod table;
 mod wheel;
 mod work;

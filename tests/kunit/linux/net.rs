@@ -42,13 +42,16 @@ mod tests {
         let handle = SLOT.get(Net::init()).ok_or(ENODEV)?.handle.clone();
         let before = THERE.load(Relaxed);
         handle.register(|_net| Ok(Counted::new()))?;
-        let hooks = netfilter::Registration::new::<Nothing>(handle.clone(), Family::V4)?;
+        let v4 = netfilter::Registration::new::<Nothing>(handle.clone(), Family::V4)?;
+        let v6 = netfilter::Registration::new::<Nothing>(handle.clone(), Family::V6)?;
+        let whole = netfilter::Registration::defragmenting(handle.clone())?;
+        drop(netfilter::Registration::defragmenting(handle.clone())?);
         drop(module);
         assert_eq!(THERE.load(Relaxed), before);
         assert!(handle.register(|_net| Ok(Counted::new())).is_err());
         assert_eq!(THERE.load(Relaxed), before);
         // They are off already.
-        drop(hooks);
+        drop((v4, v6, whole));
         Ok(())
     }
 }
