@@ -34,7 +34,7 @@ pub(super) fn receive<'g>(
     if !icmp::is_error_packet(packet) {
         return context.pass_unrelated(skb);
     }
-    let Some(quoted) = read_quoted(&skb, packet) else {
+    let Some(quoted) = read_quoted(&mut skb, packet) else {
         return Outcome::Accept(skb);
     };
     let quoted = &quoted;
@@ -52,7 +52,7 @@ pub(super) fn receive<'g>(
 /// Reads what an error quotes, from a copy if need be: its buffer is not on the stack while the packet
 /// is sent.
 #[inline(never)]
-fn read_quoted(skb: &Skb<'_>, packet: &Packet) -> Option<Quoted> {
+fn read_quoted(skb: &mut Skb<'_>, packet: &Packet) -> Option<Quoted> {
     icmp::quoted(skb.peek(&mut [0; PEEK]), packet)
 }
 
