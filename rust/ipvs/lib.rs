@@ -14,7 +14,8 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::unwrap_used
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm
 )]
 
 pub mod addr;
@@ -31,7 +32,7 @@ pub mod refusal;
 pub mod sched;
 pub mod service;
 pub mod size;
-pub mod text;
+pub mod uapi;
 pub mod wire;
 pub mod xmit;
 pub mod xt;

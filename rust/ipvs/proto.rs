@@ -132,6 +132,9 @@ impl Default for Timeouts {
 /// The seconds that a connection lives after its first packet if no transition replaces them.
 pub const INITIAL_TIMEOUT: u32 = 3;
 
+/// The protocol that services chosen by firewall mark show.
+pub const OF_MARKS: Protocol = Transport::Tcp.protocol();
+
 /// What listings show for a state that a protocol does not have.
 const UNKNOWN: &str = "ERR!";
 

@@ -3,6 +3,7 @@
 
 use crate::addr::{words, Addr, Family, Port, Protocol};
 use crate::flags;
+use crate::proto;
 use crate::sched::Scheduler;
 use crate::xmit::Method;
 
@@ -14,6 +15,9 @@ use crate::xmit::Method;
 pub struct ServiceProtocol(pub u16);
 
 impl ServiceProtocol {
+    /// What services chosen by firewall mark show.
+    pub const OF_MARKS: ServiceProtocol = ServiceProtocol::of(proto::OF_MARKS);
+
     /// Returns the protocol of packets as that of a service.
     pub const fn of(protocol: Protocol) -> ServiceProtocol {
         // Widening: `From` is not const.
@@ -48,7 +52,7 @@ impl ServiceKey {
     pub const fn of_mark(family: Family, mark: u32) -> ServiceKey {
         ServiceKey {
             mark,
-            protocol: ServiceProtocol::of(Protocol::TCP),
+            protocol: ServiceProtocol::OF_MARKS,
             addr: family.unspecified(),
             port: Port::ANY,
         }

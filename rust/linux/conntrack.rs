@@ -80,11 +80,6 @@ impl Entry {
         // SAFETY: The entry is valid by the type invariant.
         Family::from_number(unsafe { bindings::rvs_helper_nf_ct_l3num(self.raw.as_ptr()) })
     }
-
-    fn protocol(&self) -> u8 {
-        // SAFETY: The entry is valid by the type invariant.
-        unsafe { bindings::rvs_helper_nf_ct_protonum(self.raw.as_ptr()) }
-    }
 }
 
 /// Returns whether the packet is tracked.
@@ -122,31 +117,23 @@ pub fn expect_reply(skb: &mut Skb<'_>, reply: impl FnOnce() -> Reply) {
     }
 }
 
-/// Changes what the replies to a connection that is not confirmed look like.
+/// Changes what the replies to a connection with ports look like, which is not confirmed yet.
 fn alter_reply(entry: &Entry, reply: Reply) {
     let (Reply::From(end) | Reply::To(end)) = reply;
     if entry.family() != Some(Family::of(&end.addr)) {
         return;
     }
-    let ports = !matches!(
-        u32::from(entry.protocol()),
-        bindings::IPPROTO_ICMP | bindings::IPPROTO_ICMPV6
-    );
     // SAFETY: The entry is valid, its tuples are plain data, and no look-up finds an unconfirmed one; the
     // clones of a frame that a bridge flooded share it, all in the softirq that flooded it.
     let mut tuple = unsafe { (*entry.raw.as_ptr()).tuplehash[1].tuple };
     match reply {
         Reply::From(end) => {
             tuple.src.u3 = address(end.addr);
-            if ports {
-                tuple.src.u.all = u16::from_ne_bytes(end.port);
-            }
+            tuple.src.u.all = u16::from_ne_bytes(end.port);
         }
         Reply::To(end) => {
             tuple.dst.u3 = address(end.addr);
-            if ports {
-                tuple.dst.u.all = u16::from_ne_bytes(end.port);
-            }
+            tuple.dst.u.all = u16::from_ne_bytes(end.port);
         }
     }
     // SAFETY: The entry is valid and not confirmed.

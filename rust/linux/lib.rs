@@ -5,7 +5,11 @@
 //! `unsafe fn`, and only this crate may call one.
 #![crate_name = "linux"]
 #![cfg_attr(not(MODULE), no_std)]
-#![warn(clippy::missing_safety_doc, clippy::multiple_unsafe_ops_per_block)]
+#![warn(
+    clippy::missing_safety_doc,
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::wildcard_enum_match_arm
+)]
 
 mod bindings;
 

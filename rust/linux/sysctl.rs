@@ -407,7 +407,7 @@ impl Drop for Registered {
 fn mode(writers: Writers, net: &Net) -> bindings::umode_t {
     match writers {
         Writers::Machine if !net.is_owned_by_init_user() => 0o444,
-        _ => 0o644,
+        Writers::Owner | Writers::Machine | Writers::MachineAlone => 0o644,
     }
 }
 

@@ -39,11 +39,6 @@ __rvs_helper u16 rvs_helper_nf_ct_l3num(const struct nf_conn *ct)
 	return nf_ct_l3num(ct);
 }
 
-__rvs_helper u8 rvs_helper_nf_ct_protonum(const struct nf_conn *ct)
-{
-	return nf_ct_protonum(ct);
-}
-
 __rvs_helper void rvs_helper_nf_ct_put(struct nf_conn *ct)
 {
 	nf_ct_put(ct);

@@ -4,10 +4,10 @@
 mod checksum;
 mod nat;
 mod packet;
+mod procfs;
 mod proto;
 mod rate;
 mod sched;
 mod service;
 mod snapshot;
-mod text;
 mod wire;

@@ -4,7 +4,7 @@
 use crate::conn::Conn;
 use crate::netns::Netns;
 use core::ops::ControlFlow;
-use ipvs::text::{self, Line};
+use ipvs::uapi::procfs::{self, Line};
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;
 use kernel::str::CStr;
@@ -70,8 +70,8 @@ fn list(net: &Net, after: Cursor, out: &mut Lines<'_>, origin: &str) -> Option<C
     last.map(table::Cursor::words)
 }
 
-fn shown<'a>(conn: Conn<'_>, origin: &'a str, now: Jiffies) -> text::Conn<'a> {
-    text::Conn {
+fn shown<'a>(conn: Conn<'_>, origin: &'a str, now: Jiffies) -> procfs::Conn<'a> {
+    procfs::Conn {
         protocol: conn.transport().protocol(),
         client: conn.client(),
         virtual_end: conn.virtual_end(),

@@ -5,7 +5,7 @@ use crate::dest::Dest;
 use crate::netns::Netns;
 use crate::service::Service;
 use core::ops::ControlFlow;
-use ipvs::text::{self, Line};
+use ipvs::uapi::procfs::{self, Line};
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;
 use kernel::str::CStr;
@@ -93,8 +93,8 @@ fn jiffies(seconds: u32) -> i32 {
     i32::from_ne_bytes(seconds.wrapping_mul(HZ).to_ne_bytes())
 }
 
-fn shown(dest: &Dest) -> text::Server<'_> {
-    text::Server {
+fn shown(dest: &Dest) -> procfs::Server<'_> {
+    procfs::Server {
         key: dest.key(),
         method: dest.method(),
         weight: dest.weight(),

@@ -5,7 +5,7 @@ use ipvs::addr::{ipv4, ipv6, Addr, Endpoint, Family, Port, Protocol};
 use ipvs::flags::service as flags;
 use ipvs::sched::Scheduler;
 use ipvs::service::{DestKey, ServiceKey, ServiceProtocol, ServiceSettings};
-use ipvs::text::{Conn, Line, Server};
+use ipvs::uapi::procfs::{Conn, Line, Server};
 use ipvs::xmit::Method;
 use proptest::prelude::*;
 use std::net::IpAddr;

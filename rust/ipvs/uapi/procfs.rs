@@ -187,7 +187,7 @@ impl Line {
         self.chunk([b'\n']);
     }
 
-    /// Puts what identifies a service, and who schedules for it.
+    /// Puts what identifies a service and its scheduler.
     fn service_key(&mut self, key: &ServiceKey, settings: &ServiceSettings) {
         if key.is_mark() {
             self.text("FWM  ");
@@ -243,7 +243,7 @@ pub struct Conn<'a> {
     pub dest: Endpoint,
     /// The name of its state.
     pub state: &'a str,
-    /// Who made it: stands before the time.
+    /// Its origin, shown before the time.
     pub origin: &'a str,
     /// How long it has left.
     pub seconds_left: u32,
@@ -323,7 +323,7 @@ fn method_name(method: Method) -> &'static [u8] {
     }
 }
 
-#[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_text))]
+#[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_uapi_procfs))]
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
     use super::*;
