@@ -7,7 +7,7 @@
 //!
 //! No lock is held here, and sending runs these hooks again inside themselves.
 
-use super::context::{takes_requests, PacketContext};
+use super::context::{should_skip, takes_requests, PacketContext};
 use super::established::{original, reply};
 use super::icmp;
 use super::outcome::Outcome;
@@ -17,7 +17,6 @@ use crate::drops::Drop;
 use crate::netns::Netns;
 use ipvs::packet::{self, Fragment, Packet};
 use ipvs::proto::{Direction, Role};
-use linux::inet::{Family, Point};
 use linux::net::Net;
 use linux::netfilter::PacketHook;
 use linux::rcu::Reader;
@@ -39,15 +38,6 @@ impl PacketHook for Packets {
         let context = PacketContext { net, netns, rcu };
         verdict(netns, receive(context, skb))
     }
-}
-
-/// Returns whether a packet matches nothing whatever is in it.
-#[inline]
-fn should_skip(skb: &Skb<'_>) -> bool {
-    skb.is_handled()
-        || !skb.has_route()
-        || skb.family() == Family::V6
-        || (skb.point() == Point::LocalOut && skb.is_nodefrag())
 }
 
 /// Makes the verdict, and counts a packet that was dropped.

@@ -2,16 +2,29 @@
 //! Reads a packet's headers, wherever they lie.
 
 use super::outcome::Outcome;
+use ipvs::addr::Family;
 use ipvs::packet::{self, Header, Packet};
+use linux::inet;
 use linux::skb::{Skb, PEEK};
 
 /// Reads a packet's headers: in place if they lie there, else from a copy.
+///
+/// `None` as well for a packet that is not of its hook's family, as raw sockets can send.
 pub(super) fn read(skb: &mut Skb<'_>) -> Option<Packet> {
     let len = skb.len();
     let in_place = packet::parse(skb.head(), len);
-    match in_place {
-        Ok(packet) if packet.header != Header::Missing => Some(packet),
-        _ => packet::parse(skb.peek(&mut [0; PEEK]), len).ok(),
+    let packet = match in_place {
+        Ok(packet) if packet.header != Header::Missing => packet,
+        Ok(_) | Err(_) => packet::parse(skb.peek(&mut [0; PEEK]), len).ok()?,
+    };
+    is_of_hook(skb, &packet).then_some(packet)
+}
+
+/// Returns whether a packet is of the family of the hook that it is in.
+fn is_of_hook(skb: &Skb<'_>, packet: &Packet) -> bool {
+    match (skb.family(), packet.family()) {
+        (inet::Family::V4, Family::V4) | (inet::Family::V6, Family::V6) => true,
+        (inet::Family::V4, Family::V6) | (inet::Family::V6, Family::V4) => false,
     }
 }
 

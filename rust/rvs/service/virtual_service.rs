@@ -209,7 +209,11 @@ impl Service {
         entered.map_err(out_of_memory)?;
         let result = self.publish(next);
         match result {
-            Ok(()) => writer.stats_base = writer.stats_base.minus(&counted),
+            Ok(()) => {
+                // A device that went down before the list showed the server did not find its route.
+                dest.route.clear();
+                writer.stats_base = writer.stats_base.minus(&counted);
+            }
             Err(_) => writer.index.remove(before.servers(), dest),
         }
         result
