@@ -113,8 +113,8 @@ const STRIPES_MASK: usize = (1 << FIRST_BITS) - 1;
 ///
 /// # Safety
 ///
-/// `memory` came from [`Pool::alloc`], no new reader can find it, and nobody uses `link`, which is
-/// inside of it, again.
+/// `memory` came from [`Pool::alloc`], no new reader can find it, and `link`, which is inside of it,
+/// is not used again.
 pub(crate) unsafe fn free(memory: NonNull<()>, link: NonNull<Link>) {
     let head = Link::spare(link).cast();
     // SAFETY: By the caller's promise the memory is ours and the head, inside of it, unused.

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What was summed up about things that change, remembered until one of them does.
 //!
-//! Who changes one of the things adds to their [`Changes`] afterwards. Who wants the sum compares
-//! that number with the one for which it was computed, and computes it again if they differ: no
-//! lock, and whoever changes something computes nothing. A sum is right for some moment between the
-//! beginning of the last change that is counted and the call; a change that is not counted yet has
-//! not returned yet either.
+//! A change of one of the things is added to their [`Changes`] afterwards. A reader of the sum
+//! compares that number with the one for which it was computed, and computes it again if they differ:
+//! no lock, and a change computes nothing. A sum is right for some moment between the beginning of
+//! the last change that is counted and the call; a change that is not counted yet has not returned
+//! yet either.
 
 use crate::sync::{Acquire, AtomicU64, Full, Relaxed, Release};
 
 /// How often things changed that are summed up together.
 ///
-/// Changes come in two kinds: some always count, some only while somebody watches.
+/// Changes come in two kinds: some always count, some only while they are watched.
 pub struct Changes(AtomicU64);
 
-/// Somebody watches.
+/// They are watched.
 const WATCHED: u64 = 1;
 /// Nothing is remembered any more.
 const RETIRED: u64 = 2;
@@ -28,21 +28,21 @@ impl Default for Changes {
 }
 
 impl Changes {
-    /// Nothing changed yet, and nobody watches.
+    /// Nothing changed yet, and nothing is watched.
     pub fn new() -> Self {
         Self(AtomicU64::new(ONE))
     }
 
-    /// Counts a change. What was changed before is seen by whoever sees the count.
+    /// Counts a change. What was changed before is seen where the count is seen.
     #[inline]
     pub fn count(&self) {
         self.0.fetch_add(ONE, Full);
     }
 
-    /// Counts a change if somebody watches.
+    /// Counts a change if changes are watched.
     ///
     /// The change itself must be fully ordered before this call: then either it is counted, or
-    /// whoever starts to watch afterwards sees it.
+    /// a watch that begins afterwards sees it.
     #[inline]
     pub fn count_if_watched(&self) {
         if self.0.load(Relaxed) & WATCHED != 0 {
@@ -82,7 +82,7 @@ pub struct Remembered {
 
 /// Nothing is remembered.
 const NEVER: u64 = 0;
-/// Somebody writes.
+/// A sum is being written.
 const BUSY: u64 = 1;
 
 impl Default for Remembered {
@@ -109,7 +109,7 @@ impl Remembered {
         let version = self.version.load(Acquire);
         if version == now {
             let [first, second] = &self.words;
-            // Pair with the stores of `keep`: who sees a word of it sees that somebody writes.
+            // Pair with the stores of `keep`: where a word of it is seen, so is that it is being written.
             let words = [first.load(Acquire), second.load(Acquire)];
             if self.version.load(Relaxed) == now && now & RETIRED == 0 {
                 return words;
@@ -120,9 +120,9 @@ impl Remembered {
         words
     }
 
-    /// Remembers words unless somebody else does.
+    /// Remembers words unless another caller does.
     fn keep(&self, before: u64, now: u64, words: [u64; 2]) {
-        // A newer version is never replaced by an older one: who has begun to read words of the
+        // A newer version is never replaced by an older one: a reader that has begun with words of the
         // older would find its number again, and take words of two sums for one.
         let is_older = before > now;
         if is_older || before == BUSY || self.version.cmpxchg(before, BUSY, Full).is_err() {

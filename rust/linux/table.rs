@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Entries that packets find without a lock, a count or a timer.
 //!
-//! **Life** of an entry: live, dead, freed. One 64-bit word says how it stands: a dead bit, a count
-//! of pins, and 40 bits for the user. Every change is a compare-exchange, which fails on a dead
-//! entry, so who succeeds knows that the entry was live, and side effects happen once.
+//! **Life** of an entry: live, dead, freed. One 64-bit word holds a dead bit, a count of pins, and 40
+//! bits for the user. The bits are changed by a compare-exchange, which fails on a dead entry; so the
+//! caller whose exchange succeeds knows that the entry was live, and side effects happen once. A pin
+//! is added first, and taken back where the entry was dead.
 //!
 //! **Ownership.** The table owns a live entry. A [`Pin`] keeps an entry from dying; it can only be
 //! taken while the entry lives. Readers hold no count: what they found stays valid for their RCU
 //! section, dead or not, and so do its server and its parent.
 //!
-//! **Death.** Who sets the dead bit, which is impossible while there are pins, takes the entry out
-//! of the list and off the wheel, lets the user bury it, lets go of its server and its parent, and
-//! hands the memory to the kernel to be freed after the readers. No code of this module runs then.
+//! **Death.** The caller that sets the dead bit, which is impossible while there are pins, takes the
+//! entry out of the list and off the wheel, lets the user bury it, lets go of its server and its
+//! parent, and hands the memory to the kernel to be freed after the readers. No code of this module
+//! runs then.
 //!
-//! **Birth.** An entry is born with one pin, which goes when it is filed and linked, so that nobody
-//! who finds it early can kill it half made.
+//! **Birth.** An entry is born with one pin, which goes when it is filed and linked, so it cannot be
+//! killed half made where it is found early.
 
 use crate::clock::{Jiffies, Ticks};
 pub use crate::life::{Kill, Word};
@@ -64,10 +66,10 @@ pub trait Record: Sized + Send + Sync + 'static {
 ///
 /// # Invariants
 ///
-/// - It was allocated by a pool for the table that `link` leads to, and is freed after a grace period by
-///   whoever set its dead bit.
-/// - Every `&Entry` is held inside an RCU section that began before the entry died, or by who has
-///   a pin.
+/// - It was allocated by a pool for the table that `link` leads to, and is freed a grace period
+///   after its dead bit was set.
+/// - Every `&Entry` is held inside an RCU section that began before the entry died, or under a
+///   pin.
 /// - That table's inner part outlives every `&Entry`: it waits for all that are not buried, which covers pins and
 ///   the burial itself, and all others are lent out for as long as the table is borrowed.
 /// - `server` is null, [`CLOSED`], or owns one count of an `Arc<R::Server>` until the burial.
@@ -93,7 +95,7 @@ unsafe impl<R: Record> Send for Entry<R> {}
 // SAFETY: What changes in an entry is atomic or guarded by a lock, as for `Send`.
 unsafe impl<R: Record> Sync for Entry<R> {}
 
-/// Stands in `server` when the entry died without one, so that none comes late.
+/// Kept in `server` when the entry died without one, so that none comes late.
 const CLOSED: *mut () = ptr::without_provenance_mut(1);
 
 impl<R: Record> Deref for Entry<R> {
@@ -143,7 +145,7 @@ impl<R: Record> Entry<R> {
         expire: expire::<R>,
     };
 
-    /// Returns how the entry stands.
+    /// Returns the life word as it is now.
     #[inline]
     pub fn word(&self) -> Word {
         Word(self.life.load(Acquire))
@@ -153,7 +155,7 @@ impl<R: Record> Entry<R> {
     ///
     /// # Errors
     ///
-    /// How the entry stands now; nothing was changed then. On a dead entry it always fails.
+    /// The word as it is now; nothing was changed then. On a dead entry it always fails.
     #[inline]
     pub fn exchange(&self, old: Word, bits: u64) -> Result<Word, Word> {
         if old.is_dead() {
@@ -297,8 +299,8 @@ impl<R: Record> Entry<R> {
     /// The caller set the dead bit; it calls this once.
     unsafe fn end(&self) {
         let core = self.core();
-        // SAFETY: The entry was linked before its birth pin went, and dies once; who killed it did not
-        // hold a pin, so by the invariants of `Entry` it is inside a section.
+        // SAFETY: The entry was linked before its birth pin went, and dies once; it was not killed
+        // under a pin, so by the invariants of `Entry` the caller is inside a section.
         unsafe { core.unlink(self) };
         // SAFETY: It is dead, and valid as the caller is inside a section.
         unsafe { core.pool.wheel().remove(self.link()) };
@@ -320,7 +322,7 @@ impl<R: Record> Entry<R> {
     fn close(&self) -> Option<Arc<R::Server>> {
         let found = self.server.cmpxchg(ptr::null_mut(), CLOSED, Full).err()?;
         let server = NonNull::new(found)?;
-        // SAFETY: The dead entry's count passes to the one who ended it; readers may still look at
+        // SAFETY: The dead entry's count passes to the caller that ended it; readers may still look at
         // the server, which lives for a grace period.
         Some(unsafe { Arc::from_raw(server) })
     }
@@ -438,7 +440,7 @@ impl<R: Record> Core<R> {
     ///
     /// # Safety
     ///
-    /// `entry` is new, pinned by its birth, complete but for its serial, and nobody else knows it. The
+    /// `entry` is new, pinned by its birth, complete but for its serial, and not shared yet. The
     /// caller is inside an RCU section.
     unsafe fn publish(&self, entry: NonNull<Entry<R>>, now: Jiffies) {
         // SAFETY: The offset is inside the entry.
@@ -446,7 +448,7 @@ impl<R: Record> Core<R> {
         // SAFETY: It is valid: its birth pin keeps it to the end.
         let new = unsafe { entry.as_ref() };
         let (order, due) = (new.first.order(), new.record.deadline());
-        // SAFETY: Nobody else knows it, and its death takes it off the wheel. Should it be due before
+        // SAFETY: It is not shared yet, and its death takes it off the wheel. Should it be due before
         // it is linked, the pin keeps it from dying.
         if unsafe { self.pool.wheel().add(link, due, now) } {
             self.pool.wake();
@@ -454,7 +456,7 @@ impl<R: Record> Core<R> {
         self.locked(order, || {
             // Under the lock, so that among equal hashes the newer one is in front.
             let serial = self.serial.fetch_add(1, Relaxed);
-            // Seen by whoever finds the entry in the list.
+            // Seen where the entry is found in the list.
             new.serial.store(serial, Relaxed);
             // SAFETY: The lock is held, the entry is new and pinned; it is freed after a grace
             // period. The first node is at its beginning.
@@ -474,7 +476,7 @@ impl<R: Record> Core<R> {
     ///
     /// # Safety
     ///
-    /// It is in the list, with all its nodes, and the caller is the one who killed it, inside an RCU
+    /// It is in the list, with all its nodes, and was killed by the caller, inside an RCU
     /// section.
     unsafe fn unlink(&self, entry: &Entry<R>) {
         // SAFETY: The lock of its order is held, and it is in the list.
@@ -646,7 +648,7 @@ impl<R: Record> Table<R> {
         }
         // SAFETY: The pool's memory fits an entry, says `FITS`, and is ours.
         unsafe { entry.write(Entry::new(new, NonNull::from(core))) };
-        // SAFETY: It is complete, nobody else knows it, and the reader proves a section.
+        // SAFETY: It is complete and not shared yet, and the reader proves a section.
         unsafe { core.publish(entry, now) };
         if core.is_tight() {
             // It may be waiting to look for the next time.
