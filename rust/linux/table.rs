@@ -44,7 +44,7 @@ pub trait Record: Sized + Send + Sync + 'static {
     /// What the user keeps with the table, for [`Record::bury`].
     type Scope: Send + Sync + 'static;
 
-    /// Returns when the entry is due, as things stand.
+    /// Returns when the entry is due.
     fn deadline(&self) -> Jiffies;
 
     /// Tells whether packets that match another entry by its second hash match this one as well.

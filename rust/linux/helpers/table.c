@@ -7,7 +7,7 @@ __rvs_helper void *rvs_helper_kmem_cache_alloc_atomic(struct kmem_cache *cache)
 {
 	void *object = kmem_cache_alloc(cache, GFP_ATOMIC | __GFP_NOWARN);
 
-	/* With a constructor the kernel fills nothing in, not even to find out who forgets to write. */
+	/* With a constructor the kernel fills nothing in, not even to find what is never written. */
 	if (IS_ENABLED(CONFIG_KASAN) && object)
 		memset(object, 0x5a, kmem_cache_size(cache));
 	return object;
