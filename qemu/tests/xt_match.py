@@ -99,11 +99,16 @@ def each_option_counts_the_same(d, row):
     _, tool, conntrack = row
     d.wires()
     d.sysctl("conntrack", conntrack)
-    restore(d, tool, {table: [f"-A {chain} -m ipvs {option}" for chain in chains for option in OPTIONS] for table, chains in CHAINS.items()})
+    rules = {table: [f"-A {chain} -m ipvs {option}" for chain in chains for option in OPTIONS] for table, chains in CHAINS.items()}
+    # Nothing is tracked before a rule asks for it.
+    rules["filter"].append("-A FORWARD -m conntrack --ctstate NEW")
+    restore(d, tool, rules)
     services(d)
     for kind in (nat, direct, local, others):
         kind(d)
     counters(d, tool, *CHAINS)
+    ways = dict(zip(OPTIONS, packets(d, tool, "mangle", "POSTROUTING")))
+    d.expect("directions where there is tracking", (ways["--vdir ORIGINAL"] > 0, ways["--vdir REPLY"]) == (conntrack == 1, 0))
     d.counts()
 
 
