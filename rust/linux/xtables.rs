@@ -85,9 +85,16 @@ impl<'g> PacketView<'g> {
         self.len() == 0
     }
 
-    /// Copies the headers, as many as [`PEEK`] bytes; none if they cannot be read.
-    pub fn read<'b>(&self, buffer: &'b mut [u8; PEEK]) -> &'b [u8] {
+    /// Returns the headers: the linear part when it holds [`PEEK`] bytes or all, else a copy; none
+    /// if they cannot be read.
+    ///
+    /// Longer headers are linear in a packet that a hook of this module has read before.
+    pub fn read<'b>(&'b self, buffer: &'b mut [u8; PEEK]) -> &'b [u8] {
+        let head = self.head();
         let len = PEEK.min(self.len() as usize);
+        if head.len() >= len {
+            return head;
+        }
         let Some(wanted) = buffer.get_mut(..len) else {
             return &[];
         };
@@ -105,6 +112,21 @@ impl<'g> PacketView<'g> {
             0 => wanted,
             _ => &[],
         }
+    }
+
+    /// Returns the linear part from the network header on.
+    fn head(&self) -> &[u8] {
+        // SAFETY: The packet is valid by the type invariant.
+        let data = unsafe { self.skb.as_ref() }.data;
+        // SAFETY: The packet is valid by the type invariant.
+        let len = unsafe { bindings::rvs_helper_skb_headlen(self.skb.as_ptr()) };
+        // SAFETY: `data` begins `headlen` bytes of linear buffer, which by the type invariant stay
+        // as they are for as long as this is borrowed.
+        let linear = unsafe { slice::from_raw_parts(data, len as usize) };
+        let offset = usize::try_from(self.network_offset()).ok();
+        offset
+            .and_then(|offset| linear.get(offset..))
+            .unwrap_or(&[])
     }
 
     /// Returns which way the packet goes, if it is tracked.
