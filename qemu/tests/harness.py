@@ -7,7 +7,7 @@ from cases import case
 from packet import ACK, PSH, SYN, TCP
 
 CLIENT, VIP, SERVER = "fd01::2", "fd09::1", "fd02::11"
-LLDP = 0x88CC
+ARP, LLDP = 0x0806, 0x88CC
 
 
 def packets(source, sport, target, dport):
@@ -90,7 +90,7 @@ def frames_of_any_type_are_captured(d):
     director.send_frame(packet.ether("02:00:00:00:00:01", "02:00:00:00:00:02", b"chassis", LLDP))
     found = d.captured("a frame of another protocol")
     d.expect("its type and its bytes", "ethertype 0x88cc data 63686173736973" in "".join(found["servers"]))
-    d.run("ping -c 1 -W 1 10.2.0.99")
+    director.send_frame(packet.ether("ff:ff:ff:ff:ff:ff", topology.mac("10.2.0.1"), bytes(28), ARP))
     d.expect("a question of ARP is seen", any("arp" in line for line in d.captured("ARP")["servers"]))
 
 
