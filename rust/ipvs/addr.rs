@@ -132,6 +132,16 @@ impl Addr {
         }
     }
 
+    /// Returns the address with the bits only that `mask` has, from the first bit of the first byte on.
+    #[inline]
+    pub const fn and(self, mask: u128) -> Addr {
+        let bits = u128::from_be_bytes(self.octets()) & mask;
+        Addr {
+            family: self.family,
+            words: ipv6(bits.to_be_bytes()).words,
+        }
+    }
+
     /// Returns whether the address stays inside its host: 127.0.0.0/8 or ::1.
     #[inline]
     pub const fn is_loopback(self) -> bool {

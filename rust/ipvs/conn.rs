@@ -3,3 +3,4 @@
 
 pub mod reuse;
 pub mod state;
+pub mod template;

@@ -132,8 +132,12 @@ impl Default for Timeouts {
 /// The seconds that a connection lives after its first packet if no transition replaces them.
 pub const INITIAL_TIMEOUT: u32 = 3;
 
-/// The protocol that services chosen by firewall mark show.
-pub const OF_MARKS: Protocol = Transport::Tcp.protocol();
+/// The protocol that services chosen by firewall mark show, and under which the templates of a mark
+/// are found.
+pub const OF_MARKS: Transport = Transport::Tcp;
+
+/// The protocol that templates of services chosen by firewall mark show.
+pub const OF_TEMPLATES_OF_MARKS: Protocol = Protocol::NONE;
 
 /// What listings show for a state that a protocol does not have.
 const UNKNOWN: &str = "ERR!";
@@ -195,6 +199,16 @@ impl Transport {
         match self {
             Transport::Tcp => tcp::next(conn, event),
             Transport::Udp => conn,
+        }
+    }
+
+    /// Returns whether a packet that took a connection from the state `old` to `new` shows that both
+    /// sides want it: it assures the connection's template.
+    #[inline(always)]
+    pub fn assures(self, old: StateCode, new: StateCode, direction: Direction) -> bool {
+        match self {
+            Transport::Tcp => old != new && new == tcp::State::Established.code(),
+            Transport::Udp => direction == Direction::Reply,
         }
     }
 

@@ -75,8 +75,6 @@ pub enum Refusal {
     EngineUnknown,
     /// C knows this persistence engine.
     EngineNotYet,
-    /// Persistence.
-    PersistenceNotYet,
     /// One-packet scheduling.
     OnePacketNotYet,
     /// No real server is named.
@@ -145,8 +143,7 @@ impl Refusal {
             | Refusal::DestSettings(DestError::LowerAboveUpper) => Errno::Range,
             Refusal::Unloading => Errno::NoModule,
             Refusal::ProtocolNotYet => Errno::Protocol,
-            Refusal::PersistenceNotYet
-            | Refusal::OnePacketNotYet
+            Refusal::OnePacketNotYet
             | Refusal::TunnelNotYet
             | Refusal::BypassNotYet
             | Refusal::DaemonNotYet => Errno::Unsupported,
@@ -178,7 +175,6 @@ impl Refusal {
             Refusal::ServersTooMany => c"The service has more servers than the scheduler takes.",
             Refusal::EngineUnknown => c"There is no such persistence engine.",
             Refusal::EngineNotYet => c"Persistence engines are not supported yet.",
-            Refusal::PersistenceNotYet => c"Persistence is not supported yet.",
             Refusal::OnePacketNotYet => c"One-packet scheduling is not supported yet.",
             Refusal::DestMissing => c"The request names no server.",
             Refusal::DestMalformed => c"An attribute of the server has a wrong length.",
@@ -207,7 +203,7 @@ impl Refusal {
     }
 
     /// Every refusal.
-    pub const ALL: [Refusal; 36] = [
+    pub const ALL: [Refusal; 35] = [
         Refusal::Malformed,
         Refusal::ServiceMissing,
         Refusal::ServiceMalformed,
@@ -223,7 +219,6 @@ impl Refusal {
         Refusal::ServersTooMany,
         Refusal::EngineUnknown,
         Refusal::EngineNotYet,
-        Refusal::PersistenceNotYet,
         Refusal::OnePacketNotYet,
         Refusal::DestMissing,
         Refusal::DestMalformed,

@@ -16,7 +16,7 @@ pub struct ServiceProtocol(pub u16);
 
 impl ServiceProtocol {
     /// What services chosen by firewall mark show.
-    pub const OF_MARKS: ServiceProtocol = ServiceProtocol::of(proto::OF_MARKS);
+    pub const OF_MARKS: ServiceProtocol = ServiceProtocol::of(proto::OF_MARKS.protocol());
 
     /// Returns the protocol of packets as that of a service.
     pub const fn of(protocol: Protocol) -> ServiceProtocol {

@@ -231,18 +231,25 @@ impl<R: Record> Entry<R> {
         NonNull::new(self.parent).map(|parent| unsafe { parent.as_ref() })
     }
 
-    /// Keeps the entry from dying; `None` when it is dead.
+    /// Keeps the entry from dying.
     ///
     /// Adds and looks afterwards: many that pin one entry at once do not wait for each other.
-    pub fn pin(&self) -> Option<Pin<R>> {
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be pinned.
+    pub fn pin(&self) -> Result<Pin<R>, Unpinned> {
         let before = Word(self.life.fetch_add(PIN, Full));
-        // A count that is full refuses, as if the entry were dead, rather than overflow.
-        if before.is_dead() || before.0 & PINS >= MOST_PINS {
-            self.life.fetch_sub(PIN, Full);
-            return None;
-        }
-        // INVARIANT: The pin was just added to a live entry.
-        Some(Pin(NonNull::from(self)))
+        let refused = if before.is_dead() {
+            Unpinned::Dead
+        } else if before.0 & PINS >= MOST_PINS {
+            Unpinned::Full
+        } else {
+            // INVARIANT: The pin was just added to a live entry.
+            return Ok(Pin(NonNull::from(self)));
+        };
+        self.life.fetch_sub(PIN, Full);
+        Err(refused)
     }
 
     /// Looks after the entry earlier if its deadline has come closer.
@@ -326,6 +333,15 @@ impl<R: Record> Entry<R> {
         // the server, which lives for a grace period.
         Some(unsafe { Arc::from_raw(server) })
     }
+}
+
+/// Why an entry was not pinned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unpinned {
+    /// It is dead.
+    Dead,
+    /// It has as many pins as an entry may have.
+    Full,
 }
 
 /// A promise that an entry does not die.

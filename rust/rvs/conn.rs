@@ -13,20 +13,24 @@ mod size;
 
 use crate::dest::Dest;
 pub(crate) use conns::Conns;
-use ipvs::addr::Endpoint;
+use ipvs::addr::{Endpoint, Protocol};
 use ipvs::conn::state::{Activity, ConnState};
+use ipvs::conn::template;
 use ipvs::flags::conn as flags;
 use ipvs::proto::{self, Event, StateCode, Transport};
 use ipvs::xmit::Method;
 use kernel::sync::atomic::Relaxed;
 use linux::clock::{Jiffies, Ticks};
 use linux::rcu::{Borrow, Reader};
-use linux::table::{self, Cursor, Entry};
-pub(crate) use new::{Hash, New};
+use linux::table::{self, Cursor, Entry, Kill, Unpinned};
+pub(crate) use new::{Hash, Kind, New};
 pub(crate) use record::end;
 use record::Record;
 
-/// A connection that was found, for the reader's section.
+/// What keeps a template alive while a connection depends on it.
+pub(crate) struct Hold(table::Pin<Record>);
+
+/// A connection or template that was found, for the reader's section.
 #[derive(Clone, Copy)]
 pub(crate) struct Conn<'g>(&'g Entry<Record>);
 
@@ -73,9 +77,52 @@ impl<'g> Conn<'g> {
         self.0.server(rcu)
     }
 
+    /// Returns the protocol as listings show it: none for the template of a mark.
+    pub(crate) fn protocol(self) -> Protocol {
+        match self.0.is_of_mark {
+            true => proto::OF_TEMPLATES_OF_MARKS,
+            false => self.transport().protocol(),
+        }
+    }
+
+    /// Returns where the server gets its packets as listings show it.
+    pub(crate) fn shown_dest(self) -> Endpoint {
+        match self.state().is_stale() {
+            true => Endpoint {
+                port: template::STALE_PORT,
+                ..self.dest()
+            },
+            false => self.dest(),
+        }
+    }
+
     /// Returns the name of its state as listings show it.
     pub(crate) fn state_name(self) -> &'static str {
-        self.transport().state_name(self.state().state)
+        let state = self.state();
+        match state.is_template() {
+            true => template::state_name(state),
+            false => self.transport().state_name(state.state),
+        }
+    }
+
+    /// Returns whether a template keeps the connection with its server.
+    pub(crate) fn is_controlled(self, rcu: Reader<'g>) -> bool {
+        self.0.parent(rcu).is_some()
+    }
+
+    /// Keeps it alive for the connections that depend on it.
+    ///
+    /// # Errors
+    ///
+    /// It is dead, or has as many as it may have.
+    pub(crate) fn hold(self) -> Result<Hold, Unpinned> {
+        self.0.pin().map(Hold)
+    }
+
+    /// Uses the template for new connections no more.
+    pub(crate) fn make_stale(self) {
+        self.0
+            .update(|bits| Some(ConnState::unpack(bits).stale().pack()));
     }
 
     /// Returns how long it has left without another packet.
@@ -102,6 +149,12 @@ impl<'g> Conn<'g> {
         };
         if old.is_active() != new.is_active() {
             self.recount(new, rcu);
+        }
+        let assures = self
+            .transport()
+            .assures(old.state, new.state, event.direction);
+        if let (true, Some(parent)) = (assures, self.0.parent(rcu)) {
+            assure(parent);
         }
         self.refresh(new.state, settings, now);
     }
@@ -164,6 +217,14 @@ impl<'g> Conn<'g> {
         self.0.kill();
     }
 
+    /// Ends it at once, unless others depend on it, and what it depended on, unless others still do.
+    pub(crate) fn end_with_template(self, rcu: Reader<'g>) {
+        let parent = self.0.parent(rcu);
+        if let (Kill::Done, Some(parent)) = (self.0.kill(), parent) {
+            parent.kill();
+        }
+    }
+
     /// Ends it at once, unless others depend on it, and leaves what tracking knows alone.
     pub(crate) fn end_quietly(self) {
         self.0.update(|bits| {
@@ -172,5 +233,17 @@ impl<'g> Conn<'g> {
             Some(state.pack())
         });
         self.end();
+    }
+}
+
+/// Notes on a template that a connection it controls was established.
+#[inline(always)]
+fn assure(parent: &Entry<Record>) {
+    let is_new = |state: ConnState| state.is_template() && !state.is_assured();
+    if is_new(ConnState::unpack(parent.word().bits())) {
+        parent.update(|bits| {
+            let state = ConnState::unpack(bits);
+            is_new(state).then(|| state.assured().pack())
+        });
     }
 }

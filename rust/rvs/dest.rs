@@ -295,10 +295,6 @@ impl Dest {
     }
 
     /// Counts a template.
-    #[expect(
-        dead_code,
-        reason = "no service makes templates before persistence is served"
-    )]
     pub(crate) fn bind_template(&self) {
         self.persistent.add(1, Relaxed);
     }

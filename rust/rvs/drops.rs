@@ -14,6 +14,8 @@ pub(crate) enum Drop {
     NoServer,
     /// No connection could be made for it: no memory, or as many as allowed.
     NoConnection,
+    /// The template that it would depend on has as many connections as it may have.
+    TemplateFull,
     /// Its server was removed.
     ServerGone,
     /// Its connection is to be made anew, but tracking still knows the old one.
@@ -36,10 +38,11 @@ pub(crate) enum Drop {
 
 impl Drop {
     /// All reasons, in the order in which they are listed.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Truncated,
         Self::NoServer,
         Self::NoConnection,
+        Self::TemplateFull,
         Self::ServerGone,
         Self::Tracked,
         Self::NoMemory,
@@ -57,6 +60,7 @@ impl Drop {
             Self::Truncated => "truncated",
             Self::NoServer => "no_server",
             Self::NoConnection => "no_connection",
+            Self::TemplateFull => "template_full",
             Self::ServerGone => "server_gone",
             Self::Tracked => "tracked",
             Self::NoMemory => "no_memory",

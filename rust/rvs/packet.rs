@@ -3,11 +3,13 @@
 
 mod context;
 mod established;
+mod first;
 mod forward;
 pub(crate) mod hook;
 pub(crate) mod hooks;
 mod icmp;
 mod outcome;
+mod persist;
 mod read;
 mod schedule;
 mod transmit;

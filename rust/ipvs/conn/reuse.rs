@@ -55,9 +55,13 @@ pub enum ReuseDecision {
 }
 
 /// Decides about a packet from a client that was found to belong to a connection.
+///
+/// `is_controlled` tells whether a template keeps the connection with its server: then the next
+/// connection from the same port would go there as well, and is this one.
 #[inline(always)]
-pub fn decide(facts: &Facts) -> ReuseDecision {
-    if facts.transport.is_opening(facts.header) && (facts.is_draining() || facts.is_over()) {
+pub fn decide(facts: &Facts, is_controlled: impl FnOnce() -> bool) -> ReuseDecision {
+    let is_opening = facts.transport.is_opening(facts.header);
+    if is_opening && (facts.is_draining() || (facts.is_over() && !is_controlled())) {
         return facts.end();
     }
     match facts.server {
@@ -215,5 +219,21 @@ mod tests {
             },
             ..facts
         }
+    }
+
+    #[test]
+    fn client_of_a_template_takes_its_port_again_in_the_same_connection() {
+        let over = in_state(State::TimeWait, OPENING);
+        assert_eq!(super::decide(&over, || true), ReuseDecision::Keep);
+        let draining = Facts {
+            server: Server::Draining,
+            expires_gone: true,
+            ..over
+        };
+        assert_eq!(super::decide(&draining, || true), ReuseDecision::Reschedule);
+    }
+
+    fn decide(facts: &Facts) -> ReuseDecision {
+        super::decide(facts, || false)
     }
 }

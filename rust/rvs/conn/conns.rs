@@ -3,9 +3,10 @@
 
 use super::record::Record;
 use super::size::Size;
-use super::{Conn, Hash, New};
+use super::{Conn, Hash, Hold, New};
 use core::ops::ControlFlow;
 use ipvs::conn::state::ConnState;
+use ipvs::conn::template::TemplateKey;
 use ipvs::flow::Flow;
 use ipvs::hash::Seed;
 use ipvs::proto::Direction;
@@ -130,7 +131,18 @@ impl Conns {
         Some((original?, Direction::Original))
     }
 
-    /// Makes a connection while there are fewer than `limit`, and counts it on its server.
+    /// Finds the template that is used for packets with a key.
+    pub(crate) fn find_template<'g>(&self, key: &TemplateKey, rcu: Reader<'g>) -> Option<Conn<'g>> {
+        let hash = self.hash(&key.flow);
+        let mut entries = self.table(rcu)?.candidates(hash.0, rcu);
+        let found = entries.find(|entry| {
+            let state = ConnState::unpack(entry.word().bits());
+            state.is_template() && !state.is_stale() && entry.has_key(key)
+        });
+        found.map(Conn)
+    }
+
+    /// Makes a connection or a template while there are fewer than `limit`, and counts it on its server.
     ///
     /// # Errors
     ///
@@ -138,7 +150,7 @@ impl Conns {
     #[inline(never)]
     pub(crate) fn create<'g>(
         &self,
-        new: &New<'_, 'g>,
+        new: New<'_, 'g>,
         limit: u64,
         now: Jiffies,
         rcu: Reader<'g>,
@@ -150,16 +162,14 @@ impl Conns {
         };
         let entry = table.insert(limit, now, rcu, || {
             // Counted first, as the entry may end as soon as others can find it.
-            if let Some(dest) = new.server {
-                dest.bind(rcu);
-            }
+            new.bind(rcu);
             table::New {
                 record: new.record(now),
                 bits: new.state().pack(),
                 hash: new.hash.0,
                 second_hash: new.second_hash(&self.inner.seed),
                 server,
-                parent: None,
+                parent: new.into_parent().map(|Hold(pin)| pin),
             }
         })?;
         self.look_at_size(table.count());
@@ -219,7 +229,7 @@ impl Inner {
         table.for_each(|entry, rcu| {
             let conn = Conn(entry);
             if conn.server(rcu).is_some_and(|dest| !dest.is_available()) {
-                conn.end();
+                conn.end_with_template(rcu);
             }
         });
     }

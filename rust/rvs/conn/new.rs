@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What a new connection begins with.
+//! What a new connection or template begins with.
 
 use super::record::{Families, Record};
+use super::Hold;
 use crate::dest::Dest;
 use ipvs::addr::Endpoint;
 use ipvs::conn::state::ConnState;
@@ -12,13 +13,26 @@ use ipvs::proto;
 use ipvs::xmit::Method;
 use kernel::sync::atomic::Atomic;
 use linux::clock::{Jiffies, Ticks};
-use linux::rcu::Borrow;
+use linux::rcu::{Borrow, Reader};
 
 /// The hash of a flow, with the seed of the connections that made it.
 #[derive(Clone, Copy)]
 pub(crate) struct Hash(pub(super) u32);
 
-/// What a new connection begins with.
+/// What a new entry is.
+pub(crate) enum Kind {
+    /// A connection, and the template that it keeps alive, if it has one.
+    Connection(Option<Hold>),
+    /// A persistence template.
+    Template {
+        /// How long it lives without a new connection.
+        timeout: Ticks,
+        /// Whether a firewall mark takes the place of the virtual address.
+        is_of_mark: bool,
+    },
+}
+
+/// What a new connection or template begins with.
 pub(crate) struct New<'a, 'g> {
     /// From the client to the virtual service.
     pub(crate) flow: &'a Flow,
@@ -34,17 +48,30 @@ pub(crate) struct New<'a, 'g> {
     pub(crate) mark: u32,
     /// Flags besides the method, as `ipvs::flags::conn`: `NFCT` or nothing.
     pub(crate) flags: u32,
+    /// What it is.
+    pub(crate) kind: Kind,
 }
 
 impl New<'_, '_> {
     pub(super) fn state(&self) -> ConnState {
-        ConnState::new(self.method, self.flags | flags::HASHED)
+        let template = match self.kind {
+            Kind::Connection(_) => 0,
+            Kind::Template { .. } => flags::TEMPLATE,
+        };
+        ConnState::new(self.method, self.flags | flags::HASHED | template)
     }
 
     pub(super) fn record(&self, now: Jiffies) -> Record {
+        let (timeout, is_of_mark) = match self.kind {
+            Kind::Connection(_) => (Ticks::from_seconds(proto::INITIAL_TIMEOUT), false),
+            Kind::Template {
+                timeout,
+                is_of_mark,
+            } => (timeout, is_of_mark),
+        };
         Record {
             used: Atomic::new(now.0),
-            timeout: Atomic::new(Ticks::from_seconds(proto::INITIAL_TIMEOUT).0),
+            timeout: Atomic::new(timeout.0),
             client_port: self.flow.source.port,
             virtual_port: self.flow.dest.port,
             dest_port: self.dest.port,
@@ -54,6 +81,24 @@ impl New<'_, '_> {
             virtual_addr: self.flow.dest.addr.words(),
             dest: self.dest.addr.words(),
             mark: self.mark,
+            is_of_mark,
+        }
+    }
+
+    /// Counts it on its server.
+    pub(super) fn bind(&self, rcu: Reader<'_>) {
+        match (self.server, &self.kind) {
+            (Some(dest), Kind::Connection(_)) => dest.bind(rcu),
+            (Some(dest), Kind::Template { .. }) => dest.bind_template(),
+            (None, _) => {}
+        }
+    }
+
+    /// Gives up the template that it keeps alive.
+    pub(super) fn into_parent(self) -> Option<Hold> {
+        match self.kind {
+            Kind::Connection(hold) => hold,
+            Kind::Template { .. } => None,
         }
     }
 
@@ -61,7 +106,10 @@ impl New<'_, '_> {
     /// flow.
     #[inline(always)]
     pub(super) fn second_hash(&self, seed: &Seed) -> Option<u32> {
-        let has_key = self.method.row().has_reply_key;
+        let has_key = match self.kind {
+            Kind::Connection(_) => self.method.row().has_reply_key,
+            Kind::Template { .. } => false,
+        };
         has_key.then(|| self.flow.hash_to(&self.dest, seed))
     }
 }

@@ -4,6 +4,7 @@
 use crate::dest::Dest;
 use ipvs::addr::{Addr, Endpoint, Family, Port, Words};
 use ipvs::conn::state::ConnState;
+use ipvs::conn::template::TemplateKey;
 use ipvs::flow::Flow;
 use ipvs::proto::{Direction, Transport};
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -34,6 +35,8 @@ pub(super) struct Record {
     pub(super) virtual_addr: Words,
     pub(super) dest: Words,
     pub(super) mark: u32,
+    /// It is a template, and a firewall mark takes the place of the virtual address.
+    pub(super) is_of_mark: bool,
 }
 
 /// The family of client and virtual service, and that of the server.
@@ -119,6 +122,15 @@ impl Record {
         }
         let is_original = source == client && dest == (self.virtual_addr, self.virtual_port);
         is_original.then_some(Direction::Original)
+    }
+
+    /// Returns whether it is a template with this key; asked of templates only.
+    pub(super) fn has_key(&self, key: &TemplateKey) -> bool {
+        let flow = &key.flow;
+        self.transport == flow.transport
+            && self.is_of_mark == key.is_of_mark
+            && self.client() == flow.source
+            && self.virtual_end() == flow.dest
     }
 
     /// Keeps tracking from remembering a connection that has ended.

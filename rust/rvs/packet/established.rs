@@ -2,9 +2,10 @@
 //! Packets of known connections.
 
 use super::context::PacketContext;
+use super::first::First;
 use super::forward::forward;
 use super::outcome::Outcome;
-use super::schedule::{schedule, First};
+use super::schedule::schedule;
 use super::transmit;
 use crate::conn::{Conn, Hash};
 use crate::drops::Drop;
@@ -84,7 +85,7 @@ fn decide_reuse<'g>(
         Some(_) => reuse::Server::Alive,
     };
     let config = &context.netns.config;
-    reuse::decide(&reuse::Facts {
+    let facts = reuse::Facts {
         transport: conn.transport(),
         header: packet.header,
         conn: conn.state(),
@@ -92,5 +93,6 @@ fn decide_reuse<'g>(
         is_tracked: conntrack::is_confirmed(skb),
         reuse_mode: config.conn_reuse_mode.get(),
         expires_gone: config.expire_nodest_conn.is_on(),
-    })
+    };
+    reuse::decide(&facts, || conn.is_controlled(context.rcu))
 }

@@ -9,10 +9,11 @@
 
 use super::context::{should_skip, takes_requests, PacketContext};
 use super::established::{original, reply};
+use super::first::First;
 use super::icmp;
 use super::outcome::Outcome;
 use super::read::{read, reassemble};
-use super::schedule::{schedule, First};
+use super::schedule::schedule;
 use crate::drops::Drop;
 use crate::netns::Netns;
 use ipvs::packet::{self, Fragment, Packet};

@@ -2,31 +2,20 @@
 //! Packets of no connection: whether a service wants them, and which server gets them.
 
 use super::context::PacketContext;
+use super::first::{connect, Choice, First};
 use super::forward::forward;
 use super::outcome::Outcome;
-use crate::conn::{Conn, Hash, New};
-use crate::dest::Dest;
+use super::persist;
 use crate::drops::Drop;
 use crate::service::Service;
-use crate::stats;
-use ipvs::addr::{Endpoint, Port};
+use ipvs::addr::Port;
 use ipvs::app::ftp;
-use ipvs::flags;
 use ipvs::flow::Flow;
-use ipvs::packet::{Header, Packet};
+use ipvs::packet::Header;
 use ipvs::proto::Direction;
 use ipvs::service::ServiceKey;
-use linux::clock::Jiffies;
 use linux::icmp;
-use linux::rcu::Borrow;
 use linux::skb::Skb;
-
-/// A packet that may be the first of a connection.
-pub(super) struct First<'a> {
-    pub(super) packet: &'a Packet,
-    pub(super) flow: Flow,
-    pub(super) hash: Hash,
-}
 
 /// Looks for a service that wants the packet.
 #[inline(never)]
@@ -60,6 +49,9 @@ fn serve<'g>(
     if flow.source.port == ftp::DATA || is_local_reply(context, &skb, flow) {
         return Outcome::Accept(skb);
     }
+    if service.settings(context.rcu).is_persistent() {
+        return serve_persistent(context, skb, first, service);
+    }
     let key = service.key();
     if !key.is_mark() && key.port != flow.dest.port {
         return refuse(skb, flow, key);
@@ -67,7 +59,41 @@ fn serve<'g>(
     let Some(dest) = service.pick(context.rcu, flow) else {
         return refuse(skb, flow, key);
     };
-    match connect(context, &skb, first, dest) {
+    let port = match dest.key().port {
+        Port::ANY => flow.dest.port,
+        port => port,
+    };
+    let choice = Choice {
+        dest,
+        port,
+        template: None,
+    };
+    begin(context, skb, first, choice)
+}
+
+/// Chooses the server that the client's template names, or makes a template.
+#[inline(never)]
+fn serve_persistent<'g>(
+    context: PacketContext<'g>,
+    skb: Skb<'g>,
+    first: &First<'_>,
+    service: &Service,
+) -> Outcome<'g> {
+    match persist::choose(context, &skb, first, service) {
+        Ok(choice) => begin(context, skb, first, choice),
+        Err(Drop::NoServer) => refuse(skb, &first.flow, service.key()),
+        Err(reason) => Outcome::Drop(skb, reason),
+    }
+}
+
+/// Makes the connection of a first packet and sends the packet.
+fn begin<'g>(
+    context: PacketContext<'g>,
+    skb: Skb<'g>,
+    first: &First<'_>,
+    choice: Choice<'g>,
+) -> Outcome<'g> {
+    match connect(context, &skb, first, choice) {
         Some(conn) => forward(context, skb, first.packet, conn),
         None => Outcome::Drop(skb, Drop::NoConnection),
     }
@@ -77,41 +103,6 @@ fn serve<'g>(
 fn is_local_reply<'g>(context: PacketContext<'g>, skb: &Skb<'g>, flow: &Flow) -> bool {
     let original = || context.netns.conns.find(&flow.reversed(), context.rcu);
     skb.is_from_here() && matches!(original(), Some((_, Direction::Original)))
-}
-
-/// Makes a connection to a server and counts it.
-fn connect<'g>(
-    context: PacketContext<'g>,
-    skb: &Skb<'g>,
-    first: &First<'_>,
-    dest: Borrow<'g, Dest>,
-) -> Option<Conn<'g>> {
-    let (flow, netns) = (&first.flow, context.netns);
-    let key = dest.key();
-    let port = match key.port {
-        Port::ANY => flow.dest.port,
-        port => port,
-    };
-    let new = New {
-        flow,
-        hash: first.hash,
-        server: Some(dest),
-        method: dest.method(),
-        dest: Endpoint {
-            addr: key.addr,
-            port,
-        },
-        mark: skb.mark(),
-        flags: match netns.config.conntrack.is_on() {
-            true => flags::conn::NFCT,
-            false => 0,
-        },
-    };
-    let limit = netns.config.conn_max.limit();
-    let conn = netns.conns.create(&new, limit, Jiffies::now(), context.rcu);
-    let conn = conn.ok()?;
-    stats::conn(&dest.stats, &netns.stats);
-    Some(conn)
 }
 
 /// Turns a packet away that a service wants and no server takes.

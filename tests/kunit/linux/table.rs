@@ -99,7 +99,7 @@ mod tests {
     fn parent_of_another_table_is_refused() -> Result {
         let (table, other) = (table()?, self::table()?);
         assert!(add(&other, new(1, 7)).is_ok());
-        let parent = rcu::read(|rcu| other.candidates(7, rcu).next()?.pin());
+        let parent = rcu::read(|rcu| other.candidates(7, rcu).next()?.pin().ok());
         assert!(parent.is_some());
         let child = New {
             parent,
@@ -116,7 +116,7 @@ mod tests {
     fn pin_keeps_an_entry() -> Result {
         let table = table()?;
         assert!(add(&table, new(1, 7)).is_ok());
-        let pin = rcu::read(|rcu| table.candidates(7, rcu).next()?.pin());
+        let pin = rcu::read(|rcu| table.candidates(7, rcu).next()?.pin().ok());
         assert!(pin.is_some());
         assert_eq!(kill(&table, 7), Some(Kill::Pinned));
         drop(pin);

@@ -53,7 +53,7 @@ mod tests {
     fn pinned_entry_is_held_and_ends_later() -> Result {
         let table: Table<Timed> = Table::new((), 0)?;
         add(&table, Jiffies::now());
-        let pin = rcu::read(|rcu| table.candidates(1, rcu).next()?.pin());
+        let pin = rcu::read(|rcu| table.candidates(1, rcu).next()?.pin().ok());
         wait_until(|| pin.as_ref().is_some_and(|pin| pin.holds.load(Relaxed) > 0));
         assert_eq!(table.count(), 1);
         drop(pin);

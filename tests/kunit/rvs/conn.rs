@@ -74,7 +74,7 @@ mod tests {
         let flow = flow(5);
         let refused = rcu::read(|rcu| {
             let new = new(&netns.conns, &flow, Method::Nat, dest.borrow(rcu));
-            netns.conns.create(&new, 0, Jiffies::now(), rcu).err()
+            netns.conns.create(new, 0, Jiffies::now(), rcu).err()
         });
         assert_eq!(refused, Some(Refused::Full));
         assert_eq!(dest.total(), 0);
@@ -94,6 +94,48 @@ mod tests {
         assert_eq!(found(&netns, &flow(7)), Some(Direction::Original));
         end(&netns, &flow(7));
         assert_eq!((dest.total(), stays.total()), (0, 0));
+        Ok(())
+    }
+
+    #[test]
+    fn template_is_found_by_its_key_alone_and_held_by_its_connection() -> Result {
+        let (netns, dest) = setting()?;
+        let (service, flow) = (ServiceKey::of_mark(Family::V4, 9), flow(8));
+        let key = TemplateKey::of(&service, 0, &flow);
+        assert!(make_template(&netns, &key, &dest));
+        assert_eq!(found(&netns, &key.flow), None);
+        assert_eq!((dest.persistent(), dest.total()), (1, 0));
+        assert!(create_held(&netns, &flow, &key, &dest));
+        let ended = with_template(&netns, &key, |template| template.end());
+        assert!(ended.is_some() && with_template(&netns, &key, |_| ()).is_some());
+        see(&netns, &flow, Flags::ACK);
+        let name = with_template(&netns, &key, |template| template.state_name());
+        assert_eq!(name, Some("ASSURED"));
+        rcu::read(|rcu| {
+            if let Some((conn, _)) = netns.conns.find(&flow, rcu) {
+                conn.end_with_template(rcu);
+            }
+        });
+        assert_eq!(with_template(&netns, &key, |_| ()), None);
+        assert_eq!((dest.persistent(), dest.total()), (0, 0));
+        Ok(())
+    }
+
+    #[test]
+    fn stale_template_is_not_used_again() -> Result {
+        let (netns, dest) = setting()?;
+        let service = ServiceKey::of_mark(Family::V4, 10);
+        let key = TemplateKey::of(&service, 0, &flow(9));
+        assert!(make_template(&netns, &key, &dest));
+        let port = with_template(&netns, &key, |template| {
+            template.make_stale();
+            template.shown_dest().port
+        });
+        assert_eq!(port, Some(Port::from_host(65535)));
+        assert_eq!(with_template(&netns, &key, |_| ()), None);
+        dest.leave();
+        netns.conns.sweep();
+        assert!(wait_until(|| dest.persistent() == 0));
         Ok(())
     }
 
@@ -119,12 +161,13 @@ mod tests {
     }
 }
 
-use crate::conn::{Conn, Conns, New};
+use crate::conn::{Conn, Conns, Kind, New};
 use crate::control::Session;
 use crate::dest::Dest;
 use crate::kunit::fixture::SERVER;
 use crate::netns::Netns;
 use ipvs::addr::{ipv4, Endpoint, Family, Port};
+use ipvs::conn::template::TemplateKey;
 use ipvs::flow::Flow;
 use ipvs::packet::tcp::Flags;
 use ipvs::packet::Header;
@@ -193,6 +236,7 @@ fn new<'a, 'g>(
         dest: server(),
         mark: 0,
         flags: 0,
+        kind: Kind::Connection(None),
     }
 }
 
@@ -201,9 +245,47 @@ fn create(netns: &Netns, flow: &Flow, method: Method, dest: &Arc<Dest>) -> bool 
         let new = new(&netns.conns, flow, method, dest.borrow(rcu));
         netns
             .conns
-            .create(&new, u64::MAX, Jiffies::now(), rcu)
+            .create(new, u64::MAX, Jiffies::now(), rcu)
             .is_ok()
     })
+}
+
+/// Makes the template that `key` finds.
+fn make_template(netns: &Netns, key: &TemplateKey, dest: &Arc<Dest>) -> bool {
+    rcu::read(|rcu| {
+        let template = Kind::Template {
+            timeout: Ticks::from_seconds(300),
+            is_of_mark: key.is_of_mark,
+        };
+        let new = New {
+            kind: template,
+            ..new(&netns.conns, &key.flow, Method::Nat, dest.borrow(rcu))
+        };
+        let made = netns.conns.create(new, u64::MAX, Jiffies::now(), rcu);
+        made.is_ok()
+    })
+}
+
+/// Makes a connection that the template holds.
+fn create_held(netns: &Netns, flow: &Flow, key: &TemplateKey, dest: &Arc<Dest>) -> bool {
+    rcu::read(|rcu| {
+        let template = netns.conns.find_template(key, rcu);
+        let hold = template.and_then(|template| template.hold().ok());
+        let new = New {
+            kind: Kind::Connection(hold),
+            ..new(&netns.conns, flow, Method::Nat, dest.borrow(rcu))
+        };
+        let made = netns.conns.create(new, u64::MAX, Jiffies::now(), rcu);
+        made.is_ok_and(|conn| conn.is_controlled(rcu))
+    })
+}
+
+fn with_template<R>(
+    netns: &Netns,
+    key: &TemplateKey,
+    what: impl for<'g> FnOnce(Conn<'g>) -> R,
+) -> Option<R> {
+    rcu::read(|rcu| Some(what(netns.conns.find_template(key, rcu)?)))
 }
 
 fn with<R>(

@@ -72,10 +72,10 @@ fn list(net: &Net, after: Cursor, out: &mut Lines<'_>, origin: &str) -> Option<C
 
 fn shown<'a>(conn: Conn<'_>, origin: &'a str, now: Jiffies) -> procfs::Conn<'a> {
     procfs::Conn {
-        protocol: conn.transport().protocol(),
+        protocol: conn.protocol(),
         client: conn.client(),
         virtual_end: conn.virtual_end(),
-        dest: conn.dest(),
+        dest: conn.shown_dest(),
         state: conn.state_name(),
         origin,
         seconds_left: conn.time_left(now).seconds(),

@@ -437,8 +437,8 @@ fn dead_entry_cannot_be_pinned_by_many() {
         rcu::read(|rcu| {
             let entry = insert(&table, new(1, 0), rcu);
             let entry = unsafe { &*(&raw const *entry) };
-            let thread = thread::spawn(move || entry.pin().map(drop).is_some());
-            let here = entry.pin().map(drop).is_some();
+            let thread = thread::spawn(move || entry.pin().map(drop).is_ok());
+            let here = entry.pin().map(drop).is_ok();
             let killed = entry.kill();
             let there = thread.join().unwrap();
             assert!(here);

@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Persistent services: which server a client gets, and what becomes of the templates that say so."""
+import struct
+
+import genl
+import packet
+import topology
+from cases import case
+from director import Conversation
+from packet import ACK, PSH, RST, SYN
+
+CLIENT, OTHER, VIP = "10.1.0.2", "10.1.0.3", "10.9.0.1"
+SERVERS = ("10.2.0.11", "10.2.0.12")
+
+
+def start(d, options="-p 300", *sysctls, scheduler="rr", method="-m", port=80, server_port=None):
+    d.wires()
+    for name, value in sysctls:
+        d.sysctl(name, value)
+    for letter in ("-t", "-u"):
+        add(d, f"{letter} {VIP}:{port}", options, scheduler=scheduler, method=method, server_port=port if server_port is None else server_port)
+
+
+def add(d, service, options, scheduler="rr", method="-m", server_port=80):
+    d.ipvsadm(f"-A {service} -s {scheduler} {options}")
+    for server in SERVERS:
+        d.ipvsadm(f"-a {service} -r {server}:{server_port} {method}")
+
+
+def edit(d, timeout, netmask):
+    """Makes the TCP service persistent in ways that ipvsadm does not ask for."""
+    d.request("edit", genl.SET_SERVICE, genl.service(ADDR=genl.address(VIP), SCHED_NAME=b"rr\0", FLAGS=struct.pack("=II", 1, 1),
+                                                     TIMEOUT=genl.u32(timeout), NETMASK=genl.u32(netmask)))
+
+
+def syn(d, client, sport, port=80, title=""):
+    return d.send("client", packet.tcp(client, sport, VIP, port, SYN), title or f"SYN from {client} {sport} to {port}")
+
+
+def ask(d, client, sport, port=80):
+    return d.send("client", packet.udp(client, sport, VIP, port, b"x"), f"UDP from {client} {sport} to {port}")
+
+
+@case(rows=("-m", "-g"))
+def client_stays_with_its_server(d, method):
+    start(d, method=method)
+    for client in (CLIENT, OTHER, "10.1.0.4"):
+        for sport in (40000, 40001, 40002):
+            syn(d, client, sport)
+            ask(d, client, sport)
+    d.counts()
+    d.ipvsadm("-Ln")
+    d.ipvsadm("-Lcn")
+    d.ipvsadm("-Ln --persistent-conn")
+
+
+@case(rows=("255.255.255.255", "255.255.255.0", "255.255.255.254", "0.0.0.0", "0.255.0.1", "255.0.255.255"))
+def netmask_groups_clients(d, mask):
+    start(d, f"-p 60 -M {mask}" if mask != "0.0.0.0" else "-p 60 -M 128.0.0.0")
+    for client in (CLIENT, OTHER, "10.1.0.4", "10.1.0.5"):
+        for sport in (40000, 40001):
+            syn(d, client, sport)
+    d.counts()
+    d.ipvsadm("-Ln")
+    d.ipvsadm("-Sn")
+
+
+@case
+def mask_of_nothing_groups_all(d):
+    start(d)
+    edit(d, 50, 0)
+    for client in (CLIENT, OTHER, "10.1.0.9"):
+        for sport in (40000, 40001):
+            syn(d, client, sport)
+    d.counts()
+
+
+@case(rows=(0, 80))
+def service_of_any_port(d, server_port):
+    start(d, port=0, server_port=server_port)
+    for port in (80, 443, 0, 21, 20, 5000):
+        for client in (CLIENT, OTHER):
+            syn(d, client, 40000, port)
+            ask(d, client, 40000, port)
+    d.counts()
+
+
+@case
+def services_of_any_port_and_of_one(d):
+    start(d, port=0, server_port=0)
+    add(d, f"-t {VIP}:80", "-p 30")
+    for port in (80, 443, 80, 443):
+        for client in (CLIENT, OTHER):
+            syn(d, client, 40000 + port, port)
+    d.counts()
+
+
+@case(rows=("-m", "-g"))
+def ftp_keeps_data_with_its_commands(d, method):
+    start(d, port=21, method=method)
+    for client in (CLIENT, OTHER):
+        syn(d, client, 40000, 21)
+        syn(d, client, 40001, 5000)
+        syn(d, client, 40002, 20)
+        syn(d, client, 40003, 80)
+        syn(d, client, 20, 21)
+        ask(d, client, 40004, 21)
+    d.counts()
+
+
+@case(rows=("-m", "-g"))
+def ftp_on_another_port_of_the_servers(d, method):
+    start(d, port=21, server_port=21 if method == "-g" else 2121, method=method)
+    for port in (5000, 21, 5001):
+        syn(d, CLIENT, 40000 + port, port)
+    d.counts()
+
+
+@case(rows=("80", "0"))
+def mark_groups_ports_and_protocols(d, server_port):
+    d.wires()
+    d.rules("table ip t { chain c { type filter hook prerouting priority -150; meta mark set 0x01020304; }; }\n")
+    add(d, "-f 16909060", "-p 77", server_port=int(server_port))
+    for client in (CLIENT, OTHER):
+        for port in (80, 443, 0):
+            syn(d, client, 40000, port)
+            ask(d, client, 40000, port)
+    d.counts()
+    d.ipvsadm("-Lcn")
+    d.ipvsadm("-Ln")
+
+
+@case
+def two_marks_of_one_address(d):
+    d.wires()
+    d.rules("table ip t { chain c { type filter hook prerouting priority -150; meta mark set th dport map { 80 : 1, 81 : 2 }; }; }\n")
+    add(d, "-f 1", "-p 77")
+    add(d, "-f 2", "-p 88")
+    for port in (80, 81, 80, 81):
+        for client in (CLIENT, OTHER):
+            syn(d, client, 40000 + len(d.lines), port)
+    d.counts()
+
+
+@case(rows=("rr", "wlc", "sh", "dh", "mh", "lblc"))
+def schedulers_are_asked_once(d, scheduler):
+    start(d, scheduler=scheduler)
+    for client in (CLIENT, OTHER, "10.1.0.4", "10.1.0.5"):
+        for sport in (40000, 40001):
+            syn(d, client, sport)
+    d.counts()
+
+
+@case
+def scheduler_none_serves_templates_only(d):
+    start(d)
+    syn(d, CLIENT, 40000)
+    d.ipvsadm(f"-E -t {VIP}:80 -s none -p 300")
+    syn(d, CLIENT, 40001)
+    syn(d, OTHER, 40000)
+    d.counts()
+
+
+@case
+def template_times(d):
+    start(d, "-p 30")
+    syn(d, CLIENT, 40000)
+    ask(d, CLIENT, 40000)
+    d.counts("at once")
+    d.quiet(20)
+    d.counts("after 20")
+    syn(d, CLIENT, 40001)
+    d.counts("refreshed")
+    d.quiet(15)
+    d.counts("after 15")
+    d.quiet(20)
+    d.counts("its time is over, and it is held")
+    d.quiet(70)
+    d.counts("all SYN_RECV over")
+    d.quiet(250)
+    d.counts("UDP over")
+    d.quiet(60)
+    d.counts("all over")
+
+
+@case
+def template_of_no_time(d):
+    start(d)
+    edit(d, 0, 0xFFFFFFFF)
+    syn(d, CLIENT, 40000)
+    d.quiet(3)
+    d.counts("held by its connection")
+    syn(d, CLIENT, 40001)
+    d.counts()
+    d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, RST), "RST")
+    d.quiet(150)
+    d.counts("over")
+
+
+@case
+def edits_are_for_new_templates(d):
+    start(d, "-p 100")
+    syn(d, CLIENT, 40000)
+    d.ipvsadm(f"-E -t {VIP}:80 -s rr -p 500 -M 255.255.255.0")
+    syn(d, CLIENT, 40001)
+    syn(d, OTHER, 40000)
+    d.counts("other time and mask")
+    d.ipvsadm(f"-E -t {VIP}:80 -s rr")
+    for sport in (40002, 40003, 40004):
+        syn(d, CLIENT, sport)
+    d.counts("no longer persistent")
+    d.ipvsadm(f"-E -t {VIP}:80 -s rr -p 100")
+    for sport in (40005, 40006):
+        syn(d, CLIENT, sport)
+    d.counts("again")
+    d.ipvsadm("-Ln")
+
+
+STEPS = ("> S", "< SA", "> A", "> FA", "< FA", "> A")
+
+
+@case(rows=(0, 1))
+def weight_zero(d, expire):
+    start(d, "-p 300", ("expire_quiescent_template", expire))
+    syn(d, CLIENT, 40000)
+    syn(d, OTHER, 40000)
+    for server in SERVERS:
+        d.ipvsadm(f"-e -t {VIP}:80 -r {server}:80 -m -w 0")
+        syn(d, CLIENT, 40001 + len(d.lines))
+        syn(d, OTHER, 40001 + len(d.lines))
+        d.counts()
+    d.ipvsadm(f"-e -t {VIP}:80 -r {SERVERS[0]}:80 -m -w 1")
+    syn(d, CLIENT, 45000)
+    syn(d, OTHER, 45000)
+    d.counts()
+    d.ipvsadm("-Lcn")
+
+
+@case(rows=("0/0", "1/0", "0/1", "1/1"))
+def removed_server(d, row):
+    nodest, quiescent = row.split("/")
+    start(d, "-p 300", ("expire_nodest_conn", nodest), ("expire_quiescent_template", quiescent))
+    syn(d, CLIENT, 40000)
+    syn(d, OTHER, 40000)
+    Conversation(d, server=SERVERS[1], client="10.1.0.4").play(*STEPS[:3])
+    d.ipvsadm(f"-d -t {VIP}:80 -r {SERVERS[1]}:80")
+    d.quiet(2)
+    d.counts("swept")
+    for client in (CLIENT, OTHER, "10.1.0.4"):
+        d.send("client", packet.tcp(client, 40000, VIP, 80, ACK | PSH, ack=1, data=b"x"), f"data from {client}")
+        syn(d, client, 40001)
+    d.counts()
+    d.ipvsadm(f"-a -t {VIP}:80 -r {SERVERS[1]}:80 -m")
+    for client in (CLIENT, OTHER, "10.1.0.4"):
+        syn(d, client, 40002)
+    d.counts("it is back")
+    d.ipvsadm("-Ln --persistent-conn")
+
+
+@case(rows=(0, 1))
+def service_removed_and_made_again(d, nodest):
+    start(d, "-p 300", ("expire_nodest_conn", nodest))
+    syn(d, CLIENT, 40000)
+    d.ipvsadm(f"-D -t {VIP}:80")
+    d.quiet(2)
+    d.counts()
+    add(d, f"-t {VIP}:80", "-p 300")
+    syn(d, CLIENT, 40001)
+    syn(d, OTHER, 40001)
+    d.counts()
+
+
+@case
+def overload_does_not_break_a_template(d):
+    start(d)
+    d.ipvsadm(f"-e -t {VIP}:80 -r {SERVERS[1]}:80 -m -x 2")
+    for client in (CLIENT, OTHER, "10.1.0.4"):
+        for sport in (40000, 40001, 40002):
+            syn(d, client, sport)
+    d.counts()
+    d.ipvsadm("-Ln --thresholds")
+
+
+@case(rows=("-m", "-g"))
+def established_connection_assures(d, method):
+    start(d, "-p 300", ("expire_nodest_conn", 1), method=method)
+    conversation = Conversation(d, server=SERVERS[1])
+    steps = ("> S", "< SA", "> A") if method == "-m" else ("> S", "> A")
+    for step in steps:
+        conversation.step(step)
+    ask(d, CLIENT, 40000)
+    d.counts("UDP asked")
+    if method == "-m":
+        d.send("servers", packet.udp(SERVERS[1], 80, CLIENT, 40000, b"y"), "answered")
+        d.counts()
+
+
+@case(rows=("1", "0"))
+def port_taken_again_stays_in_its_connection(d, mode):
+    start(d, "-p 300", ("conn_reuse_mode", int(mode)))
+    conversation = Conversation(d, server=SERVERS[1])
+    conversation.play(*STEPS)
+    syn(d, OTHER, 40000)
+    conversation.play("> S", "< SA", "> A")
+
+
+@case(rows=("conntrack", "no conntrack"))
+def tracked(d, row):
+    start(d, "-p 300", ("conntrack", int(row == "conntrack")))
+    Conversation(d, server=SERVERS[1]).play(*STEPS)
+    d.ipvsadm("-Lcn")
+
+
+@case
+def conn_max_counts_templates(d):
+    start(d, "-p 300", ("conn_max", 3))
+    for client in (CLIENT, OTHER, "10.1.0.4"):
+        for sport in (40000, 40001):
+            syn(d, client, sport)
+    d.counts()
+
+
+@case
+def sweep_leaves_what_is_used(d):
+    start(d, "-p 300", ("expire_nodest_conn", 1))
+    add(d, "-t 10.9.0.2:80", "-p 300")
+    syn(d, CLIENT, 40000)
+    ask(d, CLIENT, 40000)
+    d.send("client", packet.tcp(CLIENT, 40000, "10.9.0.2", 80, SYN), "to the other service")
+    d.ipvsadm(f"-D -u {VIP}:80")
+    d.quiet(2)
+    d.counts()
+
+
+@case
+def errors_find_the_connection_not_the_template(d):
+    start(d)
+    syn(d, CLIENT, 40000)
+    for sport in (40000, 0):
+        d.send("client", packet.icmp(CLIENT, VIP, 3, 1, 0, packet.tcp(VIP, 80, CLIENT, sport, ACK)), f"about {sport}")
+    d.counts()
+
+
+@case(rows=("24", "64", "128", "1"))
+def prefix_groups_clients_of_ipv6(d, prefix):
+    plan = topology.IPV6
+    d.wires(plan)
+    service = f"-t [{plan.vips[0]}]:80"
+    d.ipvsadm(f"-A {service} -s rr -p 60 -M {prefix}")
+    for server in plan.servers[:2]:
+        d.ipvsadm(f"-a {service} -r [{server}]:80 -m")
+    for client in plan.clients[:3]:
+        for sport in (40000, 40001):
+            d.send("client", packet.tcp(client, sport, plan.vips[0], 80, SYN), f"SYN from {client}")
+    d.counts()
+    d.ipvsadm("-Ln")
+    d.ipvsadm("-Sn")
+    d.ipvsadm("-Lcn")

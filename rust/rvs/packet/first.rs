@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The first packet of a connection: what is known of it, and how the connection is made.
+
+use super::context::PacketContext;
+use crate::conn::{Conn, Hash, Hold, Kind, New};
+use crate::dest::Dest;
+use crate::netns::Netns;
+use crate::stats;
+use ipvs::addr::{Endpoint, Port};
+use ipvs::flags;
+use ipvs::flow::Flow;
+use ipvs::packet::Packet;
+use linux::clock::Jiffies;
+use linux::rcu::Borrow;
+use linux::skb::Skb;
+
+/// A packet that may be the first of a connection.
+pub(super) struct First<'a> {
+    pub(super) packet: &'a Packet,
+    pub(super) flow: Flow,
+    pub(super) hash: Hash,
+}
+
+/// The server that was chosen for a connection.
+pub(super) struct Choice<'g> {
+    pub(super) dest: Borrow<'g, Dest>,
+    /// The port at which the server gets it.
+    pub(super) port: Port,
+    /// The template that keeps the connection with the server.
+    pub(super) template: Option<Hold>,
+}
+
+/// Makes a connection to a server and counts it.
+pub(super) fn connect<'g>(
+    context: PacketContext<'g>,
+    skb: &Skb<'g>,
+    first: &First<'_>,
+    choice: Choice<'g>,
+) -> Option<Conn<'g>> {
+    let (dest, netns) = (choice.dest, context.netns);
+    let new = New {
+        flow: &first.flow,
+        hash: first.hash,
+        server: Some(dest),
+        method: dest.method(),
+        dest: Endpoint {
+            addr: dest.key().addr,
+            port: choice.port,
+        },
+        mark: skb.mark(),
+        flags: conn_flags(netns),
+        kind: Kind::Connection(choice.template),
+    };
+    let conn = create(context, new)?;
+    stats::conn(&dest.stats, &netns.stats);
+    Some(conn)
+}
+
+/// Returns the flags that new connections and templates begin with.
+pub(super) fn conn_flags(netns: &Netns) -> u32 {
+    match netns.config.conntrack.is_on() {
+        true => flags::conn::NFCT,
+        false => 0,
+    }
+}
+
+/// Makes a connection or a template, as far as the namespace may have so many.
+pub(super) fn create<'g>(context: PacketContext<'g>, new: New<'_, 'g>) -> Option<Conn<'g>> {
+    let netns = context.netns;
+    let limit = netns.config.conn_max.limit();
+    let conn = netns.conns.create(new, limit, Jiffies::now(), context.rcu);
+    conn.ok()
+}
