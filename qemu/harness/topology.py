@@ -16,6 +16,7 @@ import contextlib
 import ctypes
 import dataclasses
 import fcntl
+import ipaddress
 import os
 import shlex
 import socket
@@ -48,6 +49,16 @@ class Plan:
     def host(self):
         """The prefix length of one address."""
         return 32 if self.family == 4 else 128
+
+    @property
+    def near_network(self):
+        """The clients' network."""
+        return str(ipaddress.ip_network(f"{self.near}/{self.prefix}", strict=False))
+
+    @property
+    def far_network(self):
+        """The servers' network."""
+        return str(ipaddress.ip_network(f"{self.far}/{self.prefix}", strict=False))
 
     def server(self, number):
         """Returns the address of a server of a long row of them, the first ones those of `servers`."""

@@ -50,9 +50,15 @@ class End:
         if lost:
             raise Lost(f"{lost} frames at {self.device} of {self.name} found no room to wait in")
 
-    def send(self, to, source, data, partial=None, segment=0):
-        """Sends an IP packet; `partial` is a protocol whose checksum is left to offload, `segment` a GSO size."""
-        self.send_frame(packet.ether(to, source, data), offload(data, partial, segment) if partial else bytes(10))
+    def send(self, to, source, data, partial=None, segment=0, linear=0):
+        """Sends an IP packet; `partial` is a protocol whose checksum is left to offload, `segment` a GSO size.
+
+        linear: so many bytes of a frame that is longer than a page lie before its pages; 0 if all do.
+        """
+        state = offload(data, partial, segment) if partial else bytes(10)
+        if linear:
+            state = state[:2] + struct.pack("=H", linear) + state[4:]
+        self.send_frame(packet.ether(to, source, data), state)
 
     def send_frame(self, frame, state=bytes(10)):
         """Sends a frame as it is, with its offload state."""

@@ -12,6 +12,7 @@ use crate::drops::Drop;
 use ipvs::conn::reuse::{self, ReuseDecision};
 use ipvs::packet::Packet;
 use ipvs::proto::Direction;
+use linux::clock::Jiffies;
 use linux::conntrack;
 use linux::skb::Skb;
 
@@ -28,13 +29,20 @@ pub(super) fn reply<'g>(
     if let Some(rewrite) = rewrite {
         skb = match transmit::reply(context, skb, packet, rewrite) {
             Ok(skb) => skb,
-            Err(outcome) => return outcome,
+            Err(outcome) => return lost_reply(conn, outcome),
         };
     }
     context.count(&skb, conn, Direction::Reply);
     context.update_state(packet, conn, Direction::Reply);
     transmit::mark_handled(&mut skb, state, rewrite);
     Outcome::Accept(skb)
+}
+
+/// Lets a connection live on, of which a reply was lost here.
+#[cold]
+fn lost_reply<'g>(conn: Conn<'g>, outcome: Outcome<'g>) -> Outcome<'g> {
+    conn.touch(Jiffies::now());
+    outcome
 }
 
 /// Takes a packet of a known connection, unless it does not belong to it any more.
