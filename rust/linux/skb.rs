@@ -467,6 +467,15 @@ impl Skb<'_> {
         self.set_summed(bindings::CHECKSUM_UNNECESSARY);
     }
 
+    /// Leaves the transport checksum to the hardware: it is of all bytes from `start` on, which holds
+    /// the sum of what it covers besides in its field, `field` bytes behind `start`.
+    ///
+    /// Tells whether that can be; nothing changed if not.
+    pub fn leave_sum(&mut self, start: u16, field: u16) -> bool {
+        // SAFETY: The packet is valid and ours; the function checks the place against the linear part.
+        unsafe { bindings::skb_partial_csum_set(self.as_raw(), start, field) }
+    }
+
     /// Forgets the hardware's sum of the whole packet, which no longer holds.
     #[inline]
     pub fn forget_sum(&mut self) {
