@@ -25,6 +25,8 @@ pub enum Error {
     Version,
     /// A header length or total length that cannot be.
     Length,
+    /// More extension headers than are looked at.
+    Headers,
 }
 
 /// What part of a datagram a packet is.
@@ -32,7 +34,7 @@ pub enum Error {
 pub enum Fragment {
     /// All of it.
     Whole,
-    /// The beginning, which has the transport header.
+    /// The beginning, which has the transport header; of IPv6 it may be the only one.
     First,
     /// A part without transport header.
     Later,
@@ -222,6 +224,18 @@ impl Packet {
             Header::Tcp(_) | Header::Missing | Header::Other => None,
         }
     }
+
+    /// Stores the sum of what the checksum of an ICMP message covers besides it, for the hardware to
+    /// complete.
+    ///
+    /// `bytes` begin with the network header. `None` if they are too few or of another protocol.
+    pub fn store_checksum_start(&self, bytes: &mut [u8], start: Sum) -> Option<()> {
+        let transport = bytes.get_mut(usize::from(self.transport_offset)..)?;
+        match self.header {
+            Header::Icmp { .. } => icmp::store_start(transport, start),
+            Header::Tcp(_) | Header::Udp { .. } | Header::Missing | Header::Other => None,
+        }
+    }
 }
 
 /// Puts a port into a transport header that has ports; its checksum is left as it was. `None` if it
@@ -319,7 +333,8 @@ fn with_transport(packet: Packet, bytes: &[u8]) -> Packet {
     let (ports, header) = match packet.protocol {
         Protocol::TCP => (read_ports(bytes), tcp::read(bytes)),
         Protocol::UDP => (read_ports(bytes), udp::read(bytes)),
-        Protocol::ICMP | Protocol::ICMPV6 => (None, icmp::read(bytes)),
+        Protocol::ICMP if packet.family() == Family::V4 => (None, icmp::read(bytes)),
+        Protocol::ICMPV6 if packet.family() == Family::V6 => (None, icmp::read(bytes)),
         Protocol(_) => (None, Header::Other),
     };
     Packet {

@@ -4,7 +4,7 @@
 //! A row is a variant of [`Transport`] with a file of its own; every question is one exhaustive
 //! `match` here. States and events are opaque to everything else.
 
-use crate::addr::Protocol;
+use crate::addr::{Family, Protocol};
 use crate::conn::state::ConnState;
 use crate::packet::Header;
 
@@ -35,15 +35,18 @@ pub enum Role {
 }
 
 impl Role {
-    /// Returns the role of a protocol's packets.
+    /// Returns the role of a protocol's packets of a family: each has an ICMP of its own.
     #[inline]
-    pub const fn of(protocol: Protocol) -> Role {
-        match protocol {
-            Protocol::TCP => Role::Transport(Transport::Tcp),
-            Protocol::UDP => Role::Transport(Transport::Udp),
-            Protocol::ICMP => Role::Icmp,
-            Protocol::SCTP | Protocol::AH | Protocol::ESP => Role::Unserved,
-            Protocol(_) => Role::Other,
+    pub const fn of(family: Family, protocol: Protocol) -> Role {
+        if let Some(transport) = Transport::of(protocol) {
+            return Role::Transport(transport);
+        }
+        match (family, protocol) {
+            (Family::V4, Protocol::ICMP) | (Family::V6, Protocol::ICMPV6) => Role::Icmp,
+            (Family::V4 | Family::V6, Protocol::SCTP | Protocol::AH | Protocol::ESP) => {
+                Role::Unserved
+            }
+            (Family::V4 | Family::V6, Protocol(_)) => Role::Other,
         }
     }
 
@@ -146,9 +149,10 @@ impl Transport {
     /// Returns the row of a protocol, if it has one.
     #[inline]
     pub const fn of(protocol: Protocol) -> Option<Transport> {
-        match Role::of(protocol) {
-            Role::Transport(transport) => Some(transport),
-            Role::Icmp | Role::Unserved | Role::Other => None,
+        match protocol {
+            Protocol::TCP => Some(Transport::Tcp),
+            Protocol::UDP => Some(Transport::Udp),
+            Protocol(_) => None,
         }
     }
 
@@ -249,14 +253,28 @@ mod tests {
 
     #[test]
     fn fragments_are_put_together_where_ports_are_looked_for() {
-        for protocol in [Protocol::TCP, Protocol::UDP, Protocol::ICMP] {
-            assert!(Role::of(protocol).needs_whole());
+        for family in [Family::V4, Family::V6] {
+            for protocol in [Protocol::TCP, Protocol::UDP] {
+                assert!(Role::of(family, protocol).needs_whole());
+            }
+            for protocol in [Protocol::SCTP, Protocol::AH, Protocol::ESP, Protocol(47)] {
+                assert!(!Role::of(family, protocol).needs_whole());
+            }
+            assert_eq!(Role::of(family, Protocol::SCTP), Role::Unserved);
+            assert_eq!(Role::of(family, Protocol(47)), Role::Other);
         }
-        for protocol in [Protocol::SCTP, Protocol::AH, Protocol::ESP, Protocol(47)] {
-            assert!(!Role::of(protocol).needs_whole());
+        assert!(Role::Icmp.needs_whole());
+    }
+
+    #[test]
+    fn each_family_has_its_own_icmp() {
+        for (family, own, other) in [
+            (Family::V4, Protocol::ICMP, Protocol::ICMPV6),
+            (Family::V6, Protocol::ICMPV6, Protocol::ICMP),
+        ] {
+            assert_eq!(Role::of(family, own), Role::Icmp);
+            assert_eq!(Role::of(family, other), Role::Other);
         }
-        assert_eq!(Role::of(Protocol::SCTP), Role::Unserved);
-        assert_eq!(Role::of(Protocol(47)), Role::Other);
     }
 
     #[test]

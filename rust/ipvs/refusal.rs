@@ -57,8 +57,8 @@ pub enum Refusal {
     SettingsIncomplete,
     /// Neither IPv4 nor IPv6.
     Family,
-    /// IPv6.
-    FamilyNotYet,
+    /// IPv6, which the kernel does not have.
+    FamilyAbsent,
     /// SCTP.
     ProtocolNotYet,
     /// The service is not there.
@@ -147,7 +147,7 @@ impl Refusal {
             | Refusal::TunnelNotYet
             | Refusal::BypassNotYet
             | Refusal::DaemonNotYet => Errno::Unsupported,
-            Refusal::Family | Refusal::FamilyNotYet => Errno::Family,
+            Refusal::Family | Refusal::FamilyAbsent => Errno::Family,
         }
     }
 
@@ -166,7 +166,7 @@ impl Refusal {
                 c"The service needs a scheduler, flags, a timeout and a netmask."
             }
             Refusal::Family => c"The family is neither IPv4 nor IPv6.",
-            Refusal::FamilyNotYet => c"IPv6 is not supported yet.",
+            Refusal::FamilyAbsent => c"The kernel was started without IPv6.",
             Refusal::ProtocolNotYet => c"SCTP is not supported yet.",
             Refusal::ServiceUnknown => c"There is no such service.",
             Refusal::ServiceExists => c"The service exists already.",
@@ -210,7 +210,7 @@ impl Refusal {
         Refusal::ServiceIncomplete,
         Refusal::SettingsIncomplete,
         Refusal::Family,
-        Refusal::FamilyNotYet,
+        Refusal::FamilyAbsent,
         Refusal::ProtocolNotYet,
         Refusal::ServiceUnknown,
         Refusal::ServiceExists,
@@ -302,7 +302,7 @@ mod tests {
         assert_eq!(Refusal::Unloading.errno().number(), 92);
         assert_eq!(Refusal::ProtocolNotYet.errno().number(), 93);
         assert_eq!(Refusal::TunnelNotYet.errno().number(), 95);
-        assert_eq!(Refusal::FamilyNotYet.errno().number(), 97);
+        assert_eq!(Refusal::FamilyAbsent.errno().number(), 97);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! says what it needs before it can go ([`Way`]), and once its route is known a [`Plan`] says what
 //! becomes of its bytes and where it goes. The kernel's side carries the plan out.
 
-use crate::addr::Endpoint;
+use crate::addr::{Endpoint, Family};
 use crate::packet::icmp::is_error_packet;
 use crate::packet::{Packet, Side};
 pub use edit::{Checksum, Edit, HopLimit, Rewrite};
@@ -197,11 +197,22 @@ pub fn plan_remote(row: Row, dest: Endpoint, packet: &Packet, fits: impl FnOnce(
         Plan::Boundary
     } else if packet.hop_limit <= 1 {
         Plan::TooManyHops
-    } else if fits() || !packet.dont_fragment || is_error_packet(packet) {
+    } else if fits() || may_outgrow(packet) {
         Plan::Send(edit(row.original_edit(dest)))
     } else {
         // As with C, what is quoted has taken the hop.
         Plan::TooBig(edit(None))
+    }
+}
+
+/// Returns whether a packet is sent although it does not fit: it is cut then.
+///
+/// As with C this goes for every ICMP error of IPv4 and for none of IPv6, about which no error is sent.
+#[cold]
+fn may_outgrow(packet: &Packet) -> bool {
+    match packet.family() {
+        Family::V4 => !packet.dont_fragment || is_error_packet(packet),
+        Family::V6 => false,
     }
 }
 
@@ -274,6 +285,14 @@ mod tests {
             ..packet()
         };
         assert!(is_sent(leaves(&error, false)));
+        let long = Packet {
+            protocol: Protocol::ICMPV6,
+            source: Family::V6.unspecified(),
+            dest: Family::V6.unspecified(),
+            header: Header::Icmp { kind: 1, code: 4 },
+            ..error
+        };
+        assert_eq!(leaves(&long, false), TOO_BIG);
     }
 
     #[test]

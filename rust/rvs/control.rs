@@ -172,6 +172,7 @@ impl<'a> Session<'a> {
         let result = self.netns.hooks.turn_on::<Packets>(hook_family(family));
         result.map_err(|error| match error {
             ENOMEM => Refusal::Memory,
+            EAFNOSUPPORT => Refusal::FamilyAbsent,
             _ => Refusal::Namespace,
         })
     }
@@ -244,9 +245,6 @@ const fn kept(seconds: u32) -> u32 {
 ///
 /// Protocols other than TCP, UDP and SCTP match no packet in C either.
 fn check_key(key: &ServiceKey) -> Result<(), Refusal> {
-    if key.family() == Family::V6 {
-        return Err(Refusal::FamilyNotYet);
-    }
     if key.protocol == Protocol::SCTP {
         return Err(Refusal::ProtocolNotYet);
     }

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
-//! ICMP errors and the packets that they quote (RFC 792).
+//! ICMP errors and the packets that they quote (RFC 792, RFC 4443).
 //!
 //! An error quotes the packet it is about. What a router or a real server quotes went through the
 //! director, so addresses in it must be put back before the other side understands it.
 
-use super::checksum::Sum;
+use super::checksum::{pseudo_header, Sum};
 use super::{parse_quoted, put_port, Fragment, Header, Packet, Side};
-use crate::addr::Endpoint;
+use crate::addr::{Addr, Endpoint, Family};
 use crate::flow::Flow;
 
 /// The header before what is quoted, in bytes.
 pub const HEADER: usize = 8;
 /// [`HEADER`] as the type of an offset.
 const OFFSET: u16 = 8;
+/// Where the checksum is in the header, in bytes.
+pub const CHECKSUM: u16 = 2;
 
 /// The packet that an ICMP error quotes, which belongs to a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,17 +49,21 @@ pub(super) fn read(transport: &[u8]) -> Header {
     }
 }
 
-/// Returns whether an ICMP message of version 4 is an error about another packet (RFC 792).
-pub const fn is_error(kind: u8) -> bool {
-    // Destination unreachable, source quench, time exceeded.
-    matches!(kind, 3 | 4 | 11)
+/// Returns whether an ICMP message is an error about another packet (RFC 792, RFC 4443 2.1).
+pub const fn is_error(family: Family, kind: u8) -> bool {
+    match family {
+        // Destination unreachable, source quench, time exceeded.
+        Family::V4 => matches!(kind, 3 | 4 | 11),
+        // All others are for information.
+        Family::V6 => kind < 128,
+    }
 }
 
 /// Returns whether a packet is an ICMP error, whose connection is that of the quoted packet.
 #[inline]
 pub const fn is_error_packet(packet: &Packet) -> bool {
     match packet.header {
-        Header::Icmp { kind, .. } => is_error(kind),
+        Header::Icmp { kind, .. } => is_error(packet.family(), kind),
         Header::Tcp(_) | Header::Udp { .. } | Header::Missing | Header::Other => false,
     }
 }
@@ -84,8 +90,8 @@ pub fn quoted(head: &[u8], outer: &Packet) -> Option<Quoted> {
 /// An error that goes to the client ([`Side::Source`]) gets the address as its source, and the quoted
 /// packet, which went the other way, as its destination; an error to the real server
 /// ([`Side::Dest`]) the other way round. Checksums of IPv4 headers are made good. The ICMP checksum
-/// is set to zero: the caller sums the header and what follows it, paged data included, and stores
-/// it with [`Packet::store_checksum`].
+/// is set to zero: the caller sums what [`start`] does, the header and what follows it, paged data
+/// included, and stores it with [`Packet::store_checksum`].
 ///
 /// `bytes` must reach as far as [`Quoted::headers_end`]. `None` when they do not, or the address is of
 /// the other family; nothing is of use then.
@@ -106,7 +112,17 @@ pub fn rewrite(
     put_port(transport, side.other(), to.port)
 }
 
-/// Returns whether an ICMP message of version 4 is as it was sent: `sum` is that of all its bytes.
+/// Returns the sum of what the checksum covers besides the message: in version 6 the pseudo header
+/// (RFC 4443 2.3). `outer` is sent from `source` to `dest`.
+pub fn start(outer: &Packet, (source, dest): (Addr, Addr)) -> Sum {
+    match outer.family() {
+        Family::V4 => Sum::ZERO,
+        Family::V6 => pseudo_header(source, dest, outer.protocol, outer.transport_length()),
+    }
+}
+
+/// Returns whether an ICMP message is as it was sent: `sum` is that of all its bytes, added to what
+/// it starts with.
 pub const fn is_good(sum: Sum) -> bool {
     sum.fold() == 0xffff
 }
@@ -115,6 +131,12 @@ pub const fn is_good(sum: Sum) -> bool {
 /// `None` if the header is too short.
 pub(super) fn store_checksum(icmp: &mut [u8], sum: Sum) -> Option<()> {
     put_checksum(icmp, sum.checksum())
+}
+
+/// Stores the sum of what the checksum covers besides the message, for the hardware to complete. `None`
+/// if the header is too short.
+pub(super) fn store_start(icmp: &mut [u8], start: Sum) -> Option<()> {
+    put_checksum(icmp, start.partial())
 }
 
 fn put_checksum(icmp: &mut [u8], field: [u8; 2]) -> Option<()> {
@@ -127,7 +149,7 @@ fn put_checksum(icmp: &mut [u8], field: [u8; 2]) -> Option<()> {
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
     use super::*;
-    use crate::addr::{ipv4, Family, Port};
+    use crate::addr::{ipv4, ipv6, Port};
     use crate::packet;
 
     /// 198.51.100.1 tells 10.0.0.2 that its UDP packet 10.0.0.2:40000 -> 192.0.2.1:53 found no port.
@@ -165,9 +187,43 @@ mod tests {
 
     #[test]
     fn only_three_kinds_are_errors() {
+        let is_error = |kind| is_error(Family::V4, kind);
         let errors = (0..=255).filter(|kind| is_error(*kind)).count();
         assert_eq!(errors, 3);
         assert!(is_error(3) && is_error(4) && is_error(11) && !is_error(8));
+    }
+
+    #[test]
+    fn the_lower_half_of_kinds_of_version_6_are_errors() {
+        let errors = (0..=255).filter(|kind| is_error(Family::V6, *kind));
+        assert!(errors.eq(0..128));
+    }
+
+    #[test]
+    fn an_error_of_version_6_is_summed_with_its_pseudo_header() {
+        let addr = |last| ipv6([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]);
+        let mut bytes = [0; 40 + 8 + 40 + 8];
+        for (place, next, length) in [(0, 58, 56), (48, 17, 8)] {
+            [bytes[place], bytes[place + 5], bytes[place + 6]] = [0x60, length, next];
+        }
+        bytes[8..24].copy_from_slice(&addr(3).octets());
+        bytes[24..40].copy_from_slice(&addr(2).octets());
+        [bytes[40], bytes[41]] = [1, 4];
+        let Some((outer, quoted)) = read(&bytes) else {
+            return assert!(false);
+        };
+        let (addr, port) = (addr(9), Port::from_host(8080));
+        let to = Endpoint { addr, port };
+        assert!(rewrite(&mut bytes, &outer, &quoted, Side::Source, to).is_some());
+        let covered = start(&outer, (addr, outer.dest));
+        let sum = covered.bytes(&bytes[40..]);
+        assert_eq!(outer.store_checksum(&mut bytes, sum), Some(()));
+        let message: [&[u8]; 3] = [&bytes[8..40], &[0, 56, 0, 58], &bytes[40..]];
+        let sum = message.iter().fold(Sum::ZERO, |sum, part| sum.bytes(part));
+        assert!(is_good(sum) && is_good(covered.bytes(&bytes[40..])));
+        assert!(!is_good(Sum::ZERO.bytes(&bytes[40..])));
+        let told = read(&bytes).map(|(outer, quoted)| (outer.source, quoted.packet.dest));
+        assert_eq!(told, Some((addr, addr)));
     }
 
     #[test]
@@ -223,7 +279,7 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> Option<(Packet, Quoted)> {
-        let outer = packet::parse(bytes, 56).ok()?;
+        let outer = packet::parse(bytes, bytes.len().max(56) as u32).ok()?;
         Some((outer, quoted(bytes, &outer)?))
     }
 

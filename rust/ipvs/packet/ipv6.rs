@@ -14,14 +14,18 @@ const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
 /// The fragment header, which has eight bytes.
 const FRAGMENT: u8 = 44;
+/// Authentication (RFC 4302), an extension header here although it is a protocol of IPv4.
+const AUTHENTICATION: u8 = 51;
 /// Destination options.
 const DESTINATION: u8 = 60;
+/// The most extension headers that are skipped, as in the kernel.
+const HEADERS_MAX: usize = 12;
 
 /// Reads a header and the extension headers.
 ///
 /// # Errors
 ///
-/// When one of them is cut off.
+/// When one of them is cut off, or there are more than [`HEADERS_MAX`].
 pub(super) fn read(head: &[u8]) -> Result<Packet, Error> {
     let (header, rest) = head
         .split_first_chunk::<{ HEADER as usize }>()
@@ -50,11 +54,15 @@ pub(super) fn read(head: &[u8]) -> Result<Packet, Error> {
 /// Of a later fragment the transport offset stays at the fragment header.
 fn skip_extensions(packet: &mut Packet, bytes: &[u8]) -> Result<(), Error> {
     let mut rest = bytes;
-    loop {
+    for _ in 0..=HEADERS_MAX {
         let length = match packet.protocol.0 {
             // Eight bytes and eight for each unit.
             HOP_BY_HOP | ROUTING | DESTINATION => {
                 8_u16.saturating_add(u16::from(*rest.get(1).ok_or(Error::Truncated)?) << 3)
+            }
+            // Eight bytes and four for each unit.
+            AUTHENTICATION => {
+                8_u16.saturating_add(u16::from(*rest.get(1).ok_or(Error::Truncated)?) << 2)
             }
             FRAGMENT => {
                 let [next, _, high, low] = *rest.first_chunk().ok_or(Error::Truncated)?;
@@ -71,13 +79,13 @@ fn skip_extensions(packet: &mut Packet, bytes: &[u8]) -> Result<(), Error> {
         packet.transport_offset = packet.transport_offset.saturating_add(length);
         rest = rest.get(usize::from(length)..).ok_or(Error::Truncated)?;
     }
+    Err(Error::Headers)
 }
 
-/// Returns what the offset and the flag of a fragment header say.
+/// Returns what the offset of a fragment header says.
 fn fragment(field: u16) -> Fragment {
-    match (field & 0xfff8, field & 1) {
-        (0, 0) => Fragment::Whole,
-        (0, _) => Fragment::First,
+    match field & 0xfff8 {
+        0 => Fragment::First,
         _ => Fragment::Later,
     }
 }
@@ -120,6 +128,42 @@ mod tests {
             assert_eq!(header.iter().filter(|byte| **byte == 7).count(), 24);
             assert_eq!(put_addr(&mut header[..39], side, addr), None);
         }
+    }
+
+    #[test]
+    fn twelve_extension_headers_are_skipped() {
+        let chain = |count: usize| {
+            let mut bytes = [0; 40 + 8 * 13];
+            [bytes[0], bytes[6]] = [0x60, DESTINATION];
+            for header in bytes[40..].chunks_mut(8) {
+                header[0] = DESTINATION;
+            }
+            bytes[40 + 8 * (count - 1)] = 17;
+            read(&bytes).map(|packet| (packet.protocol, packet.transport_offset))
+        };
+        assert_eq!(chain(1), Ok((Protocol::UDP, 48)));
+        assert_eq!(chain(12), Ok((Protocol::UDP, 136)));
+        assert_eq!(chain(13), Err(Error::Headers));
+    }
+
+    #[test]
+    fn authentication_is_counted_in_words() {
+        let mut bytes = [0; 40 + 24];
+        [bytes[0], bytes[6]] = [0x60, AUTHENTICATION];
+        [bytes[40], bytes[41]] = [6, 4];
+        let read = |bytes: &[u8]| read(bytes).map(|packet| packet.transport_offset);
+        assert_eq!(read(&bytes), Ok(64));
+        assert_eq!(read(&bytes[..63]), Err(Error::Truncated));
+    }
+
+    #[test]
+    fn the_only_fragment_is_known_as_one() {
+        let mut bytes = [0; 48];
+        [bytes[0], bytes[6], bytes[40]] = [0x60, FRAGMENT, 17];
+        let read = |bytes: &[u8]| read(bytes).map(|packet| packet.fragment);
+        assert_eq!(read(&bytes), Ok(Fragment::First));
+        bytes[43] = 9;
+        assert_eq!(read(&bytes), Ok(Fragment::Later));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What becomes of a packet's bytes, as a value, and how it is done to them.
 
-use crate::addr::Endpoint;
+use crate::addr::{Addr, Endpoint, Family};
 use crate::packet::checksum::{pseudo_header, Change, Field, Sum, Update};
 use crate::packet::icmp::{self, Quoted};
 use crate::packet::{put_port, Packet, Side};
@@ -45,6 +45,9 @@ pub enum Checksum {
     /// The caller adds the transport header and all that follows it to the sum, and stores it with
     /// [`Packet::store_checksum`].
     Sum(Sum),
+    /// The same, but as with C it may be left to the hardware: this sum is stored then, with
+    /// [`Packet::store_checksum_start`].
+    Start(Sum),
 }
 
 impl Edit {
@@ -83,7 +86,11 @@ impl Edit {
             (Some(rewrite), None) => rewrite.apply(bytes, packet, field),
             (Some(rewrite), Some(quoted)) => {
                 icmp::rewrite(bytes, packet, quoted, rewrite.side, rewrite.to)?;
-                Some(Checksum::Sum(Sum::ZERO))
+                let start = icmp::start(packet, rewrite.ends(packet));
+                Some(match packet.family() {
+                    Family::V4 => Checksum::Sum(start),
+                    Family::V6 => Checksum::Start(start),
+                })
             }
         }
     }
@@ -114,11 +121,16 @@ impl Rewrite {
 
     /// Returns the sum of the pseudo header of the packet after the change.
     fn pseudo_header(&self, packet: &Packet) -> Sum {
-        let (source, dest) = match self.side {
+        let (source, dest) = self.ends(packet);
+        pseudo_header(source, dest, packet.protocol, packet.transport_length())
+    }
+
+    /// Returns the source and the destination of the packet after the change.
+    const fn ends(&self, packet: &Packet) -> (Addr, Addr) {
+        match self.side {
             Side::Source => (self.to.addr, packet.dest),
             Side::Dest => (packet.source, self.to.addr),
-        };
-        pseudo_header(source, dest, packet.protocol, packet.transport_length())
+        }
     }
 }
 

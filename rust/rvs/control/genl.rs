@@ -3,12 +3,14 @@
 //!
 //! Turns messages into commands and back; `control.rs` decides, `ipvs::wire` knows the bytes.
 
-use super::Session;
+use super::{hook_family, Session};
 use crate::dest::Dest;
 use crate::netns::Netns;
 use crate::service::Service;
+use ipvs::addr;
 use ipvs::refusal::Refusal;
-use ipvs::wire::genl::{self as message, command, TopLevel, MESSAGE_MAX};
+use ipvs::service::ServiceKey;
+use ipvs::wire::genl::{self as message, command, ServiceRequest, TopLevel, MESSAGE_MAX};
 use ipvs::wire::{self, Writer};
 use kernel::prelude::*;
 use linux::genl::{Command, Dump, Family, Full, Handler, Mode, Policy, Registration, Request};
@@ -151,20 +153,43 @@ fn change(request: &Request<'_>, netns: &Netns) -> Result<(), Failure> {
         command::FLUSH => session.flush(),
         command::SET_CONFIG => session.configure(&asked.config)?,
         command::ZERO if asked.service.is_none() => session.zero()?,
-        command::ZERO => session.zero_service(&message::parse_service_key(asked.service)?)?,
-        command::NEW_SERVICE => session.add_service(&message::parse_service(asked.service)?)?,
-        command::SET_SERVICE => session.edit_service(&message::parse_service(asked.service)?)?,
+        command::ZERO => session.zero_service(&service_key(&asked)?)?,
+        command::NEW_SERVICE => session.add_service(&service_request(&asked)?)?,
+        command::SET_SERVICE => session.edit_service(&service_request(&asked)?)?,
         command::DEL_SERVICE => {
-            session.remove_service(&message::parse_service_key(asked.service)?)?;
+            session.remove_service(&service_key(&asked)?)?;
         }
         number => change_dest(number, &session, &asked)?,
     }
     Ok(())
 }
 
+/// Reads which service is meant.
+fn service_key(asked: &TopLevel<'_>) -> Result<ServiceKey, Refusal> {
+    let key = message::parse_service_key(asked.service)?;
+    match has_family(key.family()) {
+        true => Ok(key),
+        false => Err(Refusal::FamilyAbsent),
+    }
+}
+
+/// Reads a service with all its settings; a family that the kernel does not have is refused before
+/// they are looked at.
+fn service_request<'a>(asked: &TopLevel<'a>) -> Result<ServiceRequest<'a>, Refusal> {
+    if !has_family(addr::Family::V6) {
+        service_key(asked)?;
+    }
+    message::parse_service(asked.service)
+}
+
+/// Returns whether the kernel has a family.
+fn has_family(family: addr::Family) -> bool {
+    hook_family(family).is_enabled()
+}
+
 /// Carries out the commands that change a real server.
 fn change_dest(number: u8, session: &Session<'_>, asked: &TopLevel<'_>) -> Result<(), Failure> {
-    let service = session.service(&message::parse_service_key(asked.service)?)?;
+    let service = session.service(&service_key(asked)?)?;
     let family = service.key().family();
     match number {
         command::NEW_DEST => {
@@ -196,7 +221,7 @@ fn reply(
 
 fn show_service(request: &Request<'_>, netns: &Netns) -> Result<(), Failure> {
     let asked = TopLevel::parse(request.attributes())?;
-    let key = message::parse_service_key(asked.service)?;
+    let key = service_key(&asked)?;
     let service = netns.services.get(&key).ok_or(Refusal::ServiceUnknown)?;
     let shown = shown_service(&service);
     reply(request, command::NEW_SERVICE, |out| {
@@ -273,6 +298,6 @@ fn dump_dests(dump: &mut Dump<'_>, netns: &Netns) -> Result<(), Full> {
 /// Finds the service whose servers a dump asks for.
 fn service_of(dump: &Dump<'_>, netns: &Netns) -> Option<Arc<Service>> {
     let asked = TopLevel::parse(dump.request().attributes()).ok()?;
-    let key = message::parse_service_key(asked.service).ok()?;
+    let key = service_key(&asked).ok()?;
     netns.services.get(&key)
 }

@@ -8,7 +8,7 @@ use crate::stats;
 use ipvs::packet::{Header, Packet};
 use ipvs::proto::{Direction, Event};
 use linux::clock::Jiffies;
-use linux::inet::{Family, Point};
+use linux::inet::Point;
 use linux::net::Net;
 use linux::rcu::Reader;
 use linux::skb::Skb;
@@ -72,8 +72,5 @@ pub(super) fn takes_requests(skb: &Skb<'_>) -> bool {
 /// Returns whether a packet matches nothing whatever is in it.
 #[inline]
 pub(super) fn should_skip(skb: &Skb<'_>) -> bool {
-    skb.is_handled()
-        || !skb.has_route()
-        || skb.family() == Family::V6
-        || (skb.point() == Point::LocalOut && skb.is_nodefrag())
+    skb.is_handled() || !skb.has_route() || (skb.point() == Point::LocalOut && skb.is_nodefrag())
 }

@@ -76,13 +76,14 @@ fn receive_any<'g>(context: PacketContext<'g>, mut skb: Skb<'g>) -> Outcome<'g> 
     let Some(mut packet) = read(&mut skb) else {
         return Outcome::Accept(skb);
     };
-    if packet.fragment != Fragment::Whole && Role::of(packet.protocol).needs_whole() {
+    let role = |packet: &Packet| Role::of(packet.family(), packet.protocol);
+    if packet.fragment != Fragment::Whole && role(&packet).needs_whole() {
         (skb, packet) = match reassemble(skb) {
             Ok(whole) => whole,
             Err(outcome) => return outcome,
         };
     }
-    match Role::of(packet.protocol) {
+    match role(&packet) {
         Role::Transport(_) => transport_any(context, skb, &packet),
         Role::Icmp => icmp::receive(context, skb, &packet),
         Role::Unserved => Outcome::Accept(skb),
@@ -100,10 +101,7 @@ fn transport_any<'g>(context: PacketContext<'g>, skb: Skb<'g>, packet: &Packet) 
 #[inline(always)]
 fn transport<'g>(context: PacketContext<'g>, skb: Skb<'g>, packet: &Packet) -> Outcome<'g> {
     let Some(flow) = packet.flow() else {
-        return match takes_requests(&skb) {
-            true => Outcome::Drop(skb, Drop::Truncated),
-            false => Outcome::Accept(skb),
-        };
+        return without_ports(skb, packet);
     };
     let conns = &context.netns.conns;
     let hash = conns.hash(&flow);
@@ -112,5 +110,16 @@ fn transport<'g>(context: PacketContext<'g>, skb: Skb<'g>, packet: &Packet) -> O
         _ if !takes_requests(&skb) => Outcome::Accept(skb),
         Some((conn, Direction::Original)) => original(context, skb, packet, (conn, hash)),
         None => schedule(context, skb, &First { packet, flow, hash }),
+    }
+}
+
+/// Takes a packet whose ports are not there: of a later fragment they need not be.
+#[cold]
+fn without_ports<'g>(skb: Skb<'g>, packet: &Packet) -> Outcome<'g> {
+    match packet.fragment {
+        Fragment::Whole | Fragment::First if takes_requests(&skb) => {
+            Outcome::Drop(skb, Drop::Truncated)
+        }
+        Fragment::Whole | Fragment::First | Fragment::Later => Outcome::Accept(skb),
     }
 }

@@ -10,7 +10,7 @@ use super::transmit::{self, Transmit};
 use crate::conn::Conn;
 use crate::drops::Drop;
 use ipvs::packet::icmp::{self, Quoted};
-use ipvs::packet::{Header, Packet};
+use ipvs::packet::{Fragment, Header, Packet};
 use ipvs::proto::Direction;
 use linux::inet::Point;
 use linux::skb::{Skb, PEEK};
@@ -34,6 +34,10 @@ pub(super) fn receive<'g>(
     if !icmp::is_error_packet(packet) {
         return context.pass_unrelated(skb);
     }
+    if packet.fragment != Fragment::Whole {
+        // An error is short enough to be sent whole.
+        return Outcome::Drop(skb, Drop::Malformed);
+    }
     let Some(quoted) = read_quoted(&mut skb, packet) else {
         return Outcome::Accept(skb);
     };
@@ -49,11 +53,12 @@ pub(super) fn receive<'g>(
     }
 }
 
-/// Reads what an error quotes, from a copy if need be: its buffer is not on the stack while the packet
-/// is sent.
+/// Reads what an error quotes, in place if it lies there, else from a copy: its buffer is not on the
+/// stack while the packet is sent.
 #[inline(never)]
 fn read_quoted(skb: &mut Skb<'_>, packet: &Packet) -> Option<Quoted> {
-    icmp::quoted(skb.peek(&mut [0; PEEK]), packet)
+    let in_place = icmp::quoted(skb.head(), packet);
+    in_place.or_else(|| icmp::quoted(skb.peek(&mut [0; PEEK]), packet))
 }
 
 /// Lets an error of a server, or of a router on the way to it, through to the client.

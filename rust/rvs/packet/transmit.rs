@@ -250,7 +250,8 @@ fn kept(rewrite: Rewrite) -> Edit {
 
 /// Returns whether the checksum of an ICMP error is good, or need not be known.
 pub(super) fn is_error_good(skb: &Skb<'_>, packet: &Packet) -> bool {
-    let sum = || skb.sum(u32::from(packet.transport_offset), 0);
+    let start = || icmp_header::start(packet, (packet.source, packet.dest));
+    let sum = || skb.sum(u32::from(packet.transport_offset), start().raw());
     skb.is_sum_known_good() || icmp_header::is_good(Sum::from_raw(sum()))
 }
 
@@ -311,6 +312,7 @@ fn edit(
             Ok(())
         }
         Checksum::Sum(sum) => store_checksum(skb, packet, reach, sum),
+        Checksum::Start(start) => leave_checksum(skb, packet, reach, start),
     }
 }
 
@@ -334,6 +336,17 @@ fn store_checksum(skb: &mut Skb<'_>, packet: &Packet, reach: usize, sum: Sum) ->
     stored.ok_or(Drop::Malformed)?;
     skb.set_sum_good();
     Ok(())
+}
+
+/// Leaves the checksum of an ICMP message to the hardware, if that can be.
+#[inline(never)]
+fn leave_checksum(skb: &mut Skb<'_>, packet: &Packet, reach: usize, sum: Sum) -> Result<(), Drop> {
+    if !skb.leave_sum(packet.transport_offset, icmp_header::CHECKSUM) {
+        return store_checksum(skb, packet, reach, sum);
+    }
+    let bytes = skb.writable(reach)?;
+    let stored = packet.store_checksum_start(bytes, sum);
+    stored.ok_or(Drop::Malformed)
 }
 
 impl From<NoMemory> for Drop {
