@@ -168,7 +168,7 @@ def errors_count_in_the_statistics(d):
 
 @case(rows=METHODS)
 def errors_that_pass_through(d, method):
-    """An error to the address of a server, and one to a client who has no address here."""
+    """Errors to the address of a server, and one of a server to the virtual address."""
     opened(d, method)
     d.send("client", packet.icmp(CLIENT, SERVER, 1, 4, 0, answer()))
     d.send("client", packet.icmp(CLIENT, SERVER, 1, 4, 0, request()))
