@@ -15,7 +15,7 @@ from packet import ACK, FIN, PSH, RST, SYN, TCP, UDP
 
 AXES = {
     # Of the client and of the server.
-    "families": ("4",),
+    "families": ("4", "6"),
     "method": ("nat", "direct"),
     "protocol": ("tcp", "udp", "icmp"),
     # A client's request, a server's reply, or an ICMP error of either about a packet of the other.
@@ -70,7 +70,7 @@ def setups():
 
 
 # Values that `exists` does not tell from another one: what is possible with that is possible with them.
-LIKE = {"too short": "too long", "first fragment": "fragments",
+LIKE = {"6": "4", "too short": "too long", "first fragment": "fragments",
         "marked": "good", "options": "good", "last hop": "good", "cloned": "linear", "closing": "over"}
 
 
@@ -257,8 +257,8 @@ def transport(row, ends, chance, **rest):
 def error(row, flow, chance):
     """Returns an ICMP error about a packet of a flow."""
     six = packet.family(flow.client) == 6
-    kind, code, rest = chance.choice(((1, 0, 0), (1, 4, 0), (2, 0, 1400), (3, 0, 0), (4, 0, 0)) if six
-                                     else ((3, 1, 0), (3, 3, 0), (3, 4, 1400), (11, 0, 0), (4, 0, 0), (5, 1, 0)))
+    kind, code, rest = chance.choice(((1, 0, 0), (1, 4, 0), (2, 0, 5000), (3, 0, 0), (4, 0, 0)) if six
+                                     else ((3, 1, 0), (3, 3, 0), (3, 4, 5000), (11, 0, 0), (4, 0, 0), (5, 1, 0)))
     quoted = transport({**row, "checksum": "full", "buffer": "linear"}, flow.ends(row["direction"]), chance)
     if row["field"] in ("cut off", "too short", "wrong header", "too long"):
         quoted = spoilt(quoted, row["field"])

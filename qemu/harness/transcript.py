@@ -3,7 +3,8 @@
 import difflib
 import re
 
-TOLERANT = re.compile("\x01(\\d+)\x02")
+# With the blanks that fill a column before it: it may have a digit more or less.
+TOLERANT = re.compile(" *\x01(\\d+)\x02")
 
 
 def about(seconds):
@@ -12,7 +13,7 @@ def about(seconds):
 
 
 def plain(line):
-    return TOLERANT.sub(r"\1", line)
+    return line.replace("\x01", "").replace("\x02", "")
 
 
 def same(left, right):
