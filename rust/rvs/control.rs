@@ -98,6 +98,9 @@ impl<'a> Session<'a> {
     pub(crate) fn edit_service(&self, request: &ServiceRequest<'_>) -> Result<(), Refusal> {
         let service = self.service(&request.key)?;
         let settings = settings(request, service.settings_now().flags)?;
+        if !settings.has_valid_netmask(request.key.family()) {
+            return Err(Refusal::Netmask);
+        }
         service.edit(&self.exclusive, settings)
     }
 
