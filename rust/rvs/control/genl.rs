@@ -10,7 +10,9 @@ use crate::service::Service;
 use ipvs::addr;
 use ipvs::refusal::Refusal;
 use ipvs::service::ServiceKey;
-use ipvs::wire::genl::{self as message, command, ServiceRequest, TopLevel, MESSAGE_MAX};
+use ipvs::wire::genl::{
+    self as message, command, DestRequest, ServiceRequest, TopLevel, MESSAGE_MAX,
+};
 use ipvs::wire::{self, Writer};
 use kernel::prelude::*;
 use linux::genl::{Command, Dump, Family, Full, Handler, Mode, Policy, Registration, Request};
@@ -167,24 +169,32 @@ fn change(request: &Request<'_>, netns: &Netns) -> Result<(), Failure> {
 /// Reads which service is meant.
 fn service_key(asked: &TopLevel<'_>) -> Result<ServiceKey, Refusal> {
     let key = message::parse_service_key(asked.service)?;
-    match has_family(key.family()) {
-        true => Ok(key),
-        false => Err(Refusal::FamilyAbsent),
-    }
+    check_family(key.family())?;
+    Ok(key)
 }
 
 /// Reads a service with all its settings; a family that the kernel does not have is refused before
 /// they are looked at.
 fn service_request<'a>(asked: &TopLevel<'a>) -> Result<ServiceRequest<'a>, Refusal> {
-    if !has_family(addr::Family::V6) {
+    if check_family(addr::Family::V6).is_err() {
         service_key(asked)?;
     }
     message::parse_service(asked.service)
 }
 
-/// Returns whether the kernel has a family.
-fn has_family(family: addr::Family) -> bool {
-    hook_family(family).is_enabled()
+/// Reads a real server, of a service of this family, with all its settings.
+fn dest_request(asked: &TopLevel<'_>, family: addr::Family) -> Result<DestRequest, Refusal> {
+    let request = message::parse_dest(asked.dest, family)?;
+    check_family(request.key.addr.family())?;
+    Ok(request)
+}
+
+/// Refuses a family that the kernel does not have.
+fn check_family(family: addr::Family) -> Result<(), Refusal> {
+    match hook_family(family).is_enabled() {
+        true => Ok(()),
+        false => Err(Refusal::FamilyAbsent),
+    }
 }
 
 /// Carries out the commands that change a real server.
@@ -192,14 +202,14 @@ fn change_dest(number: u8, session: &Session<'_>, asked: &TopLevel<'_>) -> Resul
     let service = session.service(&service_key(asked)?)?;
     let family = service.key().family();
     match number {
-        command::NEW_DEST => {
-            session.add_dest(&service, &message::parse_dest(asked.dest, family)?)?
-        }
+        command::NEW_DEST => session.add_dest(&service, &dest_request(asked, family)?)?,
         command::SET_DEST => {
-            session.edit_dest(&service, &message::parse_dest(asked.dest, family)?)?;
+            session.edit_dest(&service, &dest_request(asked, family)?)?;
         }
         command::DEL_DEST => {
-            session.remove_dest(&service, &message::parse_dest_key(asked.dest, family)?)?;
+            let key = message::parse_dest_key(asked.dest, family)?;
+            check_family(key.addr.family())?;
+            session.remove_dest(&service, &key)?;
         }
         // The core lets no other command through.
         _ => return Err(EOPNOTSUPP.into()),
