@@ -5,11 +5,16 @@ import socket
 import sys
 import time
 
+import packet
 import topology
+import wire
 from cases import case
+from topology import IPV6
 
 # A longer form plays more rounds.
-ROUNDS = 50 * int(os.environ.get("RVS_LONG", 1))
+LONG = int(os.environ.get("RVS_LONG", 1))
+ROUNDS = 50 * LONG
+ROUNDS_OF_IPV6 = 20 if LONG == 1 else ROUNDS
 RULES = ("-A -t 10.9.0.1:80 -s wlc\n-a -t 10.9.0.1:80 -r 10.2.0.11:80 -m\n-a -t 10.9.0.1:80 -r 10.2.0.12:80 -g\n"
          "-A -u 10.9.0.1:80 -s wrr\n-a -u 10.9.0.1:80 -r 10.2.0.11:80 -m -w 2\n-a -u 10.9.0.1:80 -r 10.2.0.12:80 -g\n"
          "-a -u 10.9.0.1:80 -r 10.9.0.2:80 -m\n")
@@ -97,11 +102,46 @@ def namespace_destruction(d):
         if number % 5 == 4:
             d.rules(TRACKING)
         configure(d, number % 10 == 9)
-        # The namespace goes while the senders still send; the wires go with it.
-        topology.remove(["director"])
-        d.wait("the wires to be gone", lambda: not any(wired(where) for where in ("client", "servers")))
+        # The namespace goes while the senders still send.
+        end_director(d)
+    nothing_is_left(d)
+
+
+def end_director(d):
+    """Destroys the director's namespace; the wires go with it."""
+    topology.remove(["director"])
+    d.wait("the wires to be gone", lambda: not any(wired(where) for where in ("client", "servers")))
+
+
+def nothing_is_left(d):
+    """Unloads the module, which no namespace holds any more, and searches for lost memory."""
     d.wait("the last namespace to be gone", lambda: open("/sys/module/rvs/refcnt").read() == "0\n")
     code, output = topology.run("rmmod rvs")
     d.expect(f"rvs unloads {output}", code == 0)
     found = leaks()
     d.expect(f"no lost memory {found[:3000]}", not found)
+
+
+@case(suite="storm")
+def namespaces_that_remember_routes_of_ipv6(d):
+    """Such a route counts in memory of its namespace, and holds the devices that it leads through."""
+    topology.must("modprobe rvs")
+    forget_leaks()
+    d.names += topology.wires(IPV6)
+    vip, servers = IPV6.vips[0], ((IPV6.servers[0], "-m"), (IPV6.servers[1], "-g"), (IPV6.vips[1], "-m"), ("::1", "-m"))
+    rules = "".join(f"-A -u [{vip}]:{80 + number} -s rr\n-a -u [{vip}]:{80 + number} -r [{server}]:{80 + number} {method}\n"
+                    for number, (server, method) in enumerate(servers))
+    for number in range(ROUNDS_OF_IPV6):
+        if number:
+            topology.wired(IPV6)
+        topology.must("ipvsadm -R", "director", rules)
+        near = wire.End("client", "eth0", captures=False)
+        for port in range(80, 80 + len(servers)):
+            near.send(topology.mac(IPV6.near), topology.mac(IPV6.clients[0]), packet.udp(IPV6.clients[0], 40000, vip, port))
+        # The packet to a server on loopback does not get through, but its connection is there.
+        d.wait("connections", lambda: connections(d) == len(servers))
+        near.close()
+        if number % 4:
+            topology.must(("ipvsadm -C", "ip link delete eth1", f"ip route add unreachable {IPV6.servers[0]}/128 metric 1")[number % 4 - 1], "director")
+        end_director(d)
+    nothing_is_left(d)
