@@ -8,11 +8,13 @@ use crate::addr::{Addr, Endpoint, Family, Port, Protocol};
 use crate::flow::Flow;
 use crate::proto::Transport;
 use checksum::{Change, Field, Sum, Update};
+pub use sctp::{Seal, Sealing};
 
 pub mod checksum;
 pub mod icmp;
 pub mod ipv4;
 pub mod ipv6;
+pub mod sctp;
 pub mod tcp;
 pub mod udp;
 
@@ -52,6 +54,8 @@ pub enum Header {
         /// The checksum field is not zero.
         summed: bool,
     },
+    /// SCTP, with what its chunks say.
+    Sctp(sctp::Chunks),
     /// ICMP of either version.
     Icmp {
         /// The type.
@@ -61,6 +65,18 @@ pub enum Header {
     },
     /// A protocol that is not looked into.
     Other,
+}
+
+impl Header {
+    /// Returns whether all is there that makes up the state of a connection and begins a new one.
+    #[inline]
+    pub const fn is_complete(self) -> bool {
+        match self {
+            Header::Tcp(_) | Header::Udp { .. } | Header::Icmp { .. } | Header::Other => true,
+            Header::Sctp(chunks) => chunks.are_there(),
+            Header::Missing => false,
+        }
+    }
 }
 
 /// Which end of a packet is meant.
@@ -163,6 +179,7 @@ impl Packet {
         let header = match self.header {
             Header::Tcp(_) => tcp::HEADER,
             Header::Udp { .. } => udp::HEADER,
+            Header::Sctp(_) => sctp::HEADER,
             Header::Icmp { .. } => icmp::HEADER,
             Header::Missing | Header::Other => return None,
         };
@@ -207,6 +224,7 @@ impl Packet {
         match self.header {
             Header::Tcp(_) => tcp::update_checksum(transport, field, change),
             Header::Udp { summed } => udp::update_checksum(transport, field, change, summed),
+            Header::Sctp(_) => Some(Update::Sealed),
             Header::Icmp { .. } | Header::Missing | Header::Other => None,
         }
     }
@@ -221,7 +239,7 @@ impl Packet {
         match self.header {
             Header::Udp { .. } => udp::store_checksum(transport, sum),
             Header::Icmp { .. } => icmp::store_checksum(transport, sum),
-            Header::Tcp(_) | Header::Missing | Header::Other => None,
+            Header::Tcp(_) | Header::Sctp(_) | Header::Missing | Header::Other => None,
         }
     }
 
@@ -233,8 +251,57 @@ impl Packet {
         let transport = bytes.get_mut(usize::from(self.transport_offset)..)?;
         match self.header {
             Header::Icmp { .. } => icmp::store_start(transport, start),
-            Header::Tcp(_) | Header::Udp { .. } | Header::Missing | Header::Other => None,
+            Header::Tcp(_)
+            | Header::Udp { .. }
+            | Header::Sctp(_)
+            | Header::Missing
+            | Header::Other => None,
         }
+    }
+
+    /// Stores the checksum of a protocol whose checksum is a CRC32c: `crc` is that of the transport
+    /// header, with zero in the field, and all that follows it.
+    ///
+    /// `bytes` begin with the network header. `None` if they are too few or the protocol is another
+    /// one.
+    pub fn store_crc(&self, bytes: &mut [u8], crc: u32) -> Option<()> {
+        let transport = bytes.get_mut(usize::from(self.transport_offset)..)?;
+        match self.header {
+            Header::Sctp(_) => sctp::store_checksum(transport, crc),
+            Header::Tcp(_)
+            | Header::Udp { .. }
+            | Header::Icmp { .. }
+            | Header::Missing
+            | Header::Other => None,
+        }
+    }
+
+    /// Returns where four bytes are that have a say as well and were not among those read, in bytes
+    /// after the network header's beginning.
+    pub fn unread(&self) -> Option<u32> {
+        match self.header {
+            Header::Sctp(chunks) => {
+                Some(u32::from(self.transport_offset).saturating_add(chunks.unread()?.into()))
+            }
+            Header::Tcp(_)
+            | Header::Udp { .. }
+            | Header::Icmp { .. }
+            | Header::Missing
+            | Header::Other => None,
+        }
+    }
+
+    /// Returns the packet with the four bytes read that [`Packet::unread`] told of.
+    pub fn with_unread(self, bytes: [u8; 4]) -> Packet {
+        let header = match self.header {
+            Header::Sctp(chunks) => Header::Sctp(chunks.with_unread(&bytes)),
+            other @ (Header::Tcp(_)
+            | Header::Udp { .. }
+            | Header::Icmp { .. }
+            | Header::Missing
+            | Header::Other) => other,
+        };
+        Packet { header, ..self }
     }
 }
 
@@ -258,7 +325,7 @@ pub(crate) fn read_ports(transport: &[u8]) -> Option<(Port, Port)> {
 }
 
 /// Reads a packet as [`parse`] does, if it is what most packets are: IPv4 without options, whole, of
-/// a transport protocol, with all of its headers in `head`.
+/// TCP or UDP, with all of its headers in `head`.
 ///
 /// `None` says nothing about a packet, but that [`parse`] must be asked.
 #[inline]
@@ -267,6 +334,7 @@ pub fn parse_plain(head: &[u8], length: u32) -> Option<Packet> {
     let header = match Transport::of(packet.protocol)? {
         Transport::Tcp => tcp::read(rest),
         Transport::Udp => udp::read(rest),
+        Transport::Sctp => return None,
     };
     let ports = read_ports(rest)?;
     (header != Header::Missing).then_some(Packet {
@@ -333,6 +401,7 @@ fn with_transport(packet: Packet, bytes: &[u8]) -> Packet {
     let (ports, header) = match packet.protocol {
         Protocol::TCP => (read_ports(bytes), tcp::read(bytes)),
         Protocol::UDP => (read_ports(bytes), udp::read(bytes)),
+        Protocol::SCTP => (read_ports(bytes), sctp::read(bytes)),
         Protocol::ICMP if packet.family() == Family::V4 => (None, icmp::read(bytes)),
         Protocol::ICMPV6 if packet.family() == Family::V6 => (None, icmp::read(bytes)),
         Protocol(_) => (None, Header::Other),

@@ -8,6 +8,7 @@ use crate::addr::{Family, Protocol};
 use crate::conn::state::ConnState;
 use crate::packet::Header;
 
+pub mod sctp;
 pub mod tcp;
 pub mod udp;
 
@@ -19,6 +20,8 @@ pub enum Transport {
     Tcp = 6,
     /// UDP.
     Udp = 17,
+    /// SCTP.
+    Sctp = 132,
 }
 
 /// What packets of an IP protocol are to a director.
@@ -43,9 +46,7 @@ impl Role {
         }
         match (family, protocol) {
             (Family::V4, Protocol::ICMP) | (Family::V6, Protocol::ICMPV6) => Role::Icmp,
-            (Family::V4 | Family::V6, Protocol::SCTP | Protocol::AH | Protocol::ESP) => {
-                Role::Unserved
-            }
+            (Family::V4 | Family::V6, Protocol::AH | Protocol::ESP) => Role::Unserved,
             (Family::V4 | Family::V6, Protocol(_)) => Role::Other,
         }
     }
@@ -104,6 +105,8 @@ pub enum Guard {
 pub struct Creation {
     /// For TCP, all but resets (`sloppy_tcp`), else only those that open one.
     pub sloppy_tcp: bool,
+    /// For SCTP, all but aborts (`sloppy_sctp`), else only those that open one.
+    pub sloppy_sctp: bool,
 }
 
 /// The three time-outs that user space may change, in seconds.
@@ -152,6 +155,7 @@ impl Transport {
         match protocol {
             Protocol::TCP => Some(Transport::Tcp),
             Protocol::UDP => Some(Transport::Udp),
+            Protocol::SCTP => Some(Transport::Sctp),
             Protocol(_) => None,
         }
     }
@@ -165,7 +169,7 @@ impl Transport {
     /// Returns whether its headers begin with a source and a destination port.
     pub const fn has_ports(self) -> bool {
         match self {
-            Transport::Tcp | Transport::Udp => true,
+            Transport::Tcp | Transport::Udp | Transport::Sctp => true,
         }
     }
 
@@ -174,6 +178,7 @@ impl Transport {
         match self {
             Transport::Tcp => tcp::may_create(header, rule),
             Transport::Udp => true,
+            Transport::Sctp => sctp::may_create(header, rule),
         }
     }
 
@@ -183,6 +188,7 @@ impl Transport {
         match self {
             Transport::Tcp => tcp::is_opening(header),
             Transport::Udp => false,
+            Transport::Sctp => sctp::is_opening(header),
         }
     }
 
@@ -194,6 +200,7 @@ impl Transport {
         match self {
             Transport::Tcp => tcp::is_over(conn, reuse_mode),
             Transport::Udp => false,
+            Transport::Sctp => sctp::is_over(conn, reuse_mode),
         }
     }
 
@@ -203,6 +210,7 @@ impl Transport {
         match self {
             Transport::Tcp => tcp::next(conn, event),
             Transport::Udp => conn,
+            Transport::Sctp => sctp::next(conn, event),
         }
     }
 
@@ -213,6 +221,7 @@ impl Transport {
         match self {
             Transport::Tcp => old != new && new == tcp::State::Established.code(),
             Transport::Udp => direction == Direction::Reply,
+            Transport::Sctp => old != new && new == sctp::State::Established.code(),
         }
     }
 
@@ -222,6 +231,7 @@ impl Transport {
         match self {
             Transport::Tcp => tcp::State::from_code(state).timeout(settings),
             Transport::Udp => settings.udp,
+            Transport::Sctp => sctp::State::from_code(state).timeout(),
         }
     }
 
@@ -230,6 +240,7 @@ impl Transport {
         match self {
             Transport::Tcp => tcp::State::from_number(state.0).map_or(UNKNOWN, tcp::State::name),
             Transport::Udp => udp::state_name(state).unwrap_or(UNKNOWN),
+            Transport::Sctp => sctp::State::from_number(state.0).map_or(UNKNOWN, sctp::State::name),
         }
     }
 }
@@ -241,26 +252,26 @@ mod tests {
 
     #[test]
     fn a_row_has_the_number_of_its_protocol() {
-        for protocol in [Protocol::TCP, Protocol::UDP] {
+        for protocol in [Protocol::TCP, Protocol::UDP, Protocol::SCTP] {
             assert_eq!(
                 Transport::of(protocol).map(Transport::protocol),
                 Some(protocol)
             );
         }
         let rows = (0..=u8::MAX).filter(|number| Transport::of(Protocol(*number)).is_some());
-        assert_eq!(rows.count(), 2);
+        assert_eq!(rows.count(), 3);
     }
 
     #[test]
     fn fragments_are_put_together_where_ports_are_looked_for() {
         for family in [Family::V4, Family::V6] {
-            for protocol in [Protocol::TCP, Protocol::UDP] {
+            for protocol in [Protocol::TCP, Protocol::UDP, Protocol::SCTP] {
                 assert!(Role::of(family, protocol).needs_whole());
             }
-            for protocol in [Protocol::SCTP, Protocol::AH, Protocol::ESP, Protocol(47)] {
+            for protocol in [Protocol::AH, Protocol::ESP, Protocol(47)] {
                 assert!(!Role::of(family, protocol).needs_whole());
             }
-            assert_eq!(Role::of(family, Protocol::SCTP), Role::Unserved);
+            assert_eq!(Role::of(family, Protocol::ESP), Role::Unserved);
             assert_eq!(Role::of(family, Protocol(47)), Role::Other);
         }
         assert!(Role::Icmp.needs_whole());
@@ -285,6 +296,8 @@ mod tests {
         assert_eq!(name(Transport::Tcp, 11), "ERR!");
         assert_eq!(name(Transport::Udp, 0), "UDP");
         assert_eq!(name(Transport::Udp, 1), "ERR!");
+        assert_eq!(name(Transport::Sctp, 13), "CLOSED");
+        assert_eq!(name(Transport::Sctp, 14), "ERR!");
     }
 
     #[test]
@@ -299,5 +312,6 @@ mod tests {
         assert_eq!(timeout(Transport::Tcp, 4), 7);
         assert_eq!(timeout(Transport::Tcp, 5), 120);
         assert_eq!(timeout(Transport::Udp, 0), 9);
+        assert_eq!(timeout(Transport::Sctp, 8), 900);
     }
 }

@@ -27,8 +27,6 @@ pub enum Errno {
     Range = 34,
     /// The module is being unloaded.
     NoModule = 92,
-    /// Not a protocol that can be served.
-    Protocol = 93,
     /// Not something that can be done.
     Unsupported = 95,
     /// Not a family that can be served.
@@ -59,8 +57,6 @@ pub enum Refusal {
     Family,
     /// IPv6, which the kernel does not have.
     FamilyAbsent,
-    /// SCTP.
-    ProtocolNotYet,
     /// The service is not there.
     ServiceUnknown,
     /// The service is there already.
@@ -142,7 +138,6 @@ impl Refusal {
             | Refusal::DestSettings(DestError::Weight)
             | Refusal::DestSettings(DestError::LowerAboveUpper) => Errno::Range,
             Refusal::Unloading => Errno::NoModule,
-            Refusal::ProtocolNotYet => Errno::Protocol,
             Refusal::OnePacketNotYet
             | Refusal::TunnelNotYet
             | Refusal::BypassNotYet
@@ -167,7 +162,6 @@ impl Refusal {
             }
             Refusal::Family => c"The family is neither IPv4 nor IPv6.",
             Refusal::FamilyAbsent => c"The kernel was started without IPv6.",
-            Refusal::ProtocolNotYet => c"SCTP is not supported yet.",
             Refusal::ServiceUnknown => c"There is no such service.",
             Refusal::ServiceExists => c"The service exists already.",
             Refusal::SchedulerUnknown => c"There is no such scheduler.",
@@ -203,7 +197,7 @@ impl Refusal {
     }
 
     /// Every refusal.
-    pub const ALL: [Refusal; 35] = [
+    pub const ALL: [Refusal; 34] = [
         Refusal::Malformed,
         Refusal::ServiceMissing,
         Refusal::ServiceMalformed,
@@ -211,7 +205,6 @@ impl Refusal {
         Refusal::SettingsIncomplete,
         Refusal::Family,
         Refusal::FamilyAbsent,
-        Refusal::ProtocolNotYet,
         Refusal::ServiceUnknown,
         Refusal::ServiceExists,
         Refusal::SchedulerUnknown,
@@ -300,7 +293,6 @@ mod tests {
         assert_eq!(Refusal::Timeout.errno().number(), 22);
         assert_eq!(Refusal::Malformed.errno().number(), 34);
         assert_eq!(Refusal::Unloading.errno().number(), 92);
-        assert_eq!(Refusal::ProtocolNotYet.errno().number(), 93);
         assert_eq!(Refusal::TunnelNotYet.errno().number(), 95);
         assert_eq!(Refusal::FamilyAbsent.errno().number(), 97);
     }

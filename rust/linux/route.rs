@@ -160,6 +160,13 @@ impl<'g> Route<'g> {
         u32::from(unsafe { (*self.device().as_ptr()).hard_header_len })
     }
 
+    /// Returns whether the route's device makes checksums by CRC32c on output.
+    #[inline]
+    pub fn makes_crc32c(&self) -> bool {
+        // SAFETY: The device is valid to the end of the section, as `device` says.
+        unsafe { bindings::rvs_helper_dev_makes_crc32c(self.device().as_ptr()) }
+    }
+
     /// Returns the device, valid for all of `'g`: once it goes, another one takes its place in the
     /// route, and it is freed after the section.
     pub(crate) fn device(&self) -> NonNull<bindings::net_device> {

@@ -504,6 +504,22 @@ impl Skb<'_> {
         unsafe { bindings::skb_checksum(self.as_raw(), offset, rest, seed) }
     }
 
+    /// Returns the CRC32c of all bytes from `offset` to the end.
+    ///
+    /// `None` where there are none, or this kernel does not have the function.
+    pub fn crc32c(&self, offset: u32) -> Option<u32> {
+        let rest = i32::try_from(self.len().checked_sub(offset)?).ok()?;
+        let (offset, mut crc) = (i32::try_from(offset).ok()?, 0);
+        // SAFETY: The range lies inside the valid packet, and `crc` is alive.
+        unsafe { bindings::rvs_helper_skb_crc32c(self.as_raw(), offset, rest, &mut crc) }
+            .then_some(crc)
+    }
+
+    /// Returns whether the device of the packet's own route makes checksums by CRC32c.
+    pub fn route_makes_crc32c(&self) -> bool {
+        self.route().is_some_and(|route| route.makes_crc32c())
+    }
+
     /// Returns whether the transport checksum is good as far as it needs to be known.
     ///
     /// A packet that never crossed a device is trusted.

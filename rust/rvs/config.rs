@@ -173,6 +173,7 @@ impl Config {
     pub(crate) fn creation(&self) -> proto::Creation {
         proto::Creation {
             sloppy_tcp: self.sloppy_tcp.is_on(),
+            sloppy_sctp: self.sloppy_sctp.is_on(),
         }
     }
 }

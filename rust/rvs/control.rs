@@ -18,7 +18,7 @@ use crate::netns::Netns;
 use crate::packet::hook::Packets;
 use crate::service::{Exclusive, Listed, Service};
 use crate::util::out_of_memory;
-use ipvs::addr::{Family, Protocol};
+use ipvs::addr::Family;
 use ipvs::flags;
 use ipvs::proto::Timeouts;
 use ipvs::refusal::Refusal;
@@ -74,7 +74,6 @@ impl<'a> Session<'a> {
             return Err(Refusal::ServiceExists);
         }
         let settings = settings(request, 0)?;
-        check_key(&request.key)?;
         let module = ModuleRef::get(crate::THIS).ok_or(Refusal::Unloading)?;
         if !settings.has_valid_netmask(request.key.family()) {
             return Err(Refusal::Netmask);
@@ -242,14 +241,4 @@ const fn kept(seconds: u32) -> u32 {
         Some(kept) => kept,
         None => seconds,
     }
-}
-
-/// Refuses services whose packets are not served yet.
-///
-/// Protocols other than TCP, UDP and SCTP match no packet in C either.
-fn check_key(key: &ServiceKey) -> Result<(), Refusal> {
-    if key.protocol == Protocol::SCTP {
-        return Err(Refusal::ProtocolNotYet);
-    }
-    Ok(())
 }

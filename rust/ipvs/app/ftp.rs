@@ -23,7 +23,7 @@ pub fn is_control(key: &ServiceKey) -> bool {
 pub fn may_be_data(flow: &Flow, is_privileged: impl FnOnce(Port) -> bool) -> bool {
     match flow.transport {
         Transport::Tcp => flow.dest.port == DATA || !is_privileged(flow.dest.port),
-        Transport::Udp => false,
+        Transport::Udp | Transport::Sctp => false,
     }
 }
 

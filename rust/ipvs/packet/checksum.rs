@@ -159,6 +159,8 @@ pub enum Update {
     Done,
     /// There was none, and the packet is to get one: that of its new addresses and ports.
     Missing,
+    /// It is none of words that can be made up for: [`super::sctp::Sealing`] decides what becomes of it.
+    Sealed,
 }
 
 #[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_packet_checksum))]

@@ -64,7 +64,9 @@ pub const fn is_error(family: Family, kind: u8) -> bool {
 pub const fn is_error_packet(packet: &Packet) -> bool {
     match packet.header {
         Header::Icmp { kind, .. } => is_error(packet.family(), kind),
-        Header::Tcp(_) | Header::Udp { .. } | Header::Missing | Header::Other => false,
+        Header::Tcp(_) | Header::Udp { .. } | Header::Sctp(_) | Header::Missing | Header::Other => {
+            false
+        }
     }
 }
 

@@ -174,7 +174,11 @@ impl Flag {
 const fn flags(header: Header) -> Flags {
     match header {
         Header::Tcp(flags) => flags,
-        Header::Udp { .. } | Header::Icmp { .. } | Header::Missing | Header::Other => Flags(0),
+        Header::Udp { .. }
+        | Header::Sctp(_)
+        | Header::Icmp { .. }
+        | Header::Missing
+        | Header::Other => Flags(0),
     }
 }
 
@@ -374,8 +378,8 @@ mod tests {
 
     #[test]
     fn only_syn_creates_unless_sloppy() {
-        let strict = |flags| may_create(header(flags), Creation { sloppy_tcp: false });
-        let sloppy = |flags| may_create(header(flags), Creation { sloppy_tcp: true });
+        let strict = |flags| may_create(header(flags), rule(false));
+        let sloppy = |flags| may_create(header(flags), rule(true));
         assert!(strict(SYN) && strict(SYN | ACK) && !strict(ACK));
         assert!(sloppy(ACK) && sloppy(0) && !sloppy(RST | SYN));
     }
@@ -464,6 +468,13 @@ mod tests {
 
     fn header(flags: u8) -> Header {
         Header::Tcp(Flags(flags))
+    }
+
+    fn rule(sloppy_tcp: bool) -> Creation {
+        Creation {
+            sloppy_tcp,
+            sloppy_sctp: !sloppy_tcp,
+        }
     }
 
     fn seen(flags: u8) -> Event {

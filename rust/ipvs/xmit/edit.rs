@@ -4,7 +4,7 @@
 use crate::addr::{Addr, Endpoint, Family};
 use crate::packet::checksum::{pseudo_header, Change, Field, Sum, Update};
 use crate::packet::icmp::{self, Quoted};
-use crate::packet::{put_port, Packet, Side};
+use crate::packet::{put_port, Packet, Sealing, Side};
 
 /// What becomes of a packet's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,9 @@ pub enum Checksum {
     /// The same, but as with C it may be left to the hardware: this sum is stored then, with
     /// [`Packet::store_checksum_start`].
     Start(Sum),
+    /// The caller asks what becomes of it, and stores a new one with [`Packet::store_crc`] if that is to
+    /// be.
+    Seal(Sealing),
 }
 
 impl Edit {
@@ -116,6 +119,11 @@ impl Rewrite {
         match packet.update_checksum(transport, field, change)? {
             Update::Done => Some(Checksum::Updated),
             Update::Missing => Some(Checksum::Sum(self.pseudo_header(packet))),
+            Update::Sealed => Some(Checksum::Seal(Sealing {
+                side,
+                changed: old_port != to.port,
+                field,
+            })),
         }
     }
 

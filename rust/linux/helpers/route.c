@@ -11,6 +11,11 @@ __rvs_helper struct dst_entry *rvs_helper_dst_check(struct dst_entry *dst, u32 c
 	return dst_check(dst, cookie);
 }
 
+__rvs_helper bool rvs_helper_dev_makes_crc32c(const struct net_device *dev)
+{
+	return dev->features & NETIF_F_SCTP_CRC;
+}
+
 __rvs_helper struct net_device *rvs_helper_dst_dev_rcu(const struct dst_entry *dst)
 {
 	return dst_dev_rcu(dst);

@@ -84,6 +84,17 @@ __rvs_helper void rvs_helper_skb_clear_tstamp(struct sk_buff *skb)
 	skb_clear_tstamp(skb);
 }
 
+/* skb_crc32c() is there where something needs it, as SCTP and its tracking do. */
+__rvs_helper bool rvs_helper_skb_crc32c(const struct sk_buff *skb, int offset, int len, u32 *crc)
+{
+#ifdef CONFIG_NET_CRC32C
+	*crc = ~skb_crc32c(skb, offset, len, ~0);
+	return true;
+#else
+	return false;
+#endif
+}
+
 __rvs_helper bool rvs_helper_skb_csum_unnecessary(const struct sk_buff *skb)
 {
 	return skb_csum_unnecessary(skb);

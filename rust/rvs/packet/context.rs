@@ -5,7 +5,7 @@ use super::outcome::Outcome;
 use crate::conn::Conn;
 use crate::netns::Netns;
 use crate::stats;
-use ipvs::packet::{Header, Packet};
+use ipvs::packet::Packet;
 use ipvs::proto::{Direction, Event};
 use linux::clock::Jiffies;
 use linux::inet::Point;
@@ -38,7 +38,7 @@ impl<'g> PacketContext<'g> {
     /// A header that is cut off says nothing but that the connection is used.
     #[inline(always)]
     pub(super) fn update_state(self, packet: &Packet, conn: Conn<'g>, direction: Direction) {
-        if packet.header == Header::Missing {
+        if !packet.header.is_complete() {
             return conn.touch(Jiffies::now());
         }
         let config = &self.netns.config;

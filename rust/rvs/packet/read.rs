@@ -3,7 +3,7 @@
 
 use super::outcome::Outcome;
 use ipvs::addr::Family;
-use ipvs::packet::{self, Header, Packet};
+use ipvs::packet::{self, Packet};
 use linux::inet;
 use linux::skb::{Skb, PEEK};
 
@@ -14,10 +14,22 @@ pub(super) fn read(skb: &mut Skb<'_>) -> Option<Packet> {
     let len = skb.len();
     let in_place = packet::parse(skb.head(), len);
     let packet = match in_place {
-        Ok(packet) if packet.header != Header::Missing => packet,
+        Ok(packet) if packet.header.is_complete() => packet,
         Ok(_) | Err(_) => packet::parse(skb.peek(&mut [0; PEEK]), len).ok()?,
     };
-    is_of_hook(skb, &packet).then_some(packet)
+    is_of_hook(skb, &packet).then(|| read_on(skb, packet))
+}
+
+/// Reads what lies behind the bytes that were read and has a say as well.
+fn read_on(skb: &Skb<'_>, packet: Packet) -> Packet {
+    let Some(place) = packet.unread() else {
+        return packet;
+    };
+    let mut bytes = [0; 4];
+    match skb.copy(place, &mut bytes) {
+        true => packet.with_unread(bytes),
+        false => packet,
+    }
 }
 
 /// Returns whether a packet is of the family of the hook that it is in.

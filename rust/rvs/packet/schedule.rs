@@ -11,7 +11,6 @@ use crate::service::Service;
 use ipvs::addr::Port;
 use ipvs::app::ftp;
 use ipvs::flow::Flow;
-use ipvs::packet::Header;
 use ipvs::proto::Direction;
 use ipvs::service::ServiceKey;
 use linux::icmp;
@@ -25,7 +24,7 @@ pub(super) fn schedule<'g>(
     first: &First<'_>,
 ) -> Outcome<'g> {
     let (header, flow) = (first.packet.header, &first.flow);
-    if header == Header::Missing {
+    if !header.is_complete() {
         return Outcome::Drop(skb, Drop::Truncated);
     }
     let netns = context.netns;

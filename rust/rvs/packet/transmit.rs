@@ -9,7 +9,7 @@ use crate::drops::Drop;
 use ipvs::conn::state::ConnState;
 use ipvs::packet::checksum::{Field, Sum};
 use ipvs::packet::icmp::{self as icmp_header, Quoted};
-use ipvs::packet::{Packet, Side};
+use ipvs::packet::{Packet, Seal, Sealing, Side};
 use ipvs::xmit::{
     self, Checksum, Edit, HopLimit, LocalRoute, NextHop, Place, Plan, Rewrite, Row, Way,
 };
@@ -109,7 +109,7 @@ fn reject_hops(mut skb: Skb<'_>) -> Outcome<'_> {
 /// Tells the sender of a packet how much would fit.
 #[cold]
 fn reject_size<'g>(mut skb: Skb<'g>, packet: &Packet, planned: Edit, mtu: u32) -> Outcome<'g> {
-    if let Err(reason) = edit_rarely(&mut skb, packet, None, planned) {
+    if let Err(reason) = edit_rarely(&mut skb, (packet, None), planned) {
         return Outcome::Free(skb, reason);
     }
     icmp::send(&mut skb, icmp::Error::TooBig(mtu));
@@ -163,8 +163,10 @@ fn send<'g>(
         return Outcome::Free(skb, Drop::NoMemory);
     }
     let edited = match transmit.quoted {
-        None => edit(&mut skb, transmit.packet, None, planned),
-        quoted => edit_rarely(&mut skb, transmit.packet, quoted, planned),
+        None => edit(&mut skb, (transmit.packet, None), planned, |_| {
+            route.makes_crc32c()
+        }),
+        quoted => edit_rarely(&mut skb, (transmit.packet, quoted), planned),
     };
     if let Err(reason) = edited {
         return Outcome::Free(skb, reason);
@@ -179,7 +181,8 @@ fn send<'g>(
 #[inline(never)]
 fn deliver_here<'g>(mut skb: Skb<'g>, transmit: &Transmit<'_, 'g>, planned: Edit) -> Outcome<'g> {
     if let Some(rewrite) = planned.rewrite {
-        if let Err(reason) = edit_rarely(&mut skb, transmit.packet, transmit.quoted, planned) {
+        let read = (transmit.packet, transmit.quoted);
+        if let Err(reason) = edit_rarely(&mut skb, read, planned) {
             return Outcome::Free(skb, reason);
         }
         skb.allow_fragmenting();
@@ -212,7 +215,9 @@ pub(super) fn reply<'g>(
     packet: &Packet,
     rewrite: Rewrite,
 ) -> Result<Skb<'g>, Outcome<'g>> {
-    match edit(&mut skb, packet, None, kept(rewrite)) {
+    match edit(&mut skb, (packet, None), kept(rewrite), |skb| {
+        skb.route_makes_crc32c()
+    }) {
         Ok(()) => reroute(context, skb).map_err(|lost| Outcome::Lost(lost.free(), Drop::NoRoute)),
         Err(reason) => Err(Outcome::Free(skb, reason)),
     }
@@ -232,7 +237,7 @@ pub(super) fn error_to_client<'g>(
     if !is_error_good(&skb, packet) {
         return Err(Outcome::Drop(skb, Drop::Checksum));
     }
-    match edit_rarely(&mut skb, packet, Some(quoted), kept(rewrite)) {
+    match edit_rarely(&mut skb, (packet, Some(quoted)), kept(rewrite)) {
         Ok(()) => {
             reroute(context, skb).map_err(|lost| Outcome::Lost(lost.discard(), Drop::NoRoute))
         }
@@ -291,12 +296,14 @@ fn reroute<'g>(context: PacketContext<'g>, skb: Skb<'g>) -> Result<Skb<'g>, Unro
 }
 
 /// Does an edit to the bytes of a packet and to what is known about its checksum.
+///
+/// `makes_crc` tells whether the device that it leaves by makes checksums by CRC32c.
 #[inline(always)]
 fn edit(
     skb: &mut Skb<'_>,
-    packet: &Packet,
-    quoted: Option<&Quoted>,
+    (packet, quoted): (&Packet, Option<&Quoted>),
     planned: Edit,
+    makes_crc: impl FnOnce(&Skb<'_>) -> bool,
 ) -> Result<(), Drop> {
     let reach = planned.reach(packet, quoted).ok_or(Drop::Malformed)?;
     let field = match skb.summed() {
@@ -313,6 +320,10 @@ fn edit(
         }
         Checksum::Sum(sum) => store_checksum(skb, packet, reach, sum),
         Checksum::Start(start) => leave_checksum(skb, packet, reach, start),
+        Checksum::Seal(sealing) => {
+            let makes_crc = makes_crc(skb);
+            seal(skb, (packet, reach), sealing, makes_crc)
+        }
     }
 }
 
@@ -320,11 +331,10 @@ fn edit(
 #[inline(never)]
 fn edit_rarely(
     skb: &mut Skb<'_>,
-    packet: &Packet,
-    quoted: Option<&Quoted>,
+    read: (&Packet, Option<&Quoted>),
     planned: Edit,
 ) -> Result<(), Drop> {
-    edit(skb, packet, quoted, planned)
+    edit(skb, read, planned, |skb| skb.route_makes_crc32c())
 }
 
 /// Gives a packet the checksum of the sum so far and of all that begins with its transport header.
@@ -347,6 +357,29 @@ fn leave_checksum(skb: &mut Skb<'_>, packet: &Packet, reach: usize, sum: Sum) ->
     let bytes = skb.writable(reach)?;
     let stored = packet.store_checksum_start(bytes, sum);
     stored.ok_or(Drop::Malformed)
+}
+
+/// Does what is decided about the checksum of a packet whose checksum is a CRC32c.
+#[inline(never)]
+fn seal(
+    skb: &mut Skb<'_>,
+    (packet, reach): (&Packet, usize),
+    sealing: Sealing,
+    makes_crc: bool,
+) -> Result<(), Drop> {
+    match sealing.decide(skb.is_gso(), makes_crc) {
+        Seal::Keep => return Ok(()),
+        Seal::Trust => {}
+        Seal::Renew => {
+            let cleared = packet.store_crc(skb.writable(reach)?, 0);
+            cleared.ok_or(Drop::Malformed)?;
+            let crc = skb.crc32c(u32::from(packet.transport_offset));
+            let stored = packet.store_crc(skb.writable(reach)?, crc.ok_or(Drop::Checksum)?);
+            stored.ok_or(Drop::Malformed)?;
+        }
+    }
+    skb.set_sum_good();
+    Ok(())
 }
 
 impl From<NoMemory> for Drop {

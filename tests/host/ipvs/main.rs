@@ -8,6 +8,7 @@ mod procfs;
 mod proto;
 mod rate;
 mod sched;
+mod sctp;
 mod service;
 mod snapshot;
 mod wire;

@@ -79,6 +79,7 @@ fn plausible() -> impl Strategy<Value = Vec<u8>> {
         Just(60),
         Just(6),
         Just(17),
+        Just(132),
         any::<u8>()
     ];
     (first, next, prop::collection::vec(any::<u8>(), 0..200)).prop_map(
@@ -101,6 +102,8 @@ fn read_so_far(packet: &Packet) -> usize {
     let transport = match packet.protocol {
         _ if packet.fragment == Fragment::Later => 8,
         Protocol::TCP => 20,
+        // The chunk behind a cookie has a say, wherever it begins.
+        Protocol::SCTP => 1 << 17,
         _ => 8,
     };
     usize::from(packet.transport_offset) + transport

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Every state, direction and event of TCP against a stored table.
+//! Every state, direction and event of TCP and SCTP against stored tables.
 
 use crate::snapshot;
 use ipvs::conn::state::Activity;
+use ipvs::packet::sctp::Chunk;
 use ipvs::packet::tcp::Flags;
 use ipvs::proto::tcp::{Flag, State, Table};
-use ipvs::proto::{Guard, StateCode, Timeouts, Transport};
+use ipvs::proto::{sctp, Guard, StateCode, Timeouts, Transport};
 use std::fmt::Write;
 
 const FLAGS: [(Flag, &str); 5] = [
@@ -54,15 +55,69 @@ fn tcp_transitions_under_attack_are_those_of_the_stored_table() {
     snapshot::check("tcp_secure.txt", &transitions(Guard::Secure));
 }
 
+const CHUNKS: [(Chunk, &str); 12] = [
+    (Chunk::Data, "DATA"),
+    (Chunk::Init, "INIT"),
+    (Chunk::InitAck, "INIT_ACK"),
+    (Chunk::CookieEcho, "COOKIE_ECHO"),
+    (Chunk::CookieAck, "COOKIE_ACK"),
+    (Chunk::Shutdown, "SHUTDOWN"),
+    (Chunk::ShutdownAck, "SHUTDOWN_ACK"),
+    (Chunk::ShutdownComplete, "SHUTDOWN_C"),
+    (Chunk::Error, "ERROR"),
+    (Chunk::Abort, "ABORT"),
+    (Chunk::CookieAbort, "COOKIE+ABORT"),
+    (Chunk::Missing, "none"),
+];
+
+#[test]
+fn sctp_transitions_are_those_of_the_stored_table() {
+    let tables = [
+        (sctp::Table::Input, "input"),
+        (sctp::Table::Output, "output"),
+        (sctp::Table::InputOnly, "input only"),
+    ];
+    let mut text = String::new();
+    for (table, name) in tables {
+        write!(text, "{name:12}").unwrap();
+        for (_, chunk) in CHUNKS {
+            write!(text, " {chunk:12}").unwrap();
+        }
+        text.push('\n');
+        for state in sctp::State::ALL {
+            write!(text, "{:12}", state.name()).unwrap();
+            for (chunk, _) in CHUNKS {
+                write!(text, " {:12}", state.next(table, chunk).name()).unwrap();
+            }
+            text.push('\n');
+        }
+        text.push('\n');
+    }
+    let trimmed: String = text
+        .lines()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect();
+    snapshot::check("sctp.txt", &trimmed);
+}
+
 #[test]
 fn states_and_their_timeouts_are_those_of_the_stored_table() {
     let mut text = String::new();
-    for (transport, states) in [(Transport::Tcp, 11), (Transport::Udp, 1)] {
+    for (transport, states) in [
+        (Transport::Tcp, 11),
+        (Transport::Udp, 1),
+        (Transport::Sctp, 14),
+    ] {
         for number in 0..states {
             let code = StateCode(number);
-            let active = match (transport, State::from_code(code).activity()) {
-                (Transport::Tcp, Activity::Active) => " active",
-                _ => "",
+            let activity = match transport {
+                Transport::Tcp => State::from_code(code).activity(),
+                Transport::Sctp => sctp::State::from_code(code).activity(),
+                Transport::Udp => Activity::Inactive,
+            };
+            let active = match activity {
+                Activity::Active => " active",
+                Activity::Inactive => "",
             };
             writeln!(
                 text,

@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The SCTP state machine of a balancer that may see only one direction.
+//!
+//! The tables are data, one row per present state, one column per event, so that they can be
+//! compared with the specification at a glance. There are three directions because a director that
+//! routes directly never sees what the real server answers.
+
+use super::{Creation, Direction, Event, StateCode};
+use crate::conn::state::{Activity, ConnState};
+use crate::packet::sctp::Chunk;
+use crate::packet::Header;
+
+/// The state of a connection; the numbers are those of sync messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// No packet was seen.
+    None = 0,
+    /// The client opens an association.
+    Init1 = 1,
+    /// It does so again.
+    Init = 2,
+    /// The real server sent its cookie.
+    CookieSent = 3,
+    /// The client sent the cookie back without having been seen to get it.
+    CookieReplied = 4,
+    /// The real server opens an association.
+    CookieWait = 5,
+    /// The client sent its cookie.
+    Cookie = 6,
+    /// The real server sent the client's cookie back, or will be sent its own.
+    CookieEchoed = 7,
+    /// Data may flow.
+    Established = 8,
+    /// The real server closes.
+    ShutdownSent = 9,
+    /// The client closes.
+    ShutdownReceived = 10,
+    /// The real server closed as well.
+    ShutdownAckSent = 11,
+    /// Refused by the end that it was opened to.
+    Rejected = 12,
+    /// Over, or never open.
+    Closed = 13,
+}
+
+impl State {
+    /// All states in the order of their numbers.
+    pub const ALL: [State; 14] = [
+        State::None,
+        State::Init1,
+        State::Init,
+        State::CookieSent,
+        State::CookieReplied,
+        State::CookieWait,
+        State::Cookie,
+        State::CookieEchoed,
+        State::Established,
+        State::ShutdownSent,
+        State::ShutdownReceived,
+        State::ShutdownAckSent,
+        State::Rejected,
+        State::Closed,
+    ];
+
+    /// Returns the state with a number of the ABI.
+    pub const fn from_number(number: u8) -> Option<State> {
+        match number {
+            0 => Some(State::None),
+            1 => Some(State::Init1),
+            2 => Some(State::Init),
+            3 => Some(State::CookieSent),
+            4 => Some(State::CookieReplied),
+            5 => Some(State::CookieWait),
+            6 => Some(State::Cookie),
+            7 => Some(State::CookieEchoed),
+            8 => Some(State::Established),
+            9 => Some(State::ShutdownSent),
+            10 => Some(State::ShutdownReceived),
+            11 => Some(State::ShutdownAckSent),
+            12 => Some(State::Rejected),
+            13 => Some(State::Closed),
+            _ => None,
+        }
+    }
+
+    /// Returns the state of a code; what no connection can have counts as [`State::None`].
+    pub const fn from_code(code: StateCode) -> State {
+        match Self::from_number(code.0) {
+            Some(state) => state,
+            None => State::None,
+        }
+    }
+
+    /// Returns the state as a code.
+    pub const fn code(self) -> StateCode {
+        // The discriminants are the numbers of the ABI.
+        StateCode(self as u8)
+    }
+
+    /// Returns the name that listings show.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::None => "NONE",
+            State::Init1 => "INIT1",
+            State::Init => "INIT",
+            State::CookieSent => "C-SENT",
+            State::CookieReplied => "C-REPLIED",
+            State::CookieWait => "C-WAIT",
+            State::Cookie => "COOKIE",
+            State::CookieEchoed => "C-ECHOED",
+            State::Established => "ESTABLISHED",
+            State::ShutdownSent => "S-SENT",
+            State::ShutdownReceived => "S-RECEIVED",
+            State::ShutdownAckSent => "S-ACK-SENT",
+            State::Rejected => "REJECTED",
+            State::Closed => "CLOSED",
+        }
+    }
+
+    /// Returns whether the connection counts as active on its server.
+    pub const fn activity(self) -> Activity {
+        match self {
+            State::Established => Activity::Active,
+            State::None
+            | State::Init1
+            | State::Init
+            | State::CookieSent
+            | State::CookieReplied
+            | State::CookieWait
+            | State::Cookie
+            | State::CookieEchoed
+            | State::ShutdownSent
+            | State::ShutdownReceived
+            | State::ShutdownAckSent
+            | State::Rejected
+            | State::Closed => Activity::Inactive,
+        }
+    }
+
+    /// Returns how many seconds the connection lives without a packet; no setting changes them.
+    pub const fn timeout(self) -> u32 {
+        match self {
+            State::None => 2,
+            State::Init1 | State::Rejected => 4,
+            State::Established => 900,
+            State::Init
+            | State::CookieSent
+            | State::CookieReplied
+            | State::CookieWait
+            | State::Cookie
+            | State::CookieEchoed
+            | State::ShutdownSent
+            | State::ShutdownReceived
+            | State::ShutdownAckSent
+            | State::Closed => 61,
+        }
+    }
+}
+
+/// Returns what the chunks of a header say; nothing for that of another protocol.
+const fn said(header: Header) -> Chunk {
+    match header {
+        Header::Sctp(chunks) => chunks.said,
+        Header::Tcp(_)
+        | Header::Udp { .. }
+        | Header::Icmp { .. }
+        | Header::Missing
+        | Header::Other => Chunk::Missing,
+    }
+}
+
+/// Which table applies to a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// From the client; both directions are seen.
+    Input,
+    /// From the real server.
+    Output,
+    /// From the client; nothing of the server was seen yet.
+    InputOnly,
+}
+
+/// Returns whether a packet may create a connection.
+pub(super) fn may_create(header: Header, rule: Creation) -> bool {
+    match said(header) {
+        Chunk::Init => true,
+        Chunk::Missing | Chunk::Abort => false,
+        Chunk::Data
+        | Chunk::InitAck
+        | Chunk::Shutdown
+        | Chunk::ShutdownAck
+        | Chunk::Error
+        | Chunk::CookieEcho
+        | Chunk::CookieAck
+        | Chunk::ShutdownComplete
+        | Chunk::CookieAbort => rule.sloppy_sctp,
+    }
+}
+
+/// Returns whether a packet asks for a new connection.
+pub(super) const fn is_opening(header: Header) -> bool {
+    matches!(said(header), Chunk::Init)
+}
+
+/// Returns whether the client is free to take the port of a connection again.
+pub(super) const fn is_over(conn: ConnState, reuse_mode: i32) -> bool {
+    reuse_mode != 0 && matches!(State::from_code(conn.state), State::Closed)
+}
+
+/// Returns the state and the flags of a connection after a packet.
+#[inline(never)]
+pub(super) fn next(conn: ConnState, event: &Event) -> ConnState {
+    let (table, conn) = match event.direction {
+        Direction::Reply => (Table::Output, conn.with_output()),
+        Direction::Original if conn.has_no_output() => (Table::InputOnly, conn),
+        Direction::Original => (Table::Input, conn),
+    };
+    let new = State::from_code(conn.state).next(table, said(event.header));
+    if new.code() == conn.state {
+        return conn;
+    }
+    conn.moved(new.code(), new.activity())
+}
+
+/// The states after each event: DATA, INIT, INIT_ACK, COOKIE_ECHO, COOKIE_ACK, SHUTDOWN,
+/// SHUTDOWN_ACK, SHUTDOWN_COMPLETE, ERROR, ABORT.
+type Row = [State; 10];
+/// One row for each present state.
+type Rows = [(State, Row); 14];
+
+use State::{
+    Closed as CL, Cookie as CO, CookieEchoed as CE, CookieReplied as CR, CookieSent as CS,
+    CookieWait as CW, Established as ES, Init as IN, Init1 as I1, None as NO, Rejected as RJ,
+    ShutdownAckSent as SA, ShutdownReceived as SR, ShutdownSent as SS,
+};
+
+/// From the client; both directions are seen.
+#[rustfmt::skip]
+const INPUT: Rows = [
+    (NO, [ES, I1, CW, CR, ES, SR, CL, CL, CL, CL]),
+    (I1, [I1, IN, CW, IN, I1, I1, IN, CL, I1, CL]),
+    (IN, [IN, IN, CW, IN, IN, IN, IN, CL, IN, CL]),
+    (CS, [CS, CS, CS, CR, CS, CS, CS, CS, CS, CL]),
+    (CR, [CR, CR, CR, CR, CR, CR, CR, CR, CR, CL]),
+    (CW, [CW, CW, CO, CW, CW, CW, CW, CW, CW, RJ]),
+    (CO, [CO, CO, CO, CO, CO, CO, CO, CO, CO, CL]),
+    (CE, [CE, CE, CE, CE, ES, CE, CE, CE, CL, CL]),
+    (ES, [ES, ES, ES, ES, ES, SR, ES, ES, ES, CL]),
+    (SS, [SS, SS, SS, SS, SS, SS, CL, SS, SS, CL]),
+    (SR, [SR, SR, SR, SR, SR, SR, SR, SR, SR, CL]),
+    (SA, [SA, SA, SA, SA, SA, SA, CL, CL, SA, CL]),
+    (RJ, [RJ, IN, RJ, RJ, RJ, RJ, RJ, RJ, RJ, CL]),
+    (CL, [CL, IN, CL, CL, CL, CL, CL, CL, CL, CL]),
+];
+
+/// From the real server.
+#[rustfmt::skip]
+const OUTPUT: Rows = [
+    (NO, [ES, CW, CS, CE, ES, SS, SA, CL, CL, CL]),
+    (I1, [I1, CW, CS, CE, ES, SS, SA, I1, CL, RJ]),
+    (IN, [IN, CW, CS, CE, ES, SS, SA, IN, CL, CL]),
+    (CS, [CS, CW, CS, CE, ES, SS, SA, CS, CL, CL]),
+    (CR, [CR, CW, CR, CE, ES, SS, SA, CR, CL, CL]),
+    (CW, [CW, CW, CW, CE, ES, SS, CW, CW, CW, CL]),
+    (CO, [CO, CW, CO, CE, ES, SS, CO, CO, CO, CL]),
+    (CE, [CE, CW, CE, CE, ES, SS, CE, CE, CE, CL]),
+    (ES, [ES, ES, ES, ES, ES, SS, ES, ES, ES, CL]),
+    (SS, [SS, CW, SS, SS, SS, SS, SA, SS, SS, CL]),
+    (SR, [SR, CW, SR, SR, SR, SR, SA, SR, SR, CL]),
+    (SA, [SA, CW, SA, SA, SA, SA, SA, SA, SA, CL]),
+    (RJ, [RJ, CW, RJ, RJ, RJ, RJ, RJ, RJ, RJ, CL]),
+    (CL, [CL, CW, CL, CL, CL, CL, CL, CL, CL, CL]),
+];
+
+/// From the client; nothing of the server was seen yet.
+#[rustfmt::skip]
+const INPUT_ONLY: Rows = [
+    (NO, [ES, I1, CE, ES, ES, SR, CL, CL, CL, CL]),
+    (I1, [I1, IN, CE, ES, I1, I1, IN, CL, I1, CL]),
+    (IN, [IN, IN, CE, ES, IN, IN, IN, CL, IN, CL]),
+    (CS, [CS, IN, CE, ES, ES, CS, CS, CL, CS, CL]),
+    (CR, [CR, IN, CE, ES, ES, CR, CR, CL, CR, CL]),
+    (CW, [ES, IN, CE, ES, CW, CW, CW, CW, CW, RJ]),
+    (CO, [CO, CO, CO, CO, ES, CO, CO, CO, CO, CL]),
+    (CE, [CE, CE, CE, CE, ES, CE, CE, CE, CE, CL]),
+    (ES, [ES, ES, ES, ES, ES, SR, CL, ES, ES, CL]),
+    (SS, [SS, SS, SS, SS, SS, SS, CL, SS, SS, CL]),
+    (SR, [SR, SR, SR, SR, SR, SR, SR, CL, SR, CL]),
+    (SA, [SA, SA, SA, SA, SA, SA, CL, CL, SA, CL]),
+    (RJ, [RJ, IN, RJ, RJ, RJ, RJ, RJ, RJ, RJ, CL]),
+    (CL, [CL, IN, CL, CL, CL, CL, CL, CL, CL, CL]),
+];
+
+impl State {
+    /// Returns the state after a packet; what says nothing changes nothing.
+    pub fn next(self, table: Table, said: Chunk) -> State {
+        let Some(column) = column(said) else {
+            return self;
+        };
+        let rows = match table {
+            Table::Input => &INPUT,
+            Table::Output => &OUTPUT,
+            Table::InputOnly => &INPUT_ONLY,
+        };
+        // The discriminants are the places in the tables.
+        let row = rows.get(self as usize).map(|(_, row)| row);
+        row.and_then(|row| row.get(column))
+            .map_or(self, |state| *state)
+    }
+}
+
+/// Returns the column of an event.
+const fn column(said: Chunk) -> Option<usize> {
+    match said {
+        Chunk::Missing => None,
+        Chunk::Data => Some(0),
+        Chunk::Init => Some(1),
+        Chunk::InitAck => Some(2),
+        Chunk::CookieEcho => Some(3),
+        Chunk::CookieAck => Some(4),
+        Chunk::Shutdown => Some(5),
+        Chunk::ShutdownAck => Some(6),
+        Chunk::ShutdownComplete => Some(7),
+        Chunk::Error => Some(8),
+        Chunk::Abort | Chunk::CookieAbort => Some(9),
+    }
+}
+
+#[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_proto_sctp))]
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+mod tests {
+    use super::*;
+    use crate::flags::conn::{INACTIVE, NO_OUTPUT};
+    use crate::packet::sctp::Chunks;
+    use crate::proto::Guard;
+    use crate::xmit::Method;
+
+    #[test]
+    fn rows_are_in_the_order_of_the_numbers() {
+        for rows in [&INPUT, &OUTPUT, &INPUT_ONLY] {
+            let order = rows.iter().map(|(state, _)| *state);
+            assert!(order.eq(State::ALL));
+        }
+        let numbers = State::ALL.iter().map(|state| state.code().0);
+        assert!(numbers.eq(0..14));
+        assert!(State::ALL
+            .iter()
+            .all(|state| State::from_code(state.code()) == *state));
+        assert_eq!(State::from_number(14), None);
+    }
+
+    #[test]
+    fn association_seen_from_both_sides() {
+        let walk = [
+            (Table::Input, Chunk::Init, I1),
+            (Table::Output, Chunk::InitAck, CS),
+            (Table::Input, Chunk::CookieEcho, CR),
+            (Table::Output, Chunk::CookieAck, ES),
+            (Table::Input, Chunk::Data, ES),
+            (Table::Input, Chunk::Shutdown, SR),
+            (Table::Output, Chunk::ShutdownAck, SA),
+            (Table::Input, Chunk::ShutdownComplete, CL),
+            (Table::Input, Chunk::Init, IN),
+        ];
+        assert!(walks(&walk));
+    }
+
+    #[test]
+    fn association_seen_from_one_side() {
+        let walk = [
+            (Table::InputOnly, Chunk::Init, I1),
+            (Table::InputOnly, Chunk::CookieEcho, ES),
+            (Table::InputOnly, Chunk::Shutdown, SR),
+            (Table::InputOnly, Chunk::ShutdownComplete, CL),
+        ];
+        assert!(walks(&walk));
+    }
+
+    #[test]
+    fn abort_closes_in_every_state_but_while_opening() {
+        for state in State::ALL {
+            for table in [Table::Input, Table::Output, Table::InputOnly] {
+                let refused = matches!(
+                    (state, table),
+                    (CW, Table::Input | Table::InputOnly) | (I1, Table::Output)
+                );
+                let expected = if refused { RJ } else { CL };
+                assert_eq!(state.next(table, Chunk::Abort), expected);
+                assert_eq!(state.next(table, Chunk::CookieAbort), expected);
+                assert_eq!(state.next(table, Chunk::Missing), state);
+            }
+        }
+    }
+
+    #[test]
+    fn packet_of_the_server_is_remembered() {
+        let new = ConnState::new(Method::Direct, 0);
+        let opened = next(new, &event(Direction::Original, Chunk::Init));
+        assert_eq!((opened.state, opened.flags), (I1.code(), new.flags));
+        let answered = next(opened, &event(Direction::Reply, Chunk::InitAck));
+        assert_eq!(answered.state, CS.code());
+        assert_eq!(answered.flags, new.flags & !NO_OUTPUT);
+        let up = next(answered, &event(Direction::Reply, Chunk::CookieAck));
+        assert_eq!((up.state, up.flags & INACTIVE), (ES.code(), 0));
+        let down = next(up, &event(Direction::Original, Chunk::Abort));
+        assert_eq!((down.state, down.flags & INACTIVE), (CL.code(), INACTIVE));
+    }
+
+    #[test]
+    fn only_an_opening_packet_creates_unless_that_is_relaxed() {
+        let creates = |said, sloppy_sctp: bool| {
+            let rule = Creation {
+                sloppy_tcp: !sloppy_sctp,
+                sloppy_sctp,
+            };
+            may_create(Header::Sctp(Chunks::new(said)), rule)
+        };
+        assert!(creates(Chunk::Init, false) && creates(Chunk::Init, true));
+        assert!(!creates(Chunk::Data, false) && creates(Chunk::Data, true));
+        assert!(!creates(Chunk::Abort, true) && !creates(Chunk::Missing, true));
+    }
+
+    #[test]
+    fn port_is_free_again_once_closed() {
+        for state in State::ALL {
+            let conn = ConnState {
+                state: state.code(),
+                flags: 0,
+            };
+            assert_eq!(is_over(conn, 1), state == CL);
+            assert!(!is_over(conn, 0));
+        }
+    }
+
+    fn walks(walk: &[(Table, Chunk, State)]) -> bool {
+        let mut state = State::None;
+        walk.iter().all(|(table, said, expected)| {
+            state = state.next(*table, *said);
+            state == *expected
+        })
+    }
+
+    fn event(direction: Direction, said: Chunk) -> Event {
+        Event {
+            direction,
+            header: Header::Sctp(Chunks::new(said)),
+            guard: Guard::Normal,
+        }
+    }
+}
