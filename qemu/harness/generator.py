@@ -17,7 +17,7 @@ AXES = {
     # Of the client and of the server.
     "families": ("4", "6"),
     "method": ("nat", "direct"),
-    "protocol": ("tcp", "udp", "icmp"),
+    "protocol": ("tcp", "udp", "sctp", "icmp"),
     # A client's request, a server's reply, or an ICMP error of either about a packet of the other.
     "direction": ("request", "reply", "client's error", "server's error"),
     # How far the connection is when the packet comes.
@@ -85,8 +85,21 @@ def possible():
     return {pair for pair in every if tuple((name, LIKE.get(value, value)) for name, value in pair) in found}
 
 
+def combinations(seed, times):
+    """Returns all rows that exist, so many times each, by setup, in a random order."""
+    rows = collections.defaultdict(list)
+    for values in itertools.product(*AXES.values()):
+        row = dict(zip(NAMES, values))
+        if exists(row):
+            rows[row["families"], row["method"]] += [row] * times
+    chance = random.Random(seed)
+    for some in rows.values():
+        chance.shuffle(some)
+    return rows
+
+
 class Plan:
-    """All rows of a storm, by setup."""
+    """Rows in which every pair of values is often enough, by setup."""
 
     def __init__(self, seed, wanted):
         self.random, self.wanted = random.Random(seed), wanted

@@ -10,7 +10,9 @@ import topology
 import wire
 from cases import case
 
-SEED, WANTED = os.environ.get("STORM_SEED", "20261128"), int(os.environ.get("STORM_PAIRS", 50))
+SEED, WANTED = os.environ.get("RVS_STORM_SEED") or "20261128", 50
+# How often every combination is there, at night.
+TIMES = int(os.environ.get("RVS_STORM_TIMES") or 0)
 OPTIONS = {"nat": "-m", "direct": "-g", "ipip": "-i", "gue": "-i --tun-type gue --tun-port 6080", "gre": "-i --tun-type gre"}
 
 
@@ -23,10 +25,11 @@ def plan():
 class Storm:
     """One setup's packets."""
 
-    def __init__(self, d, setup):
+    def __init__(self, d, setup, rows):
         self.d, self.world = d, generator.World(*setup)
         self.chance = random.Random(f"{SEED} {setup}")
-        self.rows = sorted(plan().rows[setup], key=lambda row: row["buffer"] == "cloned")
+        # The taps that clone packets stay.
+        self.rows = sorted(rows, key=lambda row: row["buffer"] == "cloned")
         self.flows = [(row, self.world.flow(row)) for row in self.rows]
         self.taps, self.begun, self.verdicts = [], set(), collections.Counter()
 
@@ -37,7 +40,7 @@ class Storm:
             topology.batch([f"link set {device} mtu {generator.WIRE}"], name)
         topology.batch([f"route replace {network} dev {device} mtu lock {generator.ROUTE}" for plan in world.plans
                         for network, device in ((plan.near_network, "eth0"), (plan.far_network, "eth1"))], "director")
-        for letter, port in (("-t", generator.VIRTUAL), ("-u", generator.VIRTUAL), 
+        for letter, port in (("-t", generator.VIRTUAL), ("-u", generator.VIRTUAL), ("--sctp-service", generator.VIRTUAL),
                              ("-u", generator.ISAKMP)):
             service = f"{letter} {world.near.end(world.vip, port)}"
             real = port if port == generator.ISAKMP else world.server_port
@@ -103,12 +106,30 @@ def verdict(side, found):
     return "forwarded" if found[other] else "answered" if found[side] else "dropped or delivered"
 
 
-@case(rows=tuple(generator.setups()))
-def same_outputs(d, setup):
-    storm = Storm(d, setup)
+def play(d, setup, rows):
+    """Plays the rows of a setup."""
+    storm = Storm(d, setup, rows)
     storm.start()
     storm.run()
     storm.end()
+
+
+def all_combinations():
+    """Returns every combination `TIMES` times, in cases of a few thousand packets: (setup, number, rows)."""
+    made = generator.combinations(SEED, TIMES) if TIMES else {}
+    return tuple((f"{' '.join(setup)} {first}", setup, rows[first:first + 3000]) for setup, rows in made.items()
+                 for first in range(0, len(rows), 3000))
+
+
+@case(rows=all_combinations())
+def every_combination(d, row):
+    _, setup, rows = row
+    play(d, setup, rows)
+
+
+@case(rows=tuple(generator.setups()))
+def same_outputs(d, setup):
+    play(d, setup, plan().rows[setup])
 
 
 @case
