@@ -182,6 +182,14 @@ impl Transport {
         }
     }
 
+    /// Returns whether a service may make each packet a connection of its own.
+    pub const fn can_be_one_packet(self) -> bool {
+        match self {
+            Transport::Tcp | Transport::Sctp => false,
+            Transport::Udp => true,
+        }
+    }
+
     /// Returns whether a packet with this header asks for a new connection although there is one.
     #[inline]
     pub const fn is_opening(self, header: Header) -> bool {
@@ -286,6 +294,11 @@ mod tests {
             assert_eq!(Role::of(family, own), Role::Icmp);
             assert_eq!(Role::of(family, other), Role::Other);
         }
+    }
+
+    #[test]
+    fn only_datagrams_stand_alone() {
+        assert!(Transport::Udp.can_be_one_packet() && !Transport::Tcp.can_be_one_packet());
     }
 
     #[test]

@@ -71,8 +71,6 @@ pub enum Refusal {
     EngineUnknown,
     /// C knows this persistence engine.
     EngineNotYet,
-    /// One-packet scheduling.
-    OnePacketNotYet,
     /// No real server is named.
     DestMissing,
     /// An attribute inside the real server is malformed.
@@ -138,10 +136,9 @@ impl Refusal {
             | Refusal::DestSettings(DestError::Weight)
             | Refusal::DestSettings(DestError::LowerAboveUpper) => Errno::Range,
             Refusal::Unloading => Errno::NoModule,
-            Refusal::OnePacketNotYet
-            | Refusal::TunnelNotYet
-            | Refusal::BypassNotYet
-            | Refusal::DaemonNotYet => Errno::Unsupported,
+            Refusal::TunnelNotYet | Refusal::BypassNotYet | Refusal::DaemonNotYet => {
+                Errno::Unsupported
+            }
             Refusal::Family | Refusal::FamilyAbsent => Errno::Family,
         }
     }
@@ -169,7 +166,6 @@ impl Refusal {
             Refusal::ServersTooMany => c"The service has more servers than the scheduler takes.",
             Refusal::EngineUnknown => c"There is no such persistence engine.",
             Refusal::EngineNotYet => c"Persistence engines are not supported yet.",
-            Refusal::OnePacketNotYet => c"One-packet scheduling is not supported yet.",
             Refusal::DestMissing => c"The request names no server.",
             Refusal::DestMalformed => c"An attribute of the server has a wrong length.",
             Refusal::DestIncomplete => c"The server needs an address and a port.",
@@ -197,7 +193,7 @@ impl Refusal {
     }
 
     /// Every refusal.
-    pub const ALL: [Refusal; 34] = [
+    pub const ALL: [Refusal; 33] = [
         Refusal::Malformed,
         Refusal::ServiceMissing,
         Refusal::ServiceMalformed,
@@ -212,7 +208,6 @@ impl Refusal {
         Refusal::ServersTooMany,
         Refusal::EngineUnknown,
         Refusal::EngineNotYet,
-        Refusal::OnePacketNotYet,
         Refusal::DestMissing,
         Refusal::DestMalformed,
         Refusal::DestIncomplete,

@@ -311,6 +311,18 @@ impl<R: Record> Entry<R> {
         unsafe { core.unlink(self) };
         // SAFETY: It is dead, and valid as the caller is inside a section.
         unsafe { core.pool.wheel().remove(self.link()) };
+        // SAFETY: It is dead and can be found no longer.
+        unsafe { self.bury() };
+    }
+
+    /// Does what a death brings to an entry that can be found no longer.
+    ///
+    /// # Safety
+    ///
+    /// The entry is dead, in no list and off the wheel for good; the caller is inside an RCU section
+    /// and calls this once.
+    unsafe fn bury(&self) {
+        let core = self.core();
         let server = self.close();
         R::bury(self, server.as_deref(), &core.scope);
         drop(server);
@@ -318,8 +330,7 @@ impl<R: Record> Entry<R> {
             // SAFETY: By the invariants the entry owns one pin of it until now.
             drop(unsafe { Pin::from_raw(parent) });
         }
-        // SAFETY: It is out of the list and off the wheel for good; the callers of this function
-        // are inside an RCU section.
+        // SAFETY: By the caller's promise no reader can find it any more.
         unsafe { pool::free(NonNull::from(self).cast(), self.link()) };
         // The last use of the table: it may go as soon as nothing counts. Pairs with `flush`.
         core.count.fetch_sub(1, Full);
@@ -392,6 +403,27 @@ impl<R: Record> Drop for Pin<R> {
     fn drop(&mut self) {
         // Fully ordered: what was done under the pin comes before the death it allows.
         self.life.fetch_sub(PIN, Full);
+    }
+}
+
+/// An entry that was never in its table and is buried when this goes: see [`Table::make_apart`].
+///
+/// # Invariants
+///
+/// The entry was made dead, is in no list and on no wheel, and its burial belongs to this value.
+pub struct Apart<'g, R: Record>(&'g Entry<R>);
+
+impl<'g, R: Record> Apart<'g, R> {
+    /// Returns the entry.
+    pub fn entry(&self) -> &'g Entry<R> {
+        self.0
+    }
+}
+
+impl<R: Record> Drop for Apart<'_, R> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant; the lifetime is that of an RCU section.
+        unsafe { self.0.bury() };
     }
 }
 
@@ -505,6 +537,32 @@ impl<R: Record> Core<R> {
                 shadow::remove(&self.list, entry);
             });
         }
+    }
+
+    /// Makes an entry that nothing leads to yet, with a life word besides the user's bits.
+    #[inline(always)]
+    fn make(
+        &self,
+        limit: u64,
+        life: u64,
+        make: impl FnOnce() -> New<R>,
+    ) -> Result<NonNull<Entry<R>>, Refused> {
+        self.reserve(limit)?;
+        let Some(memory) = self.pool.alloc() else {
+            self.count.fetch_sub(1, Full);
+            return Err(Refused::Memory);
+        };
+        let entry = memory.cast::<Entry<R>>();
+        let (new, this) = (make(), NonNull::from(self));
+        let parent = new.parent.as_ref();
+        if parent.is_some_and(|parent| parent.owner() != this) {
+            // SAFETY: The memory is ours, and as large as an entry.
+            unsafe { self.give_back(entry) };
+            return Err(Refused::Foreign);
+        }
+        // SAFETY: The pool's memory fits an entry, says `FITS`, and is ours.
+        unsafe { entry.write(Entry::new(new, life, this)) };
+        Ok(entry)
     }
 
     /// Counts an entry that is about to be made.
@@ -646,24 +704,7 @@ impl<R: Record> Table<R> {
         make: impl FnOnce() -> New<R>,
     ) -> Result<&'g Entry<R>, Refused> {
         let core = self.core();
-        core.reserve(limit)?;
-        let Some(memory) = core.pool.alloc() else {
-            core.count.fetch_sub(1, Full);
-            return Err(Refused::Memory);
-        };
-        let entry = memory.cast::<Entry<R>>();
-        let new = make();
-        if new
-            .parent
-            .as_ref()
-            .is_some_and(|parent| parent.owner() != NonNull::from(core))
-        {
-            // SAFETY: The memory is ours, and as large as an entry.
-            unsafe { core.give_back(entry) };
-            return Err(Refused::Foreign);
-        }
-        // SAFETY: The pool's memory fits an entry, says `FITS`, and is ours.
-        unsafe { entry.write(Entry::new(new, NonNull::from(core))) };
+        let entry = core.make(limit, PIN, make)?;
         // SAFETY: It is complete and not shared yet, and the reader proves a section.
         unsafe { core.publish(entry, now) };
         if core.is_tight() {
@@ -672,6 +713,25 @@ impl<R: Record> Table<R> {
         }
         // SAFETY: It was live inside the section `'g`, and is freed a grace period after its death.
         Ok(unsafe { entry.as_ref() })
+    }
+
+    /// Makes an entry that is dead already: no look-up and no listing has it, it never expires, and it
+    /// is buried when what is returned goes. It counts among the entries until then.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::insert`].
+    pub fn make_apart<'g>(
+        &'g self,
+        limit: u64,
+        _rcu: Reader<'g>,
+        make: impl FnOnce() -> New<R>,
+    ) -> Result<Apart<'g, R>, Refused> {
+        let entry = self.core().make(limit, DEAD, make)?;
+        // SAFETY: It is complete, and freed a grace period after its burial, which is inside `'g`.
+        let entry = unsafe { entry.as_ref() };
+        // INVARIANT: It was just made, dead.
+        Ok(Apart(entry))
     }
 
     /// Returns the live entries that a hash leads to, the newest first among those made alike.
@@ -766,9 +826,9 @@ impl<R: Record> Drop for Table<R> {
 }
 
 impl<R: Record> Entry<R> {
-    /// Makes an entry that is pinned by its birth.
+    /// Makes an entry with a life word besides the user's bits: pinned by its birth, or dead.
     #[inline(always)]
-    fn new(new: New<R>, core: NonNull<Core<R>>) -> Self {
+    fn new(new: New<R>, life: u64, core: NonNull<Core<R>>) -> Self {
         let tag = if new.second_hash.is_some() {
             list::SECOND
         } else {
@@ -784,7 +844,7 @@ impl<R: Record> Entry<R> {
         Self {
             first: Node::new(list::order_of(new.hash), list::FIRST),
             second: Node::new(second, tag),
-            life: AtomicU64::new((new.bits & BITS) | PIN),
+            life: AtomicU64::new((new.bits & BITS) | life),
             server: AtomicPtr::new(server),
             record: new.record,
             serial: AtomicU64::new(0),

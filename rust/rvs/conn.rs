@@ -23,7 +23,7 @@ use kernel::sync::atomic::Relaxed;
 use linux::clock::{Jiffies, Ticks};
 use linux::rcu::{Borrow, Reader};
 use linux::table::{self, Cursor, Entry, Kill, Unpinned};
-pub(crate) use new::{Hash, Kind, New};
+pub(crate) use new::{Hash, Kind, Made, New};
 pub(crate) use record::end;
 use record::Record;
 

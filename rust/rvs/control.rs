@@ -229,9 +229,6 @@ fn settings(request: &ServiceRequest<'_>, present: u32) -> Result<ServiceSetting
         timeout_seconds: kept(request.timeout),
         netmask: request.netmask,
     };
-    if settings.is_one_packet() {
-        return Err(Refusal::OnePacketNotYet);
-    }
     Ok(settings)
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The state and the flags of a connection, in one word.
 
-use crate::flags::conn::{FWD_MASK, INACTIVE, NFCT, NO_OUTPUT, TEMPLATE};
+use crate::flags::conn::{FWD_MASK, INACTIVE, NFCT, NO_OUTPUT, ONE_PACKET, TEMPLATE};
 use crate::proto::StateCode;
 use crate::xmit::Method;
 
@@ -87,6 +87,12 @@ impl ConnState {
     #[inline]
     pub const fn is_template(self) -> bool {
         self.flags & TEMPLATE != 0
+    }
+
+    /// Returns whether it is for a single packet.
+    #[inline]
+    pub const fn is_one_packet(self) -> bool {
+        self.flags & ONE_PACKET != 0
     }
 
     /// Returns whether connection tracking keeps an entry of it.

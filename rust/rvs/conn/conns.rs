@@ -3,7 +3,7 @@
 
 use super::record::Record;
 use super::size::Size;
-use super::{Conn, Hash, Hold, New};
+use super::{Conn, Hash, Hold, Made, New};
 use core::ops::ControlFlow;
 use ipvs::conn::state::ConnState;
 use ipvs::conn::template::TemplateKey;
@@ -143,6 +143,7 @@ impl Conns {
     }
 
     /// Makes a connection or a template while there are fewer than `limit`, and counts it on its server.
+    /// A connection for a single packet ends with what is returned; nothing finds it.
     ///
     /// # Errors
     ///
@@ -154,13 +155,14 @@ impl Conns {
         limit: u64,
         now: Jiffies,
         rcu: Reader<'g>,
-    ) -> Result<Conn<'g>, Refused> {
+    ) -> Result<Made<'g>, Refused> {
         let table = self.table(rcu).ok_or(Refused::Closed)?;
         let server = match new.server {
             Some(dest) => Some(dest.upgrade().ok_or(Refused::Closed)?),
             None => None,
         };
-        let entry = table.insert(limit, now, rcu, || {
+        let is_one_packet = new.is_one_packet();
+        let make = || {
             // Counted first, as the entry may end as soon as others can find it.
             new.bind(rcu);
             table::New {
@@ -171,9 +173,18 @@ impl Conns {
                 server,
                 parent: new.into_parent().map(|Hold(pin)| pin),
             }
-        })?;
+        };
+        if is_one_packet {
+            let apart = table.make_apart(limit, rcu, make)?;
+            let conn = Conn(apart.entry());
+            return Ok(Made {
+                conn,
+                _end: Some(apart),
+            });
+        }
+        let conn = Conn(table.insert(limit, now, rcu, make)?);
         self.look_at_size(table.count());
-        Ok(Conn(entry))
+        Ok(Made { conn, _end: None })
     }
 
     /// Lets the work item choose another size when there are too many for the present one.

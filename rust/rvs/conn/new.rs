@@ -2,7 +2,7 @@
 //! What a new connection or template begins with.
 
 use super::record::{Families, Record};
-use super::Hold;
+use super::{Conn, Hold};
 use crate::dest::Dest;
 use ipvs::addr::Endpoint;
 use ipvs::conn::state::ConnState;
@@ -14,6 +14,7 @@ use ipvs::xmit::Method;
 use kernel::sync::atomic::Atomic;
 use linux::clock::{Jiffies, Ticks};
 use linux::rcu::{Borrow, Reader};
+use linux::table::Apart;
 
 /// The hash of a flow, with the seed of the connections that made it.
 #[derive(Clone, Copy)]
@@ -46,19 +47,34 @@ pub(crate) struct New<'a, 'g> {
     pub(crate) dest: Endpoint,
     /// The mark of the packet.
     pub(crate) mark: u32,
-    /// Flags besides the method, as `ipvs::flags::conn`: `NFCT` or nothing.
+    /// Flags besides the method, as `ipvs::flags::conn`: `NFCT`, `ONE_PACKET`.
     pub(crate) flags: u32,
     /// What it is.
     pub(crate) kind: Kind,
 }
 
+/// A connection or a template that was made. A connection for a single packet ends when this goes.
+pub(crate) struct Made<'g> {
+    pub(crate) conn: Conn<'g>,
+    pub(super) _end: Option<Apart<'g, Record>>,
+}
+
 impl New<'_, '_> {
+    /// Returns whether it is for one packet, so that no other finds it.
+    pub(super) const fn is_one_packet(&self) -> bool {
+        self.flags & flags::ONE_PACKET != 0
+    }
+
     pub(super) fn state(&self) -> ConnState {
         let template = match self.kind {
             Kind::Connection(_) => 0,
             Kind::Template { .. } => flags::TEMPLATE,
         };
-        ConnState::new(self.method, self.flags | flags::HASHED | template)
+        let hashed = match self.is_one_packet() {
+            true => 0,
+            false => flags::HASHED,
+        };
+        ConnState::new(self.method, self.flags | hashed | template)
     }
 
     pub(super) fn record(&self, now: Jiffies) -> Record {

@@ -188,7 +188,8 @@ impl table::Record for Record {
             Some(dest) => dest.unbind(state.activity()),
             None => {}
         }
-        if state.is_tracked() {
+        // The next packet of the flow, which is another connection, is of the same tracked one.
+        if state.is_tracked() && !state.is_one_packet() {
             entry.end_tracking(scope);
         }
     }

@@ -2,9 +2,10 @@
 //! The first packet of a connection: what is known of it, and how the connection is made.
 
 use super::context::PacketContext;
-use crate::conn::{Conn, Hash, Hold, Kind, New};
+use crate::conn::{Hash, Hold, Kind, Made, New};
 use crate::dest::Dest;
 use crate::netns::Netns;
+use crate::service::Service;
 use crate::stats;
 use ipvs::addr::{Endpoint, Port};
 use ipvs::flags;
@@ -28,6 +29,8 @@ pub(super) struct Choice<'g> {
     pub(super) port: Port,
     /// The template that keeps the connection with the server.
     pub(super) template: Option<Hold>,
+    /// The flags, besides the method, that the connection begins with.
+    pub(super) flags: u32,
 }
 
 /// Makes a connection to a server and counts it.
@@ -36,7 +39,7 @@ pub(super) fn connect<'g>(
     skb: &Skb<'g>,
     first: &First<'_>,
     choice: Choice<'g>,
-) -> Option<Conn<'g>> {
+) -> Option<Made<'g>> {
     let (dest, netns) = (choice.dest, context.netns);
     let new = New {
         flow: &first.flow,
@@ -48,16 +51,26 @@ pub(super) fn connect<'g>(
             port: choice.port,
         },
         mark: skb.mark(),
-        flags: conn_flags(netns),
+        flags: choice.flags,
         kind: Kind::Connection(choice.template),
     };
-    let conn = create(context, new)?;
+    let made = create(context, new)?;
     stats::conn(&dest.stats, &netns.stats);
-    Some(conn)
+    Some(made)
 }
 
-/// Returns the flags that new connections and templates begin with.
-pub(super) fn conn_flags(netns: &Netns) -> u32 {
+/// Returns the flags, besides the method, of a new connection of a service.
+pub(super) fn conn_flags(context: PacketContext<'_>, service: &Service, flow: &Flow) -> u32 {
+    let settings = service.settings(context.rcu);
+    let tracked = template_flags(context.netns);
+    match settings.is_one_packet() && flow.transport.can_be_one_packet() {
+        true => tracked | flags::conn::ONE_PACKET,
+        false => tracked,
+    }
+}
+
+/// Returns the flags, besides the method, of a new template.
+pub(super) fn template_flags(netns: &Netns) -> u32 {
     match netns.config.conntrack.is_on() {
         true => flags::conn::NFCT,
         false => 0,
@@ -65,9 +78,9 @@ pub(super) fn conn_flags(netns: &Netns) -> u32 {
 }
 
 /// Makes a connection or a template, as far as the namespace may have so many.
-pub(super) fn create<'g>(context: PacketContext<'g>, new: New<'_, 'g>) -> Option<Conn<'g>> {
+pub(super) fn create<'g>(context: PacketContext<'g>, new: New<'_, 'g>) -> Option<Made<'g>> {
     let netns = context.netns;
     let limit = netns.config.conn_max.limit();
-    let conn = netns.conns.create(new, limit, Jiffies::now(), context.rcu);
-    conn.ok()
+    let made = netns.conns.create(new, limit, Jiffies::now(), context.rcu);
+    made.ok()
 }

@@ -2,7 +2,7 @@
 //! Persistent services: a client's connections go to the server that its template names.
 
 use super::context::PacketContext;
-use super::first::{conn_flags, create, Choice, First};
+use super::first::{conn_flags, create, template_flags, Choice, First};
 use crate::conn::{Conn, Hold, Kind, New};
 use crate::dest::Dest;
 use crate::drops::Drop;
@@ -43,6 +43,7 @@ pub(super) fn choose<'g>(
         dest: held.dest,
         port: connection_port(service.key(), held.dest.key().port, &first.flow),
         template: Some(held.hold),
+        flags: conn_flags(context, service, &first.flow),
     })
 }
 
@@ -93,13 +94,13 @@ fn make<'g>(
             port: key.dest_port(dest.key().port),
         },
         mark: skb.mark(),
-        flags: conn_flags(context.netns),
+        flags: template_flags(context.netns),
         kind: Kind::Template {
             timeout: Ticks::from_seconds(settings.timeout_seconds),
             is_of_mark: key.is_of_mark,
         },
     };
-    let template = create(context, new).ok_or(Drop::NoConnection)?;
+    let template = create(context, new).ok_or(Drop::NoConnection)?.conn;
     // It may have ended already where its time is over at once.
     let hold = template.hold().map_err(|_| Drop::NoConnection)?;
     Ok(Held {

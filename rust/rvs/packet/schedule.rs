@@ -2,7 +2,7 @@
 //! Packets of no connection: whether a service wants them, and which server gets them.
 
 use super::context::PacketContext;
-use super::first::{connect, Choice, First};
+use super::first::{conn_flags, connect, Choice, First};
 use super::forward::forward;
 use super::outcome::Outcome;
 use super::persist;
@@ -66,6 +66,7 @@ fn serve<'g>(
         dest,
         port,
         template: None,
+        flags: conn_flags(context, service, flow),
     };
     begin(context, skb, first, choice)
 }
@@ -93,7 +94,7 @@ fn begin<'g>(
     choice: Choice<'g>,
 ) -> Outcome<'g> {
     match connect(context, &skb, first, choice) {
-        Some(conn) => forward(context, skb, first.packet, conn),
+        Some(made) => forward(context, skb, first.packet, made.conn),
         None => Outcome::Drop(skb, Drop::NoConnection),
     }
 }

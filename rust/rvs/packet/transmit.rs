@@ -272,7 +272,8 @@ pub(super) fn mark_handled(skb: &mut Skb<'_>, state: ConnState, rewrite: Option<
 fn update_conntrack(skb: &mut Skb<'_>, state: ConnState, rewrite: Option<Rewrite>) {
     if !state.is_tracked() {
         conntrack::untrack(skb);
-    } else if let Some(rewrite) = rewrite {
+    } else if let Some(rewrite) = rewrite.filter(|_| !state.is_one_packet()) {
+        // No reply is expected of a connection for one packet.
         conntrack::expect_reply(skb, || expected_reply(rewrite));
     }
 }

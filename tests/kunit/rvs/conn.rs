@@ -82,6 +82,30 @@ mod tests {
     }
 
     #[test]
+    fn connection_for_one_packet_is_found_by_none_and_counts_until_it_goes() -> Result {
+        let (netns, dest) = setting()?;
+        let (flow, before) = (flow(8), netns.conns.count());
+        let seen = rcu::read(|rcu| {
+            let new = New {
+                flags: flags::ONE_PACKET,
+                ..new(&netns.conns, &flow, Method::Nat, dest.borrow(rcu))
+            };
+            let made = netns.conns.create(new, u64::MAX, Jiffies::now(), rcu);
+            let made = made.ok()?;
+            let known = made
+                .conn
+                .server(rcu)
+                .is_some_and(|server| server.is_available());
+            Some((known, made.conn.dest(), dest.total(), netns.conns.count()))
+        });
+        let held = before.wrapping_add(1);
+        assert_eq!(seen, Some((true, server(), 1, held)));
+        assert_eq!(found(&netns, &flow), None);
+        assert_eq!((dest.total(), netns.conns.count()), (0, before));
+        Ok(())
+    }
+
+    #[test]
     fn sweep_ends_connections_of_servers_that_left() -> Result {
         let (netns, dest) = setting()?;
         let (_, stays) = setting()?;
@@ -168,6 +192,7 @@ use crate::kunit::fixture::SERVER;
 use crate::netns::Netns;
 use ipvs::addr::{ipv4, Endpoint, Family, Port};
 use ipvs::conn::template::TemplateKey;
+use ipvs::flags::conn as flags;
 use ipvs::flow::Flow;
 use ipvs::packet::tcp::Flags;
 use ipvs::packet::Header;

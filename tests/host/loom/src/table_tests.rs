@@ -116,6 +116,35 @@ pub fn listed(table: &Table<Payload>) -> Vec<u32> {
 }
 
 #[test]
+fn an_entry_apart_is_found_by_none_and_waited_for() {
+    model(|| {
+        let (table, server) = (table(), Arc::new(Server::default()));
+        let user = {
+            let (table, server) = (table.clone(), server.clone());
+            thread::spawn(move || {
+                let entry = || {
+                    server.bound.fetch_add(1, Relaxed);
+                    New {
+                        server: Some(server),
+                        ..new(1, 1)
+                    }
+                };
+                rcu::read(|rcu| match table.make_apart(1, rcu, entry) {
+                    Ok(apart) => {
+                        assert_eq!((name(apart.entry()), apart.entry().kill()), (1, Kill::Dead))
+                    }
+                    Err(refused) => assert_eq!(refused, Refused::Closed),
+                });
+            })
+        };
+        assert_eq!(find(&table, 1), []);
+        table.close();
+        user.join().unwrap();
+        assert_eq!((table.count(), server.bound.load(Relaxed)), (0, 0));
+    });
+}
+
+#[test]
 fn two_insertions_with_one_hash_are_both_found_the_newer_first() {
     model(|| {
         let table = table();
