@@ -106,9 +106,13 @@ enum End {
     Callback,
 }
 
-/// A value that may be dropped in softirq: its `drop` is short, does not sleep and takes no lock that
-/// is held with softirqs on.
-pub trait Prompt {}
+/// A value that may be dropped in softirq.
+///
+/// # Safety
+///
+/// The drop, that of each field included, is short, does not sleep, and takes no lock that is held
+/// elsewhere with softirqs on.
+pub unsafe trait Prompt {}
 
 #[repr(C)]
 #[pin_data]

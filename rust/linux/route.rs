@@ -253,7 +253,8 @@ impl Held {
 
 /// A namespace and a device go when all releases that were begun before are over, as far as RCU's
 /// callbacks go: IPv6 counts the routes of a namespace in memory of the namespace.
-impl rcu::Prompt for Held {}
+// SAFETY: C lets go of references to routes in softirq, too: what is left to do sleeps in its own work.
+unsafe impl rcu::Prompt for Held {}
 
 impl Drop for Held {
     fn drop(&mut self) {

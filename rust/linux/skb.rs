@@ -552,16 +552,20 @@ impl<'a> Skb<'a> {
     /// Sends the packet along `route`, through the hooks of what leaves this host.
     ///
     /// It is marked as handled: where there are other hooks, the hook that it is in sees it again
-    /// among them. One that is not of the route's family is freed.
+    /// among them.
+    ///
+    /// # Errors
+    ///
+    /// The verdict for a packet that is not of the route's family, which was freed.
     ///
     /// # Locking
     ///
     /// Runs hooks, ours among them: hold no lock.
     #[inline(always)]
-    pub fn send(mut self, route: Route<'a>) -> Verdict {
+    pub fn send(mut self, route: Route<'a>) -> Result<Verdict, Verdict> {
         let family = route.family();
         if self.family() != family {
-            return self.free();
+            return Err(self.free());
         }
         // SAFETY: The packet is ours by the type invariant.
         unsafe { bindings::rvs_helper_skb_forward_csum(self.as_raw()) };
@@ -577,7 +581,7 @@ impl<'a> Skb<'a> {
         // SAFETY: The packet is ours, has a route, and is not used after this. A hook runs inside an
         // RCU section.
         unsafe { bindings::rvs_helper_nf_hook_local_out(pf, self.net(), self.as_raw(), own) };
-        Verdict::new(bindings::NF_STOLEN)
+        Ok(Verdict::new(bindings::NF_STOLEN))
     }
 
     /// Puts a packet of IPv4 together with the other fragments of the datagram it is part of.

@@ -14,6 +14,6 @@ pub(super) enum Outcome<'g> {
     Free(Skb<'g>, Drop),
     /// It was sent, or waits for the rest of its fragments.
     Taken(Verdict),
-    /// It lost its route and was given up.
+    /// It was given up: it lost its route, or cannot take the one that it was to take.
     Lost(Verdict, Drop),
 }

@@ -174,7 +174,10 @@ fn send<'g>(
     skb.allow_fragmenting();
     update_conntrack(&mut skb, transmit.state, planned.rewrite);
     skb.drop_early_socket();
-    Outcome::Taken(skb.send(route))
+    match skb.send(route) {
+        Ok(verdict) => Outcome::Taken(verdict),
+        Err(verdict) => Outcome::Lost(verdict, Drop::Malformed),
+    }
 }
 
 /// Lets a packet go on to a server on this host.

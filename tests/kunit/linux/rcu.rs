@@ -161,7 +161,8 @@ impl Drop for Guest {
     }
 }
 
-impl rcu::Prompt for Guest {}
+// SAFETY: The drop adds to a number.
+unsafe impl rcu::Prompt for Guest {}
 
 /// A value that holds one that is dropped in a callback.
 struct Holder(#[expect(dead_code)] Arc<Guest>);
