@@ -13,6 +13,7 @@
 
 mod bindings;
 
+pub mod apart;
 pub mod clock;
 pub mod conntrack;
 pub mod genl;

@@ -321,7 +321,7 @@ impl<R: Record> Entry<R> {
     ///
     /// The entry is dead, in no list and off the wheel for good; the caller is inside an RCU section
     /// and calls this once.
-    unsafe fn bury(&self) {
+    pub(crate) unsafe fn bury(&self) {
         let core = self.core();
         let server = self.close();
         R::bury(self, server.as_deref(), &core.scope);
@@ -403,27 +403,6 @@ impl<R: Record> Drop for Pin<R> {
     fn drop(&mut self) {
         // Fully ordered: what was done under the pin comes before the death it allows.
         self.life.fetch_sub(PIN, Full);
-    }
-}
-
-/// An entry that was never in its table and is buried when this goes: see [`Table::make_apart`].
-///
-/// # Invariants
-///
-/// The entry was made dead, is in no list and on no wheel, and its burial belongs to this value.
-pub struct Apart<'g, R: Record>(&'g Entry<R>);
-
-impl<'g, R: Record> Apart<'g, R> {
-    /// Returns the entry.
-    pub fn entry(&self) -> &'g Entry<R> {
-        self.0
-    }
-}
-
-impl<R: Record> Drop for Apart<'_, R> {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant; the lifetime is that of an RCU section.
-        unsafe { self.0.bury() };
     }
 }
 
@@ -673,6 +652,17 @@ impl<R: Record> Table<R> {
         &self.0
     }
 
+    /// Makes an entry that is dead and in no list: see [`apart::Apart`].
+    ///
+    /// [`apart::Apart`]: crate::apart::Apart
+    pub(crate) fn make_dead(
+        &self,
+        limit: u64,
+        make: impl FnOnce() -> New<R>,
+    ) -> Result<NonNull<Entry<R>>, Refused> {
+        self.core().make(limit, DEAD, make)
+    }
+
     /// Returns what the user keeps with the table.
     pub fn scope(&self) -> &R::Scope {
         &self.core().scope
@@ -713,25 +703,6 @@ impl<R: Record> Table<R> {
         }
         // SAFETY: It was live inside the section `'g`, and is freed a grace period after its death.
         Ok(unsafe { entry.as_ref() })
-    }
-
-    /// Makes an entry that is dead already: no look-up and no listing has it, it never expires, and it
-    /// is buried when what is returned goes. It counts among the entries until then.
-    ///
-    /// # Errors
-    ///
-    /// As [`Table::insert`].
-    pub fn make_apart<'g>(
-        &'g self,
-        limit: u64,
-        _rcu: Reader<'g>,
-        make: impl FnOnce() -> New<R>,
-    ) -> Result<Apart<'g, R>, Refused> {
-        let entry = self.core().make(limit, DEAD, make)?;
-        // SAFETY: It is complete, and freed a grace period after its burial, which is inside `'g`.
-        let entry = unsafe { entry.as_ref() };
-        // INVARIANT: It was just made, dead.
-        Ok(Apart(entry))
     }
 
     /// Returns the live entries that a hash leads to, the newest first among those made alike.

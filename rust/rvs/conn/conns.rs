@@ -12,6 +12,7 @@ use ipvs::hash::Seed;
 use ipvs::proto::Direction;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Full, Relaxed};
+use linux::apart::Apart;
 use linux::clock::{Jiffies, Ticks};
 use linux::net::Handle;
 use linux::random;
@@ -175,7 +176,7 @@ impl Conns {
             }
         };
         if is_one_packet {
-            let apart = table.make_apart(limit, rcu, make)?;
+            let apart = Apart::new(table, limit, rcu, make)?;
             let conn = Conn(apart.entry());
             return Ok(Made {
                 conn,

@@ -12,9 +12,9 @@ use ipvs::hash::Seed;
 use ipvs::proto;
 use ipvs::xmit::Method;
 use kernel::sync::atomic::Atomic;
+use linux::apart::Apart;
 use linux::clock::{Jiffies, Ticks};
 use linux::rcu::{Borrow, Reader};
-use linux::table::Apart;
 
 /// The hash of a flow, with the seed of the connections that made it.
 #[derive(Clone, Copy)]

@@ -15,6 +15,8 @@ mod rcu;
 mod sync;
 mod work;
 
+#[path = "../../../../rust/linux/apart.rs"]
+mod apart;
 #[path = "../../../../rust/linux/clock.rs"]
 mod clock;
 #[path = "../../../../rust/linux/life.rs"]

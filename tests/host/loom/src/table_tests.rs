@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What the table promises, whatever its users do at the same time.
 
+use crate::apart::Apart;
 use crate::clock::{Jiffies, Ticks};
 use crate::pool::model;
 use crate::rcu::{self, Arc, Reader};
@@ -129,7 +130,7 @@ fn an_entry_apart_is_found_by_none_and_waited_for() {
                         ..new(1, 1)
                     }
                 };
-                rcu::read(|rcu| match table.make_apart(1, rcu, entry) {
+                rcu::read(|rcu| match Apart::new(&table, 1, rcu, entry) {
                     Ok(apart) => {
                         assert_eq!((name(apart.entry()), apart.entry().kill()), (1, Kill::Dead))
                     }
