@@ -26,6 +26,17 @@ impl Flow {
         }
     }
 
+    /// Returns what schedulers see of a flow for which an ICMP error asks, which quotes a reply of it.
+    ///
+    /// As with C they take the destination from the quoted packet: that is the client's address.
+    pub const fn seen_in_error(self) -> Flow {
+        let dest = Endpoint {
+            addr: self.source.addr,
+            ..self.dest
+        };
+        Flow { dest, ..self }
+    }
+
     /// Returns a hash that is the same for both directions.
     ///
     /// One look-up then finds a connection from either side.
@@ -121,6 +132,17 @@ mod tests {
             assert_eq!(flow.hash(&seed), flow.reversed().hash(&seed));
             assert_eq!(flow.reversed().reversed(), flow);
         }
+    }
+
+    #[test]
+    fn an_error_shows_the_clients_address_twice() {
+        let flow = flow(Family::V4);
+        let seen = flow.seen_in_error();
+        assert_eq!(
+            (seen.source, seen.dest.addr),
+            (flow.source, flow.source.addr)
+        );
+        assert_eq!(seen.dest.port, flow.dest.port);
     }
 
     #[test]

@@ -182,6 +182,16 @@ impl Transport {
         }
     }
 
+    /// Returns whether a packet with this header ends a connection at once, so that no error is sent
+    /// about it.
+    pub const fn is_abort(self, header: Header) -> bool {
+        match self {
+            Transport::Tcp => tcp::is_abort(header),
+            Transport::Udp => false,
+            Transport::Sctp => sctp::is_abort(header),
+        }
+    }
+
     /// Returns whether a service may make each packet a connection of its own.
     pub const fn can_be_one_packet(self) -> bool {
         match self {
@@ -297,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn only_datagrams_stand_alone() {
+    fn only_datagrams_are_connections_of_their_own() {
         assert!(Transport::Udp.can_be_one_packet() && !Transport::Tcp.can_be_one_packet());
     }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The identity and the settings of a virtual service and of a real server.
 
-use crate::addr::{words, Addr, Family, Port, Protocol};
+use crate::addr::{words, Addr, Endpoint, Family, Port, Protocol};
 use crate::flags;
 use crate::proto;
 use crate::sched::Scheduler;
-use crate::xmit::Method;
+use crate::xmit::{Method, Shows};
 
 /// The protocol of a service as user space names it.
 ///
@@ -93,6 +93,12 @@ impl ServiceKey {
     pub const fn is_mark(&self) -> bool {
         self.mark != 0
     }
+}
+
+/// Returns a number that spreads the places of servers over the buckets of a table, as
+/// [`ServiceKey::hash`] does keys.
+pub fn place_hash(seed: u64, place: Endpoint) -> u32 {
+    high_half(mix_place(seed, place.addr, place.port))
 }
 
 /// Stirs the place of a service or a server into a hash.
@@ -201,6 +207,11 @@ impl TunnelSettings {
     pub const CSUM: u16 = 1;
     /// Flag: remote checksum offload.
     pub const REMCSUM: u16 = 2;
+
+    /// Returns whether its packets go to a port.
+    pub const fn has_port(&self) -> bool {
+        self.kind == Self::GUE
+    }
 }
 
 /// What can be changed about a real server.
@@ -228,6 +239,21 @@ pub struct Forwarding {
 }
 
 impl Forwarding {
+    /// Returns where packets that belong to no connection show that they are this server's: for NAT,
+    /// the source of what it sends; for a tunnel, where outer packets go, as errors quote them.
+    ///
+    /// With C, a tunnel that has no port is not found if one is set for it.
+    pub fn place(self, key: &DestKey) -> Option<Endpoint> {
+        let tunnel = &self.tunnel;
+        let port = match self.method.shows() {
+            Shows::Server => Some(key.port),
+            Shows::Tunnel => (tunnel.has_port() || tunnel.port == Port::ANY).then_some(tunnel.port),
+            Shows::Nothing => None,
+        };
+        let addr = key.addr;
+        port.map(|port| Endpoint { addr, port })
+    }
+
     /// Puts it into a word.
     pub const fn pack(self) -> u64 {
         let [low, high] = self.tunnel.port.host().to_be_bytes();
@@ -546,6 +572,28 @@ mod tests {
             },
         };
         assert_eq!(Forwarding::unpack(forwarding.pack()), forwarding);
+    }
+
+    #[test]
+    fn packets_show_the_servers_of_two_methods() {
+        let place = |method, kind, port| {
+            let tunnel = TunnelSettings {
+                kind,
+                port: Port::from_host(port),
+                flags: 0,
+            };
+            let place = Forwarding { method, tunnel }.place(&SERVER)?;
+            (place.addr == SERVER.addr).then_some(place.port.host())
+        };
+        assert_eq!(place(Method::Nat, TunnelSettings::GUE, 5), Some(80));
+        assert_eq!(place(Method::Tunnel, TunnelSettings::GUE, 5), Some(5));
+        for kind in [TunnelSettings::IPIP, TunnelSettings::GRE, 7] {
+            assert_eq!(place(Method::Tunnel, kind, 0), Some(0));
+            assert_eq!(place(Method::Tunnel, kind, 5), None);
+        }
+        let others = (0..8).map(Method::from_number);
+        let shown = others.filter(|method| place(*method, 0, 0).is_some());
+        assert_eq!(shown.count(), 2);
     }
 
     const WEB: ServiceKey =

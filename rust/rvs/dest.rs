@@ -166,6 +166,12 @@ impl Dest {
         self.forwarding().method
     }
 
+    /// Returns where packets without a connection show that they are its own: see
+    /// [`Forwarding::place`].
+    pub(crate) fn place(&self) -> Option<Endpoint> {
+        self.forwarding().place(&self.key)
+    }
+
     fn forwarding(&self) -> Forwarding {
         Forwarding::unpack(self.forwarding.load(Relaxed))
     }

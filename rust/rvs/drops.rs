@@ -34,11 +34,13 @@ pub(crate) enum Drop {
     Malformed,
     /// The checksum of an ICMP error is wrong.
     Checksum,
+    /// A server sent it, and it belongs to no connection.
+    Stray,
 }
 
 impl Drop {
     /// All reasons, in the order in which they are listed.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Truncated,
         Self::NoServer,
         Self::NoConnection,
@@ -52,6 +54,7 @@ impl Drop {
         Self::TooBig,
         Self::Malformed,
         Self::Checksum,
+        Self::Stray,
     ];
 
     /// Returns the name under which the reason is listed.
@@ -70,6 +73,7 @@ impl Drop {
             Self::TooBig => "too_big",
             Self::Malformed => "malformed",
             Self::Checksum => "checksum",
+            Self::Stray => "stray",
         }
     }
 }

@@ -12,4 +12,5 @@ mod outcome;
 mod persist;
 mod read;
 mod schedule;
+mod stray;
 mod transmit;

@@ -6,6 +6,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod buckets;
+mod by_address;
 mod index;
 mod lblc;
 mod scheduling;

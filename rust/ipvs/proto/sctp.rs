@@ -202,6 +202,11 @@ pub(super) const fn is_opening(header: Header) -> bool {
     matches!(said(header), Chunk::Init)
 }
 
+/// Returns whether a packet begins with the end of its connection.
+pub(super) const fn is_abort(header: Header) -> bool {
+    matches!(said(header), Chunk::Abort)
+}
+
 /// Returns whether the client is free to take the port of a connection again.
 pub(super) const fn is_over(conn: ConnState, reuse_mode: i32) -> bool {
     reuse_mode != 0 && matches!(State::from_code(conn.state), State::Closed)

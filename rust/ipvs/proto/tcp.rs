@@ -210,6 +210,11 @@ pub(super) const fn is_opening(header: Header) -> bool {
     flags(header).has(Flags::SYN)
 }
 
+/// Returns whether a packet resets its connection.
+pub(super) const fn is_abort(header: Header) -> bool {
+    flags(header).has(Flags::RST)
+}
+
 /// Returns whether the client is free to take the port of a connection again.
 #[inline(never)]
 pub(super) const fn is_over(conn: ConnState, reuse_mode: i32) -> bool {

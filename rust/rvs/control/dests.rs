@@ -5,7 +5,7 @@ use super::Session;
 use crate::dest::Dest;
 use crate::service::Service;
 use crate::util::out_of_memory;
-use ipvs::addr::Family;
+use ipvs::addr::{Endpoint, Family};
 use ipvs::refusal::Refusal;
 use ipvs::service::{DestKey, DestSettings};
 use ipvs::wire::genl::DestRequest;
@@ -29,13 +29,23 @@ impl Session<'_> {
         check_method(&request.settings)?;
         let services = &self.netns.services;
         let Some(removed) = services.trash.take(&request.key, service.key()) else {
-            let dest = self.new_dest(service, request)?;
-            return service.link(&self.exclusive, &dest, services.next_serial());
+            return self.link(service, &self.new_dest(service, request)?);
         };
         removed.edit(&request.settings);
-        let result = service.link(&self.exclusive, &removed, services.next_serial());
+        let result = self.link(service, &removed);
         if result.is_err() {
             services.trash.put(removed);
+        }
+        result
+    }
+
+    /// Makes a real server visible: to packets that show it, in its service.
+    fn link(&self, service: &Service, dest: &Arc<Dest>) -> Result<(), Refusal> {
+        let services = &self.netns.services;
+        services.servers.insert(dest).map_err(out_of_memory)?;
+        let result = service.link(&self.exclusive, dest, services.next_serial());
+        if result.is_err() {
+            services.servers.remove(dest);
         }
         result
     }
@@ -59,7 +69,33 @@ impl Session<'_> {
         check_dest(service, request)?;
         let dest = service.dest(&request.key).ok_or(Refusal::DestUnknown)?;
         check_method(&request.settings)?;
-        service.edit_dest(&self.exclusive, &dest, &request.settings)
+        let place = request.settings.forwarding().place(&request.key);
+        if place == dest.place() {
+            return service.edit_dest(&self.exclusive, &dest, &request.settings);
+        }
+        self.move_dest(service, &dest, (&request.settings, place))
+    }
+
+    /// Changes a real server that packets show by another place afterwards.
+    fn move_dest(
+        &self,
+        service: &Service,
+        dest: &Arc<Dest>,
+        (settings, place): (&DestSettings, Option<Endpoint>),
+    ) -> Result<(), Refusal> {
+        let (servers, before) = (&self.netns.services.servers, dest.place());
+        if let Some(place) = place {
+            servers.insert_at(dest, place).map_err(out_of_memory)?;
+        }
+        let result = service.edit_dest(&self.exclusive, dest, settings);
+        let left = match result {
+            Ok(()) => before,
+            Err(_) => place,
+        };
+        if let Some(left) = left {
+            servers.remove_at(dest, left);
+        }
+        result
     }
 
     /// Removes a real server from a service: to the trash; its connections stay.
@@ -70,6 +106,7 @@ impl Session<'_> {
     pub(crate) fn remove_dest(&self, service: &Service, key: &DestKey) -> Result<(), Refusal> {
         let dest = service.dest(key).ok_or(Refusal::DestUnknown)?;
         service.unlink(&self.exclusive, &dest)?;
+        self.netns.services.servers.remove(&dest);
         self.netns.services.trash.put(dest);
         self.sweep();
         Ok(())

@@ -10,6 +10,7 @@ use crate::stats;
 use ipvs::addr::{Endpoint, Port};
 use ipvs::flags;
 use ipvs::flow::Flow;
+use ipvs::packet::icmp::is_error_packet;
 use ipvs::packet::Packet;
 use linux::clock::Jiffies;
 use linux::rcu::Borrow;
@@ -18,8 +19,19 @@ use linux::skb::Skb;
 /// A packet that may be the first of a connection.
 pub(super) struct First<'a> {
     pub(super) packet: &'a Packet,
+    /// The flow of the connection: an ICMP error quotes a packet of the other direction.
     pub(super) flow: Flow,
     pub(super) hash: Hash,
+}
+
+impl First<'_> {
+    /// Returns what schedulers see of it.
+    pub(super) fn seen(&self) -> Flow {
+        match is_error_packet(self.packet) {
+            true => self.flow.seen_in_error(),
+            false => self.flow,
+        }
+    }
 }
 
 /// The server that was chosen for a connection.

@@ -13,7 +13,7 @@ use super::first::First;
 use super::icmp;
 use super::outcome::Outcome;
 use super::read::{read, reassemble};
-use super::schedule::schedule;
+use super::stray;
 use crate::drops::Drop;
 use crate::netns::Netns;
 use ipvs::packet::{self, Fragment, Packet};
@@ -107,9 +107,12 @@ fn transport<'g>(context: PacketContext<'g>, skb: Skb<'g>, packet: &Packet) -> O
     let hash = conns.hash(&flow);
     match conns.find_hashed(&flow, hash, context.rcu) {
         Some((conn, Direction::Reply)) => reply(context, skb, packet, conn),
-        _ if !takes_requests(&skb) => Outcome::Accept(skb),
-        Some((conn, Direction::Original)) => original(context, skb, packet, (conn, hash)),
-        None => schedule(context, skb, &First { packet, flow, hash }),
+        Some((conn, Direction::Original)) if takes_requests(&skb) => {
+            original(context, skb, packet, (conn, hash))
+        }
+        Some((_, Direction::Original)) | None => {
+            stray::receive(context, skb, &First { packet, flow, hash })
+        }
     }
 }
 

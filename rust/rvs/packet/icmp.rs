@@ -5,7 +5,9 @@
 //! sender of the error might have sent: its connection is the error's, and so is its direction.
 
 use super::context::{takes_requests, PacketContext};
+use super::first::First;
 use super::outcome::Outcome;
+use super::schedule::{begin, Refused};
 use super::transmit::{self, Transmit};
 use crate::conn::Conn;
 use crate::drops::Drop;
@@ -49,6 +51,7 @@ pub(super) fn receive<'g>(
         Some((conn, Direction::Original)) if takes_errors(&skb) => {
             from_client(context, skb, &error, conn)
         }
+        None if takes_errors(&skb) => from_stranger(context, skb, &error),
         Some((_, Direction::Original)) | None => Outcome::Accept(skb),
     }
 }
@@ -99,6 +102,26 @@ fn from_client<'g>(
         ..Transmit::new(error.packet, conn)
     };
     transmit::original(context, skb, &transmit)
+}
+
+/// Sends an error about what belongs to no connection to the server that a service has for a client's
+/// packet, if that is set: the connection is made for the quoted packet turned round.
+#[inline(never)]
+fn from_stranger<'g>(context: PacketContext<'g>, skb: Skb<'g>, error: &Error<'_>) -> Outcome<'g> {
+    if !context.netns.config.schedule_icmp.is_on() {
+        return Outcome::Accept(skb);
+    }
+    let flow = error.quoted.flow.reversed();
+    let first = First {
+        packet: error.packet,
+        hash: context.netns.conns.hash(&flow),
+        flow,
+    };
+    match begin(context, &skb, &first) {
+        Ok(made) => from_client(context, skb, error, made.conn),
+        Err(Refused::Unwanted) => Outcome::Accept(skb),
+        Err(Refused::For(reason)) => Outcome::Drop(skb, reason),
+    }
 }
 
 /// Returns whether errors for servers are taken up where the packet is.

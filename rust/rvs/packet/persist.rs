@@ -81,7 +81,7 @@ fn make<'g>(
     first: &First<'_>,
     (service, key): (&Service, &TemplateKey),
 ) -> Result<Held<'g>, Drop> {
-    let dest = service.pick(context.rcu, &first.flow);
+    let dest = service.pick(context.rcu, &first.seen());
     let dest = dest.ok_or(Drop::NoServer)?;
     let settings = service.settings(context.rcu);
     let new = New {

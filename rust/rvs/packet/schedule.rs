@@ -6,6 +6,7 @@ use super::first::{conn_flags, connect, Choice, First};
 use super::forward::forward;
 use super::outcome::Outcome;
 use super::persist;
+use crate::conn::Made;
 use crate::drops::Drop;
 use crate::service::Service;
 use ipvs::addr::Port;
@@ -16,86 +17,94 @@ use ipvs::service::ServiceKey;
 use linux::icmp;
 use linux::skb::Skb;
 
-/// Looks for a service that wants the packet.
+/// Why a packet gets no connection.
+pub(super) enum Refused {
+    /// It is no service's, or none that begins a connection.
+    Unwanted,
+    /// A service wants it, but cannot have it.
+    For(Drop),
+}
+
+/// Sends a packet that may be the first of a connection to the server that a service has for it.
 #[inline(never)]
 pub(super) fn schedule<'g>(
     context: PacketContext<'g>,
     skb: Skb<'g>,
     first: &First<'_>,
 ) -> Outcome<'g> {
-    let (header, flow) = (first.packet.header, &first.flow);
+    let (header, transport) = (first.packet.header, first.flow.transport);
     if !header.is_complete() {
         return Outcome::Drop(skb, Drop::Truncated);
     }
-    let netns = context.netns;
-    if !flow.transport.may_create(header, netns.config.creation()) {
+    if !transport.may_create(header, context.netns.config.creation()) {
         return Outcome::Accept(skb);
     }
-    let services = &netns.services;
-    match services.find_packet(context.rcu, context.net, flow, skb.mark()) {
-        Some(service) => serve(context, skb, first, &service),
-        None => Outcome::Accept(skb),
+    match begin(context, &skb, first) {
+        Ok(made) => forward(context, skb, first.packet, made.conn),
+        Err(Refused::Unwanted) => Outcome::Accept(skb),
+        Err(Refused::For(Drop::NoServer)) => refuse(skb),
+        Err(Refused::For(reason)) => Outcome::Drop(skb, reason),
     }
 }
 
-fn serve<'g>(
+/// Makes the connection of a first packet if a service wants it.
+///
+/// # Errors
+///
+/// Why there is none.
+#[inline]
+pub(super) fn begin<'g>(
     context: PacketContext<'g>,
-    skb: Skb<'g>,
+    skb: &Skb<'g>,
+    first: &First<'_>,
+) -> Result<Made<'g>, Refused> {
+    let (services, flow) = (&context.netns.services, &first.flow);
+    let found = services.find_packet(context.rcu, context.net, flow, skb.mark());
+    let service = found.ok_or(Refused::Unwanted)?.get();
+    if flow.source.port == ftp::DATA || is_local_reply(context, skb, flow) {
+        return Err(Refused::Unwanted);
+    }
+    let choice = match service.settings(context.rcu).is_persistent() {
+        true => persist::choose(context, skb, first, service),
+        false => choose(context, first, service),
+    };
+    let choice = choice.map_err(|reason| refused(reason, flow, service.key()))?;
+    let made = connect(context, skb, first, choice);
+    made.ok_or(Refused::For(Drop::NoConnection))
+}
+
+/// Has the scheduler pick the server of a new connection.
+fn choose<'g>(
+    context: PacketContext<'g>,
     first: &First<'_>,
     service: &Service,
-) -> Outcome<'g> {
-    let flow = &first.flow;
-    if flow.source.port == ftp::DATA || is_local_reply(context, &skb, flow) {
-        return Outcome::Accept(skb);
-    }
-    if service.settings(context.rcu).is_persistent() {
-        return serve_persistent(context, skb, first, service);
-    }
-    let key = service.key();
-    if !key.is_mark() && key.port != flow.dest.port {
-        return refuse(skb, flow, key);
-    }
-    let Some(dest) = service.pick(context.rcu, flow) else {
-        return refuse(skb, flow, key);
+) -> Result<Choice<'g>, Drop> {
+    let (key, flow) = (service.key(), &first.flow);
+    let serves = key.is_mark() || key.port == flow.dest.port;
+    let dest = match serves {
+        true => service.pick(context.rcu, &first.seen()),
+        false => None,
     };
+    let dest = dest.ok_or(Drop::NoServer)?;
     let port = match dest.key().port {
         Port::ANY => flow.dest.port,
         port => port,
     };
-    let choice = Choice {
+    Ok(Choice {
         dest,
         port,
         template: None,
         flags: conn_flags(context, service, flow),
-    };
-    begin(context, skb, first, choice)
+    })
 }
 
-/// Chooses the server that the client's template names, or makes a template.
-#[inline(never)]
-fn serve_persistent<'g>(
-    context: PacketContext<'g>,
-    skb: Skb<'g>,
-    first: &First<'_>,
-    service: &Service,
-) -> Outcome<'g> {
-    match persist::choose(context, &skb, first, service) {
-        Ok(choice) => begin(context, skb, first, choice),
-        Err(Drop::NoServer) => refuse(skb, &first.flow, service.key()),
-        Err(reason) => Outcome::Drop(skb, reason),
-    }
-}
-
-/// Makes the connection of a first packet and sends the packet.
-fn begin<'g>(
-    context: PacketContext<'g>,
-    skb: Skb<'g>,
-    first: &First<'_>,
-    choice: Choice<'g>,
-) -> Outcome<'g> {
-    match connect(context, &skb, first, choice) {
-        Some(made) => forward(context, skb, first.packet, made.conn),
-        None => Outcome::Drop(skb, Drop::NoConnection),
+/// Returns why a packet that a service wants gets no connection: what may be a data connection of FTP
+/// and has no server is left to this host.
+fn refused(reason: Drop, flow: &Flow, key: &ServiceKey) -> Refused {
+    let may_be_data = key.port == ftp::CONTROL && flow.dest.port != ftp::CONTROL;
+    match reason == Drop::NoServer && may_be_data {
+        true => Refused::Unwanted,
+        false => Refused::For(reason),
     }
 }
 
@@ -106,10 +115,7 @@ fn is_local_reply<'g>(context: PacketContext<'g>, skb: &Skb<'g>, flow: &Flow) ->
 }
 
 /// Turns a packet away that a service wants and no server takes.
-fn refuse<'g>(mut skb: Skb<'g>, flow: &Flow, key: &ServiceKey) -> Outcome<'g> {
-    if key.port == ftp::CONTROL && flow.dest.port != ftp::CONTROL {
-        return Outcome::Accept(skb);
-    }
+fn refuse(mut skb: Skb<'_>) -> Outcome<'_> {
     icmp::send(&mut skb, icmp::Error::PortUnreachable);
     Outcome::Drop(skb, Drop::NoServer)
 }

@@ -2,6 +2,7 @@
 //! All services of one namespace: found by packets, listed, added, removed.
 
 use super::buckets::{Buckets, Lengths};
+use super::by_address::ByAddress;
 use super::virtual_service::{Exclusive, Service};
 use crate::dest::Trash;
 use crate::util::{out_of_memory, vec_ext};
@@ -33,6 +34,8 @@ pub(crate) struct ServiceTable {
     order: Mutex<KVVec<Listed>>,
     /// The serial that was given away last.
     serial: Atomic<u64>,
+    /// The servers by where packets show them.
+    pub(crate) servers: ByAddress,
     /// The servers that were removed.
     #[pin]
     pub(crate) trash: Trash,
@@ -145,6 +148,7 @@ impl ServiceTable {
             factor: Atomic::new(factor),
             order <- new_mutex!(KVVec::new()),
             serial: Atomic::new(0),
+            servers: ByAddress::new(),
             trash <- Trash::new(),
         }? Error)
     }
@@ -246,15 +250,14 @@ impl ServiceTable {
     }
 
     fn insert_bucket(&self, service: Arc<Service>) -> Result {
-        let buckets = match self.now() {
-            Some(buckets) => buckets,
-            None => {
-                let buckets = Buckets::new(Limits::SERVICES.min())?;
-                drop(self.buckets.replace(Some(buckets.clone())));
-                buckets
-            }
-        };
-        buckets.insert(service)
+        if let Some(buckets) = self.now() {
+            return buckets.insert(service);
+        }
+        // Published with the service in it, so that there is no table where that fails.
+        let buckets = Buckets::new(Limits::SERVICES.min())?;
+        buckets.insert(service)?;
+        drop(self.buckets.replace(Some(buckets)));
+        Ok(())
     }
 
     /// Removes a service: its servers go to the trash, its connections stay.
@@ -272,7 +275,10 @@ impl ServiceTable {
         let buckets = self.now().ok_or(Refusal::ServiceUnknown)?;
         buckets.remove(service).map_err(out_of_memory)?;
         self.counts(service.key().family()).remove(service.key());
-        service.abandon(|dest| self.trash.put(dest));
+        service.abandon(|dest| {
+            self.servers.remove(&dest);
+            self.trash.put(dest);
+        });
         let listed = self.unlist(service.serial());
         if self.count() == 0 {
             drop(self.buckets.replace(None));
@@ -285,6 +291,7 @@ impl ServiceTable {
     /// Removes all services; what is returned keeps the module loaded until the command is over.
     pub(crate) fn clear(&self, _: &Exclusive) -> KVVec<Listed> {
         drop(self.buckets.replace(None));
+        self.servers.clear();
         self.v4.clear();
         self.v6.clear();
         let all = replace(&mut *self.order.lock(), KVVec::new());
