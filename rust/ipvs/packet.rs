@@ -6,7 +6,7 @@
 
 use crate::addr::{Addr, Endpoint, Family, Port, Protocol};
 use crate::flow::Flow;
-use crate::proto::Transport;
+use crate::proto::{self, Role, Transport};
 use checksum::{Change, Field, Sum, Update};
 pub use sctp::{Seal, Sealing};
 
@@ -148,6 +148,16 @@ impl Packet {
         })
     }
 
+    /// Returns the flow of the connection that the packet may belong to: its own, or that which packets
+    /// of its protocol follow.
+    pub fn conn_flow(&self) -> Option<Flow> {
+        match Role::of(self.family(), self.protocol) {
+            Role::Transport(_) => self.flow(),
+            Role::Follower => Some(proto::leader(self.source, self.dest)),
+            Role::Icmp | Role::Other => None,
+        }
+    }
+
     /// Returns the length of the transport header and all that follows it, in bytes.
     pub fn transport_length(&self) -> u32 {
         self.length.saturating_sub(u32::from(self.transport_offset))
@@ -173,7 +183,8 @@ impl Packet {
     }
 
     /// Returns where the transport header ends that [`Packet::update_checksum`] needs, in bytes
-    /// after the network header's beginning; `None` if the header is not there.
+    /// after the network header's beginning; `None` if the header is not there. Of one that is not
+    /// looked into nothing is needed.
     #[inline(always)]
     pub fn headers_end(&self) -> Option<usize> {
         let header = match self.header {
@@ -181,7 +192,8 @@ impl Packet {
             Header::Udp { .. } => udp::HEADER,
             Header::Sctp(_) => sctp::HEADER,
             Header::Icmp { .. } => icmp::HEADER,
-            Header::Missing | Header::Other => return None,
+            Header::Other => 0,
+            Header::Missing => return None,
         };
         usize::from(self.transport_offset).checked_add(header)
     }
@@ -520,6 +532,28 @@ mod tests {
         assert_eq!(first, Ok((Fragment::First, true)));
         let later = parse(&with(7, 1), 28).map(|p| (p.fragment, p.ports.is_some(), p.header));
         assert_eq!(later, Ok((Fragment::Later, false, Header::Missing)));
+    }
+
+    #[test]
+    fn esp_follows_the_exchange_of_keys() {
+        let Ok(esp) = parse(&with(9, 50), 28) else {
+            return assert!(false);
+        };
+        assert_eq!(
+            (esp.ports, esp.header, esp.flow()),
+            (None, Header::Other, None)
+        );
+        let Some(flow) = esp.conn_flow() else {
+            return assert!(false);
+        };
+        let port = Port::from_host(500);
+        assert_eq!((flow.source.port, flow.dest.port), (port, port));
+        assert_eq!((flow.source.addr, flow.dest.addr), (esp.source, esp.dest));
+        assert_eq!(flow.transport, Transport::Udp);
+        assert!(parse(&with(9, 51), 28).is_ok_and(|ah| ah.conn_flow() == Some(flow)));
+        let udp = parse(&UDP, 28);
+        assert!(udp.is_ok_and(|udp| udp.conn_flow() == udp.flow() && udp.flow().is_some()));
+        assert!(parse(&with(9, 47), 28).is_ok_and(|gre| gre.conn_flow().is_none()));
     }
 
     #[test]

@@ -4,10 +4,12 @@
 //! A row is a variant of [`Transport`] with a file of its own; every question is one exhaustive
 //! `match` here. States and events are opaque to everything else.
 
-use crate::addr::{Family, Protocol};
+use crate::addr::{Addr, Family, Protocol};
 use crate::conn::state::ConnState;
+use crate::flow::Flow;
 use crate::packet::Header;
 
+mod ipsec;
 pub mod sctp;
 pub mod tcp;
 pub mod udp;
@@ -31,8 +33,8 @@ pub enum Role {
     Transport(Transport),
     /// They may be errors about packets that belong to connections.
     Icmp,
-    /// They can belong to connections, but are not looked into here: they pass as they are.
-    Unserved,
+    /// They have no ports, and follow the connection of another protocol between the same hosts.
+    Follower,
     /// They never belong to connections.
     Other,
 }
@@ -46,7 +48,7 @@ impl Role {
         }
         match (family, protocol) {
             (Family::V4, Protocol::ICMP) | (Family::V6, Protocol::ICMPV6) => Role::Icmp,
-            (Family::V4 | Family::V6, Protocol::AH | Protocol::ESP) => Role::Unserved,
+            (Family::V4 | Family::V6, Protocol::AH | Protocol::ESP) => Role::Follower,
             (Family::V4 | Family::V6, Protocol(_)) => Role::Other,
         }
     }
@@ -57,9 +59,14 @@ impl Role {
     pub const fn needs_whole(self) -> bool {
         match self {
             Role::Transport(_) | Role::Icmp => true,
-            Role::Unserved | Role::Other => false,
+            Role::Follower | Role::Other => false,
         }
     }
+}
+
+/// Returns the flow of the connection that packets of a [`Role::Follower`] between two hosts follow.
+pub const fn leader(source: Addr, dest: Addr) -> Flow {
+    ipsec::leader(source, dest)
 }
 
 /// Which way a packet of a connection goes.
@@ -289,7 +296,7 @@ mod tests {
             for protocol in [Protocol::AH, Protocol::ESP, Protocol(47)] {
                 assert!(!Role::of(family, protocol).needs_whole());
             }
-            assert_eq!(Role::of(family, Protocol::ESP), Role::Unserved);
+            assert_eq!(Role::of(family, Protocol::ESP), Role::Follower);
             assert_eq!(Role::of(family, Protocol(47)), Role::Other);
         }
         assert!(Role::Icmp.needs_whole());

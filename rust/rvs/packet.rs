@@ -4,6 +4,7 @@
 mod context;
 mod established;
 mod first;
+mod follower;
 mod forward;
 pub(crate) mod hook;
 pub(crate) mod hooks;

@@ -62,7 +62,7 @@ fn facts<'g>(view: &PacketView<'g>, rcu: Reader<'g>) -> Option<Facts> {
 
 /// Finds the connection to whose server a packet goes.
 fn conn_to_server<'g>(view: &PacketView<'g>, packet: &Packet, rcu: Reader<'g>) -> Option<Conn<'g>> {
-    let turned = packet.flow()?.reversed();
+    let turned = packet.conn_flow()?.reversed();
     match Netns::of(view.net(), rcu)?.get().conns.find(&turned, rcu)? {
         (conn, Direction::Reply) => Some(conn),
         (_, Direction::Original) => None,

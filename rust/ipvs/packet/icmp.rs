@@ -8,6 +8,7 @@ use super::checksum::{pseudo_header, Sum};
 use super::{parse_quoted, put_port, Fragment, Header, Packet, Side};
 use crate::addr::{Addr, Endpoint, Family};
 use crate::flow::Flow;
+use crate::proto::Transport;
 
 /// The header before what is quoted, in bytes.
 pub const HEADER: usize = 8;
@@ -30,10 +31,11 @@ pub struct Quoted {
 impl Quoted {
     /// Returns how many bytes from the outer network header on a rewrite may touch.
     pub fn headers_end(&self) -> usize {
-        // Of the transport header the ports only: four bytes.
+        // Of the transport header the ports only, if it has any: four bytes.
+        let ports = self.packet.ports.map_or(0, |_| 4);
         usize::from(self.offset)
             .saturating_add(usize::from(self.packet.transport_offset))
-            .saturating_add(4)
+            .saturating_add(ports)
     }
 }
 
@@ -73,17 +75,17 @@ pub const fn is_error_packet(packet: &Packet) -> bool {
 /// Returns the packet that the ICMP error `outer` quotes, if it can belong to a connection.
 ///
 /// `head` are the first bytes of the error. Of the quoted packet the ports must be there, and it must
-/// be the first part of its datagram.
+/// be the first part of its datagram, unless its protocol has no ports.
 pub fn quoted(head: &[u8], outer: &Packet) -> Option<Quoted> {
     let offset = outer.transport_offset.checked_add(OFFSET)?;
     let packet = parse_quoted(head.get(usize::from(offset)..)?).ok()?;
-    if packet.family() != outer.family() || packet.fragment == Fragment::Later {
-        return None;
-    }
-    Some(Quoted {
+    let flow = packet.conn_flow()?;
+    let has_ports = Transport::of(packet.protocol).is_some();
+    let lacks_ports = has_ports && packet.fragment == Fragment::Later;
+    (packet.family() == outer.family() && !lacks_ports).then_some(Quoted {
         offset,
         packet,
-        flow: packet.flow()?,
+        flow,
     })
 }
 
@@ -111,7 +113,10 @@ pub fn rewrite(
     let inner = &quoted.packet;
     let (network, transport) = rest.split_at_mut_checked(usize::from(inner.transport_offset))?;
     inner.put_addr(network, side.other(), to.addr)?;
-    put_port(transport, side.other(), to.port)
+    match inner.ports {
+        Some(_) => put_port(transport, side.other(), to.port),
+        None => Some(()),
+    }
 }
 
 /// Returns the sum of what the checksum covers besides the message: in version 6 the pseudo header
@@ -185,6 +190,26 @@ mod tests {
         assert!(read(&with(37, 1)).is_none());
         assert!(read(&ERROR[..51]).is_none());
         assert!(read(&ERROR[..52]).is_some());
+    }
+
+    /// Its ports are not looked for: in the quoted packet, nor in a later fragment.
+    #[test]
+    fn what_follows_a_connection_is_quoted_without_ports() {
+        for fragment in [0, 5] {
+            let mut bytes = with(37, 50);
+            bytes[35] = fragment;
+            let Some((outer, quoted)) = read(&bytes[..48]) else {
+                return assert!(false);
+            };
+            assert_eq!(quoted.flow.dest.port.host(), 500);
+            assert_eq!(quoted.headers_end(), 48);
+            let (addr, port) = (ipv4([172, 16, 0, 9]), Port::from_host(8080));
+            let to = Endpoint { addr, port };
+            let mut rewritten = bytes;
+            let done = rewrite(&mut rewritten[..48], &outer, &quoted, Side::Source, to);
+            assert_eq!(done, Some(()));
+            assert_eq!(rewritten[44..], [&[172, 16, 0, 9], &bytes[48..]].concat());
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use crate::addr::{Addr, Endpoint, Family};
 use crate::packet::checksum::{pseudo_header, Change, Field, Sum, Update};
 use crate::packet::icmp::{self, Quoted};
-use crate::packet::{put_port, Packet, Sealing, Side};
+use crate::packet::{put_port, Header, Packet, Sealing, Side};
 
 /// What becomes of a packet's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +103,9 @@ impl Rewrite {
     /// Replaces the end in the network header and in the transport header.
     #[inline(always)]
     fn apply(&self, bytes: &mut [u8], packet: &Packet, field: Field) -> Option<Checksum> {
+        if packet.header == Header::Other {
+            return self.apply_to_address(bytes, packet);
+        }
         let Self { side, to } = *self;
         let (old_addr, old_port) = (packet.addr(side), packet.port(side)?);
         let (network, transport) =
@@ -125,6 +128,14 @@ impl Rewrite {
                 field,
             })),
         }
+    }
+
+    /// Replaces the address alone, of a packet without ports that no sum covers.
+    #[inline(never)]
+    fn apply_to_address(&self, bytes: &mut [u8], packet: &Packet) -> Option<Checksum> {
+        let network = bytes.get_mut(..usize::from(packet.transport_offset))?;
+        packet.put_addr(network, self.side, self.to.addr)?;
+        Some(Checksum::Untouched)
     }
 
     /// Returns the sum of the pseudo header of the packet after the change.
@@ -178,6 +189,19 @@ mod tests {
             assert!(apply(&mut bytes, Field::Whole, back).is_some());
             assert_eq!(bytes, original);
         }
+    }
+
+    #[test]
+    fn without_ports_only_the_address_changes() {
+        let mut bytes = packet(Protocol::ESP);
+        let before = bytes;
+        assert_eq!(
+            apply(&mut bytes, Field::Whole, CHANGES[0]),
+            Some(Checksum::Untouched)
+        );
+        assert!(bytes[..20] != before[..20]);
+        assert_eq!(bytes[20..], before[20..]);
+        assert_eq!(Sum::ZERO.bytes(&bytes[..20]).fold(), 0xffff);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::outcome::Outcome;
 use crate::conn::Conn;
 use crate::netns::Netns;
 use crate::stats;
-use ipvs::packet::Packet;
+use ipvs::packet::{Header, Packet};
 use ipvs::proto::{Direction, Event};
 use linux::clock::Jiffies;
 use linux::inet::Point;
@@ -35,10 +35,10 @@ impl<'g> PacketContext<'g> {
 
     /// Moves the state machine of a connection and gives it its time.
     ///
-    /// A header that is cut off says nothing but that the connection is used.
+    /// A header that is cut off, or not looked into, says nothing but that the connection is used.
     #[inline(always)]
     pub(super) fn update_state(self, packet: &Packet, conn: Conn<'g>, direction: Direction) {
-        if !packet.header.is_complete() {
+        if !packet.header.is_complete() || packet.header == Header::Other {
             return conn.touch(Jiffies::now());
         }
         let config = &self.netns.config;

@@ -64,7 +64,8 @@ pub(super) fn original<'g>(
     }
 }
 
-/// Ends the connection that a packet was found to belong to: it is the first of another.
+/// Ends the connection that a packet was found to belong to: it is the first of another, unless it can
+/// only follow one.
 #[inline(never)]
 fn reschedule<'g>(
     context: PacketContext<'g>,
@@ -75,7 +76,7 @@ fn reschedule<'g>(
     conn.end_quietly();
     match packet.flow() {
         Some(flow) => schedule(context, skb, &First { packet, flow, hash }),
-        None => Outcome::Drop(skb, Drop::Truncated),
+        None => Outcome::Accept(skb),
     }
 }
 

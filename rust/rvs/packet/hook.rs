@@ -10,6 +10,7 @@
 use super::context::{should_skip, takes_requests, PacketContext};
 use super::established::{original, reply};
 use super::first::First;
+use super::follower;
 use super::icmp;
 use super::outcome::Outcome;
 use super::read::{read, reassemble};
@@ -86,7 +87,7 @@ fn receive_any<'g>(context: PacketContext<'g>, mut skb: Skb<'g>) -> Outcome<'g> 
     match role(&packet) {
         Role::Transport(_) => transport_any(context, skb, &packet),
         Role::Icmp => icmp::receive(context, skb, &packet),
-        Role::Unserved => Outcome::Accept(skb),
+        Role::Follower => follower::receive(context, skb, &packet),
         Role::Other => context.pass_unrelated(skb),
     }
 }

@@ -13,7 +13,7 @@ use crate::conn::Conn;
 use crate::drops::Drop;
 use ipvs::packet::icmp::{self, Quoted};
 use ipvs::packet::{Fragment, Header, Packet};
-use ipvs::proto::Direction;
+use ipvs::proto::{Direction, Transport};
 use linux::inet::Point;
 use linux::skb::{Skb, PEEK};
 
@@ -108,7 +108,8 @@ fn from_client<'g>(
 /// packet, if that is set: the connection is made for the quoted packet turned round.
 #[inline(never)]
 fn from_stranger<'g>(context: PacketContext<'g>, skb: Skb<'g>, error: &Error<'_>) -> Outcome<'g> {
-    if !context.netns.config.schedule_icmp.is_on() {
+    let may_create = Transport::of(error.quoted.packet.protocol).is_some();
+    if !may_create || !context.netns.config.schedule_icmp.is_on() {
         return Outcome::Accept(skb);
     }
     let flow = error.quoted.flow.reversed();
