@@ -17,7 +17,7 @@ AXES = {
     # Of the client and of the server.
     "families": ("4", "6"),
     "method": ("nat", "direct"),
-    "protocol": ("tcp", "udp", "sctp", "icmp"),
+    "protocol": ("tcp", "udp", "sctp", "icmp", "ah", "esp"),
     # A client's request, a server's reply, or an ICMP error of either about a packet of the other.
     "direction": ("request", "reply", "client's error", "server's error"),
     # How far the connection is when the packet comes.
@@ -71,7 +71,7 @@ def setups():
 
 # Values that `exists` does not tell from another one: what is possible with that is possible with them.
 LIKE = {"6": "4", "too short": "too long", "first fragment": "fragments",
-        "marked": "good", "options": "good", "last hop": "good", "cloned": "linear", "closing": "over"}
+        "marked": "good", "options": "good", "last hop": "good", "cloned": "linear", "closing": "over", "esp": "ah"}
 
 
 @functools.cache

@@ -46,3 +46,12 @@ pub enum Kill {
     /// It was dead already.
     Dead,
 }
+
+/// Why an entry was not pinned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unpinned {
+    /// It is dead.
+    Dead,
+    /// It has as many pins as an entry may have.
+    Full,
+}

@@ -19,7 +19,7 @@
 //! killed half made where it is found early.
 
 use crate::clock::{Jiffies, Ticks};
-pub use crate::life::{Kill, Word};
+pub use crate::life::{Kill, Unpinned, Word};
 use crate::life::{BITS, DEAD, MOST_PINS, PIN, PINS};
 use crate::list::{self, List, Node};
 use crate::pool::{self, Pool};
@@ -344,15 +344,6 @@ impl<R: Record> Entry<R> {
         // the server, which lives for a grace period.
         Some(unsafe { Arc::from_raw(server) })
     }
-}
-
-/// Why an entry was not pinned.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Unpinned {
-    /// It is dead.
-    Dead,
-    /// It has as many pins as an entry may have.
-    Full,
 }
 
 /// A promise that an entry does not die.
