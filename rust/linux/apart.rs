@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Entries that are made apart from their table, for a moment.
 
+use crate::life::DEAD;
 use crate::rcu::Reader;
 use crate::table::{Entry, New, Record, Refused, Table};
 
@@ -27,7 +28,7 @@ impl<'g, R: Record> Apart<'g, R> {
         _rcu: Reader<'g>,
         make: impl FnOnce() -> New<R>,
     ) -> Result<Self, Refused> {
-        let entry = table.make_dead(limit, make)?;
+        let entry = table.core().make(limit, DEAD, make)?;
         // SAFETY: It is complete, and freed a grace period after its burial, which is inside `'g`.
         let entry = unsafe { entry.as_ref() };
         // INVARIANT: It was just made, dead, and the reader proves the section.

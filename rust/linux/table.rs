@@ -430,7 +430,7 @@ pub enum Refused {
 ///
 /// The first field is what links lead to.
 #[repr(C)]
-struct Core<R: Record> {
+pub(crate) struct Core<R: Record> {
     ops: &'static wheel::Ops,
     list: List,
     scope: R::Scope,
@@ -511,7 +511,7 @@ impl<R: Record> Core<R> {
 
     /// Makes an entry that nothing leads to yet, with a life word besides the user's bits.
     #[inline(always)]
-    fn make(
+    pub(crate) fn make(
         &self,
         limit: u64,
         life: u64,
@@ -639,19 +639,8 @@ impl<R: Record> Table<R> {
     }
 
     #[inline]
-    fn core(&self) -> &Core<R> {
+    pub(crate) fn core(&self) -> &Core<R> {
         &self.0
-    }
-
-    /// Makes an entry that is dead and in no list: see [`apart::Apart`].
-    ///
-    /// [`apart::Apart`]: crate::apart::Apart
-    pub(crate) fn make_dead(
-        &self,
-        limit: u64,
-        make: impl FnOnce() -> New<R>,
-    ) -> Result<NonNull<Entry<R>>, Refused> {
-        self.core().make(limit, DEAD, make)
     }
 
     /// Returns what the user keeps with the table.
