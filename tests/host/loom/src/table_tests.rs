@@ -309,8 +309,12 @@ fn pinned_entry_does_not_die() {
         add(&table, new(1, 0));
         let other = table.clone();
         let thread = thread::spawn(move || kill(&other, 0));
-        let pin: Option<Pin<Payload>> =
-            rcu::read(|rcu| table.candidates(0, rcu).next().and_then(Entry::pin));
+        let pin: Option<Pin<Payload>> = rcu::read(|rcu| {
+            table
+                .candidates(0, rcu)
+                .next()
+                .and_then(|entry| entry.pin().ok())
+        });
         if let Some(pin) = &pin {
             assert!(!pin.word().is_dead());
             assert_eq!(pin.burials.load(Relaxed), 0);
@@ -332,7 +336,10 @@ fn child_keeps_its_parent_and_lets_it_go() {
         let table = table();
         add(&table, new(1, 0));
         rcu::read(|rcu| {
-            let parent = table.candidates(0, rcu).next().and_then(Entry::pin);
+            let parent = table
+                .candidates(0, rcu)
+                .next()
+                .and_then(|entry| entry.pin().ok());
             insert(
                 &table,
                 New {
@@ -446,7 +453,10 @@ fn parent_of_another_table_is_refused_and_let_go() {
         let (table, other) = (table(), table());
         add(&other, new(1, 0));
         rcu::read(|rcu| {
-            let parent = other.candidates(0, rcu).next().and_then(Entry::pin);
+            let parent = other
+                .candidates(0, rcu)
+                .next()
+                .and_then(|entry| entry.pin().ok());
             assert!(parent.is_some());
             let child = || New {
                 parent,
@@ -484,7 +494,12 @@ fn close_reports_what_is_pinned() {
     model(|| {
         let table = table();
         add(&table, new(1, 0));
-        let pin = rcu::read(|rcu| table.candidates(0, rcu).next().and_then(Entry::pin));
+        let pin = rcu::read(|rcu| {
+            table
+                .candidates(0, rcu)
+                .next()
+                .and_then(|entry| entry.pin().ok())
+        });
         let thread = thread::spawn(move || {
             while sync::take_reported() != 1 {
                 thread::yield_now();

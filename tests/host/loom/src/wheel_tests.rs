@@ -166,7 +166,12 @@ fn entry_killed_while_it_is_filed_again_is_in_no_slot() {
         add(&table, 1);
         let other = table.clone();
         // Pinned, the worker cannot end it and files it again; then it is killed.
-        let pin = rcu::read(|rcu| table.candidates(0, rcu).next().and_then(Entry::pin));
+        let pin = rcu::read(|rcu| {
+            table
+                .candidates(0, rcu)
+                .next()
+                .and_then(|entry| entry.pin().ok())
+        });
         let thread = thread::spawn(move || {
             drop(pin);
             kill(&other)
@@ -235,7 +240,12 @@ fn wheel_ticks_while_a_worker_has_the_last_entry_in_hand() {
     model(|| {
         let table = table();
         add(&table, 1);
-        let pin = rcu::read(|rcu| table.candidates(0, rcu).next().and_then(Entry::pin));
+        let pin = rcu::read(|rcu| {
+            table
+                .candidates(0, rcu)
+                .next()
+                .and_then(|entry| entry.pin().ok())
+        });
         work::queue_up();
         assert!(drain(1));
         // The worker files the entry again, as it is pinned.
