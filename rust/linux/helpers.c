@@ -35,6 +35,7 @@ MODULE_INFO(rvs_link, "objects");
 #include "helpers/rcu.c"
 #include "helpers/route.c"
 #include "helpers/skb.c"
+#include "helpers/sockopt.c"
 #include "helpers/sysctl.c"
 #include "helpers/table.c"
 #include "helpers/work.c"

@@ -35,6 +35,7 @@ pub mod rcu;
 pub mod route;
 mod shadow;
 pub mod skb;
+pub mod sockopt;
 pub mod summary;
 pub mod sync;
 pub mod sysctl;

@@ -16,7 +16,7 @@ use crate::bindings;
 use crate::rcu::{self, Arc, Borrow, Reader};
 use crate::sync::might_sleep;
 use core::cell::UnsafeCell;
-use core::ffi::c_void;
+use core::ffi::{c_void, CStr};
 use core::mem::{offset_of, size_of, MaybeUninit};
 use core::ptr::{self, NonNull};
 use kernel::error::{from_result, to_result};
@@ -81,6 +81,17 @@ impl Net {
         let owner = unsafe { (*self.as_raw()).user_ns };
         // SAFETY: A namespace holds a reference to its owner for life.
         unsafe { bindings::ns_capable(owner, CAP_NET_ADMIN) }
+    }
+
+    /// Returns whether there is an interface of this name.
+    pub fn has_device(&self, name: &CStr) -> bool {
+        rcu::read(|_rcu| {
+            // SAFETY: By the type invariant the namespace is allocated; the name ends with a zero
+            // byte; this is a read section, after which the interface is not used.
+            let device =
+                unsafe { bindings::dev_get_by_name_rcu(self.as_raw(), name.as_char_ptr()) };
+            !device.is_null()
+        })
     }
 
     /// Returns whether only the privileged may listen on a port, given in host order.
