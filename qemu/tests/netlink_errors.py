@@ -141,6 +141,52 @@ def dest_that_is_or_is_not_there(d):
     d.request("dests of no service", genl.GET_DEST, dump=True)
 
 
+def daemon(**changes):
+    """Returns a DAEMON nest that is refused by both modules: its interface is not there."""
+    return genl.nest("DAEMON", **{**dict(STATE=u32(1), MCAST_IFN=b"none\0", SYNC_ID=u32(0)), **changes})
+
+
+DAEMON_ROWS = {
+    "no DAEMON": b"",
+    "unknown interface": daemon(),
+    "backup on an unknown interface": daemon(STATE=u32(2)),
+    "state 3 on an unknown interface": daemon(STATE=u32(3)),
+    "state 0": daemon(STATE=u32(0), MCAST_IFN=b"lo\0"),
+    "state 3": daemon(STATE=u32(3), MCAST_IFN=b"lo\0"),
+    "interface of no bytes": daemon(MCAST_IFN=b""),
+    "interface empty": daemon(MCAST_IFN=b"\0"),
+    "interface without NUL": daemon(MCAST_IFN=b"lo"),
+    "interface of 15 characters": daemon(MCAST_IFN=b"n" * 15 + b"\0"),
+    "interface of 16 characters": daemon(MCAST_IFN=b"n" * 16 + b"\0"),
+    "group 10.0.0.1": daemon(MCAST_GROUP=address("10.0.0.1"), MCAST_IFN=b"lo\0"),
+    "group 239.255.255.255": daemon(MCAST_GROUP=address("239.255.255.255")),
+    "group 240.0.0.0": daemon(MCAST_GROUP=address("240.0.0.0")),
+    "group fe80::1": daemon(MCAST_GROUP6=address("fe80::1")),
+    "group fe80::1 beside 224.0.0.81": daemon(MCAST_GROUP6=address("fe80::1"), MCAST_GROUP=address("224.0.0.81")),
+    "group of 15 bytes": daemon(MCAST_GROUP6=bytes(15)),
+    "group of 20 bytes": daemon(MCAST_GROUP6=address("ff02::81") + bytes(4)),
+}
+
+
+@case(rows=tuple(DAEMON_ROWS))
+def new_daemon(d, row):
+    d.bare()
+    d.request(row, genl.NEW_DAEMON, DAEMON_ROWS[row])
+    d.request("what is there now", genl.GET_DAEMON, dump=True)
+
+
+@case
+def daemon_that_does_not_run(d):
+    d.bare()
+    for state in (0, 1, 2, 3, 0xFFFFFFFF):
+        d.request(f"state {state}", genl.DEL_DAEMON, genl.nest("DAEMON", STATE=u32(state)))
+    d.request("without STATE", genl.DEL_DAEMON, genl.nest("DAEMON", SYNC_ID=u32(0)))
+    d.request("without DAEMON", genl.DEL_DAEMON)
+    d.request("a state of 2 bytes", genl.DEL_DAEMON, genl.nest("DAEMON", STATE=b"\1\0"))
+    for arguments in ("--start-daemon master --mcast-interface none", "--stop-daemon master", "--stop-daemon backup", "-L --daemon"):
+        d.ipvsadm(arguments)
+
+
 def timeout(kind, value):
     return attribute(kind, value)
 
@@ -169,8 +215,6 @@ def set_config_of_some(d):
 @case(rows=tuple(range(0, 21)))
 def command_in_the_wrong_mode(d, command):
     d.bare()
-    if command in (genl.NEW_DAEMON, genl.DEL_DAEMON):
-        return
     d.request("as a request", command, handler=False)
     d.request("as a dump", command, dump=True, handler=False)
 

@@ -2,10 +2,10 @@
 """Every row of docs/not-yet.md: what is not there yet is refused with its errno and a sentence, never silently taken."""
 import pathlib
 import re
-import socket
 import struct
 
 import genl
+import sockopt
 import topology
 from cases import case
 from genl import address, port, u16, u32
@@ -33,20 +33,15 @@ def field(name, value):
     return WORDS[name](value if name == "ADDR" else int(value))
 
 
-def socket_option(kind, number):
-    """Returns the name of the errno that a socket option gives."""
+def socket_option(word):
+    """Returns the name of the errno that adding a server with these flags gets."""
     with topology.inside("director"):
-        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-    try:
-        if kind == "getsockopt":
-            raw.getsockopt(socket.SOL_IP, number, 64)
-        else:
-            raw.setsockopt(socket.SOL_IP, number, b"")
-    except OSError as error:
-        return genl.error_name(error.errno)
-    finally:
-        raw.close()
-    return "0"
+        client = sockopt.Client()
+    added = client.set(1154, sockopt.service())
+    error = client.set(1159, sockopt.service() + sockopt.dest(flags=int(word.split("=")[1])))
+    client.close()
+    name = sockopt.error_name(added or error)
+    return "EOPNOTSUPP" if name == "ENOTSUP" else name
 
 
 def netlink(d, what, kind, fields):
@@ -68,7 +63,7 @@ def request_is_refused(d, row):
     what, request, errno, sentence = row
     d.bare()
     kind, *words = request.split()
-    found, said = (socket_option(kind, int(words[0])), "") if kind.endswith("sockopt") else netlink(d, what, kind, words)
+    found, said = (socket_option(words[0]), "") if kind == "sockopt-dest" else netlink(d, what, kind, words)
     d.expect(f"{errno}, found {found}", found == errno)
     d.expect(f"“{sentence}”, found “{said}”", said == sentence)
     d.ipvsadm("-Ln")

@@ -13,13 +13,15 @@ use core::ffi::CStr;
 pub enum Errno {
     /// No such thing in what was found.
     NoEntry = 2,
-    /// No such service.
+    /// No such service, no such daemon.
     NoService = 3,
     /// Not enough memory.
     NoMemory = 12,
+    /// A protocol that socket options do not take.
+    Fault = 14,
     /// It exists already.
     Exists = 17,
-    /// The namespace does not serve now.
+    /// No such interface, or the namespace does not serve now.
     NoDevice = 19,
     /// The request makes no sense.
     Invalid = 22,
@@ -89,12 +91,38 @@ pub enum Refusal {
     DestUnknown,
     /// Nothing can be sent to the real server's address.
     DestAddress,
+    /// The real server has another family than the service, and a sync daemon runs.
+    DestDaemon,
+    /// A flag of a real server that socket options can give.
+    DestFlagNotYet,
     /// A tunnel.
     TunnelNotYet,
     /// The bypass method for a real server.
     BypassNotYet,
     /// A time-out is out of range.
     Timeout,
+    /// The argument of a socket option has another length, or there is no such option.
+    OptionLength,
+    /// A name in the argument of a socket option is empty or has no end.
+    OptionName,
+    /// A protocol that socket options do not take.
+    OptionProtocol,
+    /// No sync daemon is named.
+    DaemonMissing,
+    /// An attribute inside the sync daemon is malformed.
+    DaemonMalformed,
+    /// A setting of the sync daemon is missing.
+    DaemonIncomplete,
+    /// The group of the sync daemon is no multicast address.
+    DaemonGroup,
+    /// A real server has another family than its service, which sync daemons cannot tell.
+    DaemonFamilies,
+    /// The sync daemon is neither master nor backup.
+    DaemonState,
+    /// The interface of the sync daemon is not there.
+    DaemonDevice,
+    /// The sync daemon does not run.
+    DaemonUnknown,
     /// Sync daemons.
     DaemonNotYet,
     /// There is not enough memory.
@@ -113,10 +141,11 @@ impl Refusal {
             | Refusal::EngineUnknown
             | Refusal::EngineNotYet
             | Refusal::DestUnknown => Errno::NoEntry,
-            Refusal::ServiceUnknown => Errno::NoService,
+            Refusal::ServiceUnknown | Refusal::DaemonUnknown => Errno::NoService,
+            Refusal::OptionProtocol => Errno::Fault,
             Refusal::Memory => Errno::NoMemory,
             Refusal::ServiceExists | Refusal::DestExists => Errno::Exists,
-            Refusal::Namespace => Errno::NoDevice,
+            Refusal::Namespace | Refusal::DaemonDevice => Errno::NoDevice,
             Refusal::ServiceMissing
             | Refusal::ServiceMalformed
             | Refusal::ServiceIncomplete
@@ -129,6 +158,15 @@ impl Refusal {
             | Refusal::ServersTooMany
             | Refusal::DestFamily
             | Refusal::DestAddress
+            | Refusal::DestDaemon
+            | Refusal::OptionLength
+            | Refusal::OptionName
+            | Refusal::DaemonMissing
+            | Refusal::DaemonMalformed
+            | Refusal::DaemonIncomplete
+            | Refusal::DaemonGroup
+            | Refusal::DaemonFamilies
+            | Refusal::DaemonState
             | Refusal::Timeout
             | Refusal::DestSettings(DestError::Upper)
             | Refusal::DestSettings(DestError::TunnelPort) => Errno::Invalid,
@@ -136,9 +174,10 @@ impl Refusal {
             | Refusal::DestSettings(DestError::Weight)
             | Refusal::DestSettings(DestError::LowerAboveUpper) => Errno::Range,
             Refusal::Unloading => Errno::NoModule,
-            Refusal::TunnelNotYet | Refusal::BypassNotYet | Refusal::DaemonNotYet => {
-                Errno::Unsupported
-            }
+            Refusal::TunnelNotYet
+            | Refusal::BypassNotYet
+            | Refusal::DestFlagNotYet
+            | Refusal::DaemonNotYet => Errno::Unsupported,
             Refusal::Family | Refusal::FamilyAbsent => Errno::Family,
         }
     }
@@ -179,6 +218,19 @@ impl Refusal {
             Refusal::TunnelNotYet => c"Forwarding through tunnels is not supported yet.",
             Refusal::BypassNotYet => c"The bypass method is not supported yet.",
             Refusal::Timeout => c"A timeout is longer than the kernel can count.",
+            Refusal::DestDaemon => c"A running sync daemon allows no server of the other family.",
+            Refusal::DestFlagNotYet => c"A server's own flags are not supported yet.",
+            Refusal::OptionLength => c"The argument of the socket option has a wrong length.",
+            Refusal::OptionName => c"A name is empty or has no end.",
+            Refusal::OptionProtocol => c"Socket options know TCP, UDP and SCTP only.",
+            Refusal::DaemonMissing => c"The request names no sync daemon.",
+            Refusal::DaemonMalformed => c"An attribute of the sync daemon has a wrong length.",
+            Refusal::DaemonIncomplete => c"The sync daemon needs a state, an interface and an ID.",
+            Refusal::DaemonGroup => c"The group of the sync daemon is no multicast address.",
+            Refusal::DaemonFamilies => c"A server has another family than its service.",
+            Refusal::DaemonState => c"A sync daemon is either master or backup.",
+            Refusal::DaemonDevice => c"There is no such interface.",
+            Refusal::DaemonUnknown => c"No such sync daemon runs.",
             Refusal::DaemonNotYet => c"Sync daemons are not supported yet.",
             Refusal::Memory => c"There is not enough memory.",
             Refusal::Unloading => c"The module is being unloaded.",
@@ -193,7 +245,7 @@ impl Refusal {
     }
 
     /// Every refusal.
-    pub const ALL: [Refusal; 33] = [
+    pub const ALL: [Refusal; 46] = [
         Refusal::Malformed,
         Refusal::ServiceMissing,
         Refusal::ServiceMalformed,
@@ -223,6 +275,19 @@ impl Refusal {
         Refusal::TunnelNotYet,
         Refusal::BypassNotYet,
         Refusal::Timeout,
+        Refusal::DestDaemon,
+        Refusal::DestFlagNotYet,
+        Refusal::OptionLength,
+        Refusal::OptionName,
+        Refusal::OptionProtocol,
+        Refusal::DaemonMissing,
+        Refusal::DaemonMalformed,
+        Refusal::DaemonIncomplete,
+        Refusal::DaemonGroup,
+        Refusal::DaemonFamilies,
+        Refusal::DaemonState,
+        Refusal::DaemonDevice,
+        Refusal::DaemonUnknown,
         Refusal::DaemonNotYet,
         Refusal::Memory,
         Refusal::Unloading,
@@ -279,6 +344,7 @@ mod tests {
         assert_eq!(Refusal::DestUnknown.errno().number(), 2);
         assert_eq!(Refusal::ServiceUnknown.errno().number(), 3);
         assert_eq!(Refusal::Memory.errno().number(), 12);
+        assert_eq!(Refusal::OptionProtocol.errno().number(), 14);
         assert_eq!(Refusal::ServiceExists.errno().number(), 17);
         assert_eq!(Refusal::DestExists.errno().number(), 17);
         assert_eq!(Refusal::Namespace.errno().number(), 19);

@@ -33,19 +33,37 @@ impl PartialEq<Protocol> for ServiceProtocol {
 
 /// What identifies a service in its namespace.
 ///
-/// Either a firewall mark, then the rest is zero and the protocol TCP; or protocol, address and
-/// port, then the mark is zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Either a firewall mark, then only that and the family count: the rest, which netlink leaves at
+/// TCP and zeroes, is kept as it was given. Or protocol, address and port, then the mark is zero.
+#[derive(Clone, Copy, Debug)]
 pub struct ServiceKey {
     /// The firewall mark, or 0.
     pub mark: u32,
     /// The transport protocol.
     pub protocol: ServiceProtocol,
-    /// The virtual address; for a mark the unspecified one of the packets' family.
+    /// The virtual address; for a mark its family is that of the packets.
     pub addr: Addr,
     /// The virtual port; any port if it is 0.
     pub port: Port,
 }
+
+impl PartialEq for ServiceKey {
+    #[inline]
+    fn eq(&self, other: &ServiceKey) -> bool {
+        if self.mark != other.mark {
+            return false;
+        }
+        match self.is_mark() {
+            true => self.family() == other.family(),
+            false => {
+                let same_place = self.addr == other.addr && self.port == other.port;
+                same_place && self.protocol == other.protocol
+            }
+        }
+    }
+}
+
+impl Eq for ServiceKey {}
 
 impl ServiceKey {
     /// Returns the key of a service chosen by firewall mark.
@@ -77,9 +95,12 @@ impl ServiceKey {
     /// Returns a number that spreads keys over the buckets of a table; only users with
     /// privileges choose keys, so speed matters more than secrecy.
     pub fn hash(&self, seed: u64) -> u32 {
+        if self.is_mark() {
+            let place = mix_place(seed, self.family().unspecified(), Port::ANY);
+            return high_half(mix(place, u64::from(self.mark)));
+        }
         let place = mix_place(seed, self.addr, self.port);
-        let kind = mix(place, u64::from(self.protocol.0));
-        high_half(mix(kind, u64::from(self.mark)))
+        high_half(mix(place, u64::from(self.protocol.0)))
     }
 
     /// Returns whether both stand for the same service to a server that was removed from one: the
@@ -175,8 +196,7 @@ impl DestKey {
     ///
     /// Equal for services that own alike (see [`ServiceKey::owns_like`]).
     pub fn digest(&self, service: &ServiceKey) -> u32 {
-        let kind = u64::from(service.protocol.0).wrapping_shl(16) | u64::from(service.port.host());
-        let owner = mix(u64::from(service.mark), kind);
+        let owner = mix(u64::from(service.mark), u64::from(service.protocol.0));
         let owner = match service.is_mark() {
             true => owner,
             false => mix_place(owner, service.addr, service.port),
@@ -506,6 +526,17 @@ mod tests {
         assert!(other(ServiceKey { addr, ..WEB }));
         assert!(other(ServiceKey { port, ..WEB }));
         assert!(other(ServiceKey::of_mark(Family::V4, 1)));
+    }
+
+    #[test]
+    fn mark_is_found_whatever_else_is_named_with_it() {
+        let named = ServiceKey { mark: 5, ..WEB };
+        let plain = ServiceKey::of_mark(Family::V4, 5);
+        assert_eq!(named, plain);
+        assert_eq!(named.hash(1), plain.hash(1));
+        assert_ne!(plain, ServiceKey::of_mark(Family::V6, 5));
+        assert_ne!(plain, ServiceKey::of_mark(Family::V4, 6));
+        assert_eq!(SERVER.digest(&named), SERVER.digest(&plain));
     }
 
     #[test]

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What user space reads, as bytes.
+//! What user space reads and writes, as bytes.
 
 pub mod procfs;
+pub mod sockopt;

@@ -9,9 +9,13 @@
 //! error from both; what only this module refuses is judged after everything that C refuses.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+mod daemons;
 mod dests;
+mod failure;
 pub(crate) mod genl;
 pub(crate) mod proc;
+mod shown;
+pub(crate) mod sockopt;
 mod sysctl;
 
 use crate::netns::Netns;
@@ -61,6 +65,19 @@ impl<'a> Session<'a> {
     /// [`Refusal::ServiceUnknown`].
     pub(crate) fn service(&self, key: &ServiceKey) -> Result<Arc<Service>, Refusal> {
         self.netns.services.get(key).ok_or(Refusal::ServiceUnknown)
+    }
+
+    /// Finds a service whose protocol is the one named; that of a mark is not part of its key.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::ServiceUnknown`].
+    pub(crate) fn service_of_protocol(&self, key: &ServiceKey) -> Result<Arc<Service>, Refusal> {
+        let service = self.service(key)?;
+        match service.key().protocol == key.protocol {
+            true => Ok(service),
+            false => Err(Refusal::ServiceUnknown),
+        }
     }
 
     /// Makes a service.

@@ -54,6 +54,8 @@ pub(crate) const THIS: &ThisModule = kernel::module::this_module::<LocalModule>(
 struct Rvs {
     /// First: no new rule may ask for packets while the rest goes, and there is none that does.
     _match: xtables::Registration<xt::Ipvs>,
+    /// Next: no program may use an option while the rest goes.
+    _options: linux::sockopt::Registration<control::sockopt::Ipvs>,
     /// Next: no request may come while the rest goes.
     _netlink: linux::genl::Registration<control::genl::Ipvs>,
     /// Drops cached routes of devices that go down.
@@ -92,9 +94,13 @@ impl kernel::Module for Rvs {
         let devices = notifier::Devices::new()?;
         // Near the end: a dump may hold on to the module from now on.
         let netlink = control::genl::register()?;
+        // Behind that: it fails only if another module has the options, which `ip_vs` alone asks for
+        // and which is kept out. A call may hold on to the module from now on.
+        let options = control::sockopt::register()?;
         Ok(Self {
             // Last, as it does not fail: a rule may hold on to the module from now on.
             _match: xt::register()?,
+            _options: options,
             _netlink: netlink,
             _devices: devices,
             _namespaces: namespaces,

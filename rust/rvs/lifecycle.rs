@@ -19,6 +19,7 @@ use crate::packet::hooks::Hooks;
 use crate::service::{Exclusive, ServiceTable};
 use crate::stats::Stats;
 use kernel::prelude::*;
+use kernel::sync::atomic::Atomic;
 use linux::net::{self, Handle, Net};
 use linux::rcu::Arc;
 use linux::sysctl;
@@ -36,6 +37,7 @@ impl net::PerNet for Netns {
                 control <- kernel::new_mutex!(Exclusive::new()),
                 config <- Config::new(net, conn_max.ok()),
                 conns <- Conns::new(handle.clone(), config.conn_lfactor.get(), max_bits),
+                daemon_runs: Atomic::new(false),
                 drops: drops::Counters::new(),
                 hooks <- Hooks::new(handle.clone()),
                 services <- ServiceTable::new(config.svc_lfactor.get()),

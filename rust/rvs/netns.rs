@@ -13,6 +13,7 @@ use crate::packet::hooks::Hooks;
 use crate::service::{Exclusive, ServiceTable};
 use crate::stats::Stats;
 use kernel::prelude::*;
+use kernel::sync::atomic::Atomic;
 use kernel::sync::Mutex;
 use linux::net::{self, Net};
 use linux::rcu::{Arc, Borrow, Reader};
@@ -29,6 +30,8 @@ pub(crate) struct Netns {
     /// The connections.
     #[pin]
     pub(crate) conns: Conns,
+    /// Whether a sync daemon runs; there is none yet, so nothing sets it.
+    pub(crate) daemon_runs: Atomic<bool>,
     /// How many packets were thrown away, and why.
     pub(crate) drops: drops::Counters,
     /// The hooks, on while there is a service.

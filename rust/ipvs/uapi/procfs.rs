@@ -76,6 +76,13 @@ impl Line {
         self.spaces(width.saturating_sub(text.len()));
     }
 
+    /// Puts the version of IPVS and the size of the table of connections.
+    pub fn version(&mut self, size: u32) {
+        self.text("IP Virtual Server version 1.2.1 (size=");
+        self.decimal(size);
+        self.chunk([b')']);
+    }
+
     fn decimal(&mut self, value: u32) {
         self.all(Digits::of(value).bytes());
     }

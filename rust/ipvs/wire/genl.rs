@@ -6,10 +6,13 @@
 //!
 //! C header: `include/uapi/linux/ip_vs.h`
 
+mod daemon;
 mod reply;
 mod request;
 
-pub use reply::{config, dest, info, service, Dest, Service, Statistics, MESSAGE_MAX};
+pub use daemon::{parse_daemon, parse_daemon_state, DaemonRequest, Role};
+pub(crate) use reply::low;
+pub use reply::{config, dest, info, service, Dest, Service, Statistics, MESSAGE_MAX, VERSION};
 pub use request::{
     parse_dest, parse_dest_key, parse_service, parse_service_key, Config, DestRequest,
     ServiceRequest, TopLevel,
@@ -104,6 +107,18 @@ mod dest_attribute {
     pub(super) const TUNNEL_FLAGS: u16 = 15;
 }
 
+/// The numbers of attributes inside a sync daemon.
+mod daemon_attribute {
+    pub(super) const STATE: u16 = 1;
+    pub(super) const INTERFACE: u16 = 2;
+    pub(super) const SYNC_ID: u16 = 3;
+    pub(super) const MAX_LEN: u16 = 4;
+    pub(super) const GROUP: u16 = 5;
+    pub(super) const GROUP6: u16 = 6;
+    pub(super) const PORT: u16 = 7;
+    pub(super) const TTL: u16 = 8;
+}
+
 /// The numbers of attributes of version and size.
 mod info_attribute {
     pub(super) const VERSION: u16 = 1;
@@ -112,5 +127,7 @@ mod info_attribute {
 
 /// The longest name of a scheduler, in bytes.
 const SCHEDULER_MAX: usize = 15;
+/// The longest name of an interface, in bytes.
+const INTERFACE_MAX: usize = 15;
 /// The longest name of a persistence engine, in bytes.
 const ENGINE_MAX: usize = 16;

@@ -22,10 +22,12 @@ impl Session<'_> {
     ///
     /// It exists already, key or settings are refused, or there is no memory.
     pub(crate) fn add_dest(&self, service: &Service, request: &DestRequest) -> Result<(), Refusal> {
+        self.check_daemons(service, request)?;
         check_dest(service, request)?;
         if service.dest(&request.key).is_some() {
             return Err(Refusal::DestExists);
         }
+        check_flags(request)?;
         check_method(&request.settings)?;
         let services = &self.netns.services;
         let Some(removed) = services.trash.take(&request.key, service.key()) else {
@@ -66,8 +68,10 @@ impl Session<'_> {
         service: &Service,
         request: &DestRequest,
     ) -> Result<(), Refusal> {
+        self.check_daemons(service, request)?;
         check_dest(service, request)?;
         let dest = service.dest(&request.key).ok_or(Refusal::DestUnknown)?;
+        check_flags(request)?;
         check_method(&request.settings)?;
         let place = request.settings.forwarding().place(&request.key);
         if place == dest.place() {
@@ -118,6 +122,14 @@ fn check_address(net: &Net, key: &DestKey) -> Result<(), Refusal> {
     match route::kind(net, key.addr.to_ip()) {
         route::Kind::Local | route::Kind::Unicast => Ok(()),
         route::Kind::Other => Err(Refusal::DestAddress),
+    }
+}
+
+/// Refuses flags that connections do not inherit yet.
+fn check_flags(request: &DestRequest) -> Result<(), Refusal> {
+    match request.flags {
+        0 => Ok(()),
+        _ => Err(Refusal::DestFlagNotYet),
     }
 }
 

@@ -3,8 +3,9 @@
 //!
 //! Turns messages into commands and back; `control.rs` decides, `ipvs::wire` knows the bytes.
 
+use super::failure::Failure;
+use super::shown::{shown_dest, shown_service};
 use super::{hook_family, Session};
-use crate::dest::Dest;
 use crate::netns::Netns;
 use crate::service::Service;
 use ipvs::addr;
@@ -17,29 +18,6 @@ use ipvs::wire::{self, Writer};
 use kernel::prelude::*;
 use linux::genl::{Command, Dump, Family, Full, Handler, Mode, Policy, Registration, Request};
 use linux::rcu::Arc;
-
-/// Why a request is not answered.
-enum Failure {
-    /// The command is refused.
-    Refused(Refusal),
-    /// The answer could not be sent.
-    Failed(Error),
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Failure::Refused(refusal)
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        match error {
-            ENOMEM => Failure::Refused(Refusal::Memory),
-            other => Failure::Failed(other),
-        }
-    }
-}
 
 /// The family `IPVS`.
 pub(crate) struct Ipvs;
@@ -106,11 +84,11 @@ impl Handler for Ipvs {
     fn request(request: &Request<'_>) -> Result {
         match carry_out(request) {
             Ok(()) => Ok(()),
-            Err(Failure::Failed(error)) => Err(error),
-            Err(Failure::Refused(refusal)) => {
-                request.explain(refusal.sentence());
-                let errno = i32::from(refusal.errno().number());
-                Err(Error::from_errno(errno.wrapping_neg()))
+            Err(failure) => {
+                if let Failure::Refused(refusal) = failure {
+                    request.explain(refusal.sentence());
+                }
+                Err(failure.error())
             }
         }
     }
@@ -142,7 +120,6 @@ fn carry_out(request: &Request<'_>) -> Result<(), Failure> {
             let size = u32::try_from(netns.conns.size()).unwrap_or(u32::MAX);
             reply(request, command::SET_INFO, |out| message::info(out, size))
         }
-        command::NEW_DAEMON | command::DEL_DAEMON => Err(Refusal::DaemonNotYet.into()),
         _ => change(request, &netns),
     }
 }
@@ -154,6 +131,14 @@ fn change(request: &Request<'_>, netns: &Netns) -> Result<(), Failure> {
     match request.command() {
         command::FLUSH => session.flush(),
         command::SET_CONFIG => session.configure(&asked.config)?,
+        command::NEW_DAEMON => {
+            let daemon = message::parse_daemon(asked.daemon)?;
+            session.check_families()?;
+            session.start_daemon(&daemon)?;
+        }
+        command::DEL_DAEMON => {
+            session.stop_daemon(message::parse_daemon_state(asked.daemon)?)?;
+        }
         command::ZERO if asked.service.is_none() => session.zero()?,
         command::ZERO => session.zero_service(&service_key(&asked)?)?,
         command::NEW_SERVICE => session.add_service(&service_request(&asked)?)?,
@@ -237,25 +222,6 @@ fn show_service(request: &Request<'_>, netns: &Netns) -> Result<(), Failure> {
     reply(request, command::NEW_SERVICE, |out| {
         message::service(out, &shown)
     })
-}
-
-fn shown_service(service: &Service) -> message::Service {
-    message::Service {
-        key: *service.key(),
-        settings: service.settings_now(),
-        statistics: (&service.shown()).into(),
-    }
-}
-
-fn shown_dest(dest: &Dest) -> message::Dest {
-    message::Dest {
-        key: *dest.key(),
-        settings: dest.settings(),
-        active: dest.active(),
-        inactive: dest.inactive(),
-        persistent: dest.persistent(),
-        statistics: (&dest.stats.shown()).into(),
-    }
 }
 
 /// Writes one message of a dump.

@@ -225,6 +225,11 @@ impl ServiceTable {
         let _ = rest.try_for_each(visit);
     }
 
+    /// Returns how many services of a family there are.
+    pub(crate) fn count_of(&self, family: Family) -> u32 {
+        self.counts(family).all()
+    }
+
     /// Returns whether there are services of a family.
     pub(crate) fn has_family(&self, family: Family) -> bool {
         self.counts(family).all() != 0

@@ -7,6 +7,7 @@ use super::snapshot::{Snapshot, Step};
 use crate::config::CacheExpiry;
 use crate::dest::Dest;
 use crate::util::out_of_memory;
+use ipvs::addr::Family;
 use ipvs::flow::Flow;
 use ipvs::rate::Samples;
 use ipvs::refusal::Refusal;
@@ -113,6 +114,17 @@ impl Service {
     pub(crate) fn newest_below<'g>(&self, serial: u64, rcu: Reader<'g>) -> Option<&'g Dest> {
         let servers = self.published.read(rcu).get().servers();
         Some(servers.below(serial)?.borrow(rcu).get())
+    }
+
+    /// Returns how many servers it has.
+    pub(crate) fn dest_count(&self) -> usize {
+        rcu::read(|rcu| self.published.read(rcu).get().servers().len())
+    }
+
+    /// Returns whether one of its servers has another family.
+    pub(crate) fn mixes_families(&self, rcu: Reader<'_>) -> bool {
+        let mut dests = self.published.read(rcu).get().servers().iter();
+        dests.any(|dest| Family::of(dest.key().addr) != self.key.family())
     }
 
     /// Finds a server by its key.

@@ -12,7 +12,7 @@ use crate::wire::{Full, Writer};
 pub const MESSAGE_MAX: usize = 512;
 
 /// The version of IPVS that this is: 1.2.1.
-const VERSION: u32 = 0x01_02_01;
+pub const VERSION: u32 = 0x01_02_01;
 
 /// What users read about traffic: since the last zeroing, and per second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl Statistics {
 }
 
 /// Returns the low half: counters that have grown beyond it start again from 0.
-fn low(number: u64) -> u32 {
+pub(crate) fn low(number: u64) -> u32 {
     u32::try_from(number & 0xffff_ffff).unwrap_or(u32::MAX)
 }
 
