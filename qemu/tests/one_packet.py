@@ -87,6 +87,24 @@ def datagrams_of_a_marked_service(d):
     d.control("-Ln", "-Lnc")
 
 
+@case(rows=("-p 100", "-p 100 -M 255.255.255.0"))
+def persistent_services(d, flags):
+    """The template stays, and each datagram of its clients goes to its server."""
+    d.wires()
+    service(d, f"-o {flags}")
+    ask(d, 3)
+    ask(d, 2, 1054)
+    d.send("client", packet.udp("10.1.0.3", 1053, VIP, 53, b"query"))
+    d.counts()
+    d.control("-Lnc", "-Ln", "--set 0 0 1")
+    d.quiet(60)
+    ask(d, 2)
+    d.counts()
+    d.ipvsadm(f"-d -u {VIP}:53 -r {SERVER}:5353")
+    ask(d, 2)
+    d.counts()
+
+
 @case
 def as_many_as_conn_max_allows(d):
     d.wires()

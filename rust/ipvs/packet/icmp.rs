@@ -208,7 +208,10 @@ mod tests {
             let mut rewritten = bytes;
             let done = rewrite(&mut rewritten[..48], &outer, &quoted, Side::Source, to);
             assert_eq!(done, Some(()));
-            assert_eq!(rewritten[44..], [&[172, 16, 0, 9], &bytes[48..]].concat());
+            assert_eq!(
+                (&rewritten[44..48], &rewritten[48..]),
+                (&[172, 16, 0, 9][..], &bytes[48..])
+            );
         }
     }
 

@@ -3,15 +3,17 @@
 
 #[kernel::prelude::kunit_tests(rvs_services)]
 mod tests {
-    use crate::kunit::fixture::{Fixture, SETTINGS};
+    use crate::dest::Dest;
+    use crate::kunit::fixture::{Fixture, SERVER, SETTINGS};
     use crate::stats::Stats;
     use ipvs::addr::{ipv4, Addr, Endpoint, Family, Port, Protocol};
     use ipvs::flow::Flow;
     use ipvs::proto::Transport;
-    use ipvs::service::{DestKey, ServiceKey};
+    use ipvs::service::{DestKey, DestSettings, ServiceKey};
+    use ipvs::xmit::Method;
     use kernel::prelude::*;
     use linux::net::Net;
-    use linux::rcu;
+    use linux::rcu::{self, Arc};
 
     #[test]
     fn services_come_are_listed_and_go() -> Result {
@@ -47,6 +49,36 @@ mod tests {
         assert_eq!(found(&fixture, 81, 0), Some(place(0)));
         fixture.close();
         assert_eq!(found(&fixture, 80, 0), None);
+        Ok(())
+    }
+
+    #[test]
+    fn servers_are_found_by_what_packets_show() -> Result {
+        let fixture = Fixture::new()?;
+        let servers = &fixture.services.servers;
+        let method = Method::Nat;
+        let settings = DestSettings { method, ..SERVER };
+        let mut dests = KVec::with_capacity(200, GFP_KERNEL)?;
+        for port in 1..=200 {
+            let dest = Dest::new(shown(port), place(80), &settings);
+            let dest = Arc::pin_init(dest, GFP_KERNEL)?;
+            servers.insert(&dest)?;
+            dests.push(dest, GFP_KERNEL)?;
+        }
+        assert!((1..=200).all(|port| shows(&fixture, port)));
+        assert!(!shows(&fixture, 0) && !shows(&fixture, 201));
+        for dest in dests.iter().step_by(2) {
+            servers.remove(dest);
+            servers.remove(dest);
+        }
+        assert!((1..=200).all(|port| shows(&fixture, port) == (port % 2 == 0)));
+        // One that is edited is found by its present place alone.
+        if let Some(dest) = dests.get(1) {
+            dest.edit(&SERVER);
+        }
+        assert!(!shows(&fixture, 2) && shows(&fixture, 4));
+        fixture.close();
+        assert!(!shows(&fixture, 4));
         Ok(())
     }
 
@@ -143,6 +175,20 @@ mod tests {
                 port: Port::from_host(port),
             },
         }
+    }
+
+    fn shown(port: u16) -> DestKey {
+        let port = Port::from_host(port);
+        DestKey { port, ..server(1) }
+    }
+
+    fn shows(fixture: &Fixture, port: u16) -> bool {
+        let DestKey { addr, port } = shown(port);
+        let servers = &fixture.services.servers;
+        rcu::read(|rcu| {
+            let found = servers.find(rcu, Endpoint { addr, port }, |_| true);
+            found.is_some()
+        })
     }
 
     fn found(fixture: &Fixture, port: u16, mark: u32) -> Option<ServiceKey> {
