@@ -104,6 +104,8 @@ impl Record {
     }
 
     /// Tells which way a packet of `flow` goes, if it belongs to this connection.
+    ///
+    /// Port 0 of a client is no port: its packets belong to no connection, and replies do.
     #[inline(always)]
     pub(super) fn direction(&self, state: ConnState, flow: &Flow) -> Option<Direction> {
         if self.transport != flow.transport || self.families.client() != flow.family() {
@@ -120,7 +122,9 @@ impl Record {
         if dest == client && source == server {
             return Some(Direction::Reply);
         }
-        let is_original = source == client && dest == (self.virtual_addr, self.virtual_port);
+        let is_original = source == client
+            && dest == (self.virtual_addr, self.virtual_port)
+            && self.client_port != Port::ANY;
         is_original.then_some(Direction::Original)
     }
 

@@ -39,7 +39,7 @@ impl Size {
 
     /// Begins with the smallest size.
     pub(super) fn begin(&self) {
-        self.set(self.limits.min(), self.chosen_for.load(Relaxed));
+        self.set(self.limits.min(), self.factor.load(Relaxed));
     }
 
     /// Chooses the size for `count` connections; tells whether it is above the smallest.

@@ -64,8 +64,10 @@ pub(super) fn original<'g>(
     }
 }
 
-/// Ends the connection that a packet was found to belong to: it is the first of another, unless it can
-/// only follow one.
+/// Takes a packet that was found to belong to a connection as the first of another, unless it can only
+/// follow one.
+///
+/// The old connection still counts while the server of the new one is chosen, and ends then.
 #[inline(never)]
 fn reschedule<'g>(
     context: PacketContext<'g>,
@@ -73,11 +75,12 @@ fn reschedule<'g>(
     packet: &Packet,
     (conn, hash): (Conn<'g>, Hash),
 ) -> Outcome<'g> {
-    conn.end_quietly();
-    match packet.flow() {
+    let outcome = match packet.flow() {
         Some(flow) => schedule(context, skb, &First { packet, flow, hash }),
         None => Outcome::Accept(skb),
-    }
+    };
+    conn.end_quietly();
+    outcome
 }
 
 #[inline(always)]

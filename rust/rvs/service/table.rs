@@ -250,7 +250,10 @@ impl ServiceTable {
             return Err(out_of_memory(error));
         }
         self.counts(service.key().family()).add(service.key());
-        self.resize();
+        // The first one has the smallest table whatever the load factor.
+        if self.count() > 1 {
+            self.resize();
+        }
         Ok(())
     }
 

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Corners of the choice of a server: a port is used again, a client sends from port 0, load factors come before services."""
+import packet
+from cases import case
+from director import Conversation
+from packet import ACK, PSH, RST, SYN
+
+CLIENT, VIP = "10.1.0.2", "10.9.0.1"
+OVER = {"CLOSE": ("> S", "< SA", "> A", "> R"), "TIME_WAIT": ("> S", "< SA", "> A", "> FA", "< FA", "> A")}
+
+
+def start(d, scheduler="rr", servers=(11, 12), letter="-t", limits="", options=""):
+    d.wires()
+    d.ipvsadm(f"-A {letter} {VIP}:80 -s {scheduler} {options}")
+    for number in servers:
+        d.ipvsadm(f"-a {letter} {VIP}:80 -r 10.2.0.{number}:80 -m {limits}")
+
+
+def weight(d, number, value):
+    d.ipvsadm(f"-e -t {VIP}:80 -r 10.2.0.{number}:80 -m -w {value}")
+
+
+@case(rows=tuple((f"{scheduler}, {state}", scheduler, state)
+                 for scheduler in ("rr", "wrr", "lc", "wlc", "sed", "nq", "ovf", "fo", "lblc", "lblcr", "sh", "dh", "mh")
+                 for state in OVER))
+def old_connection_counts_while_the_new_server_is_chosen(d, row):
+    _, scheduler, state = row
+    start(d, scheduler)
+    for number in (12, 11):
+        d.say(f"the only connection is at {number}")
+        other = 23 - number
+        weight(d, other, 0)
+        conversation = Conversation(d, sport=40000 + number, server=f"10.2.0.{number}")
+        conversation.play(*OVER[state])
+        weight(d, other, 1)
+        conversation.play("> S")
+        d.quiet(1)
+        d.counts("the old one is gone")
+        conversation.play("> R")
+        d.quiet(200)
+        d.counts("nothing is left")
+
+
+@case(rows=tuple((f"{scheduler}, limit {limit}", scheduler, limit) for scheduler in ("rr", "wlc", "lblc") for limit in (1, 2)))
+def old_connection_counts_for_the_threshold(d, row):
+    _, scheduler, limit = row
+    start(d, scheduler, servers=(11,), limits=f"-x {limit}")
+    conversation = Conversation(d)
+    conversation.play(*OVER["CLOSE"], "> S", "> S")
+    d.quiet(1)
+    d.counts()
+    conversation.play("> S")
+
+
+@case(rows=(1, 2))
+def old_connection_counts_for_conn_max(d, limit):
+    start(d)
+    d.sysctl("conn_max", limit)
+    conversation = Conversation(d, server="10.2.0.12")
+    conversation.play(*OVER["CLOSE"], "> S", "> S")
+    d.quiet(1)
+    d.counts()
+    conversation.play("> S")
+
+
+@case(rows=("weight 0", "server removed"))
+def left_server_counts_for_conn_max(d, how):
+    start(d)
+    d.sysctl("conn_max", 1)
+    d.sysctl("expire_nodest_conn", 1)
+    conversation = Conversation(d, server="10.2.0.12")
+    conversation.play("> S", "< SA", "> A")
+    if how == "weight 0":
+        weight(d, 12, 0)
+    else:
+        d.control(f"-d -t {VIP}:80 -r 10.2.0.12:80")
+    conversation.play("> S")
+    d.quiet(1)
+    conversation.play("> S")
+
+
+@case
+def service_gone_meanwhile(d):
+    start(d)
+    d.ipvsadm("-A -t 10.9.0.2:80 -s rr")
+    conversation = Conversation(d, server="10.2.0.12")
+    conversation.play(*OVER["CLOSE"])
+    d.ipvsadm(f"-D -t {VIP}:80")
+    conversation.play("> S", "> S")
+
+
+@case(rows=("-p 100", ""))
+def client_sends_from_port_0_by_udp(d, options):
+    start(d, letter="-u", options=options)
+    for _ in range(3):
+        d.send("client", packet.udp(CLIENT, 0, VIP, 80, b"x"), "datagram from port 0")
+    d.counts()
+    d.send("servers", packet.udp("10.2.0.12", 80, CLIENT, 0, b"y"), "answer of .12")
+    d.send("servers", packet.udp("10.2.0.11", 80, CLIENT, 0, b"y"), "answer of .11")
+    for number in (11, 12):
+        quoted = packet.udp(CLIENT, 0, f"10.2.0.{number}", 80, b"x")
+        d.send("servers", packet.icmp(f"10.2.0.{number}", CLIENT, 3, 3, 0, quoted), f"error of .{number}")
+    quoted = packet.udp(VIP, 80, CLIENT, 0, b"y")
+    d.send("client", packet.icmp(CLIENT, VIP, 3, 3, 0, quoted), "error of the client")
+    d.counts()
+
+
+@case(rows=("-m", "-g"))
+def client_sends_from_port_0_by_tcp(d, method):
+    d.wires()
+    d.ipvsadm(f"-A -t {VIP}:80 -s rr")
+    for number in (11, 12):
+        d.ipvsadm(f"-a -t {VIP}:80 -r 10.2.0.{number}:80 {method}")
+    d.send("client", packet.tcp(CLIENT, 0, VIP, 80, SYN), "SYN from port 0")
+    if method == "-m":
+        d.send("servers", packet.tcp("10.2.0.12", 80, CLIENT, 0, SYN | ACK, ack=1), "its answer")
+    d.send("client", packet.tcp(CLIENT, 0, VIP, 80, ACK, ack=1), "ACK")
+    d.send("client", packet.tcp(CLIENT, 0, VIP, 80, ACK | PSH, ack=1, data=b"x"), "data")
+    d.send("client", packet.tcp(CLIENT, 0, VIP, 80, RST), "RST")
+    d.send("client", packet.tcp(CLIENT, 0, VIP, 80, SYN), "SYN again")
+    d.counts()
+    d.quiet(70)
+    d.counts("a minute later")
+
+
+def status(d, title):
+    d.say(title)
+    d.proc("ip_vs_status")
+    d.ipvsadm("-Ln")
+
+
+@case(rows=(-8, -6, 0, 8))
+def load_factors_before_the_first_service(d, factor):
+    d.wires()
+    # Load factors are the machine's: a namespace that root makes is the machine's as well.
+    d.sysctl("conn_lfactor", factor)
+    d.sysctl("svc_lfactor", factor)
+    d.control(f"-A -t {VIP}:80 -s rr", f"-a -t {VIP}:80 -r 10.2.0.11:80 -m")
+    status(d, "one service")
+    for port in range(40000, 40003):
+        d.send("client", packet.tcp(CLIENT, port, VIP, 80, SYN), f"SYN from {port}")
+        d.quiet(0.3)
+        status(d, "one more connection")
+    for number in (2, 3):
+        d.ipvsadm(f"-A -t 10.9.0.{number}:80 -s rr")
+        d.quiet(0.3)
+        status(d, "one more service")
