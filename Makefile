@@ -33,10 +33,14 @@ test: ## everything that proves it: gates, lint, host tests, KUnit, scenarios ag
 .PHONY: scenario host kunit
 scenario: ## only the scenarios whose `file: case` matches a regular expression, on both modules F=pattern [ARCH=arm64]
 	@qemu/scenario '$(F)'
-host: ## only the host tests: properties, snapshots, loom
+host: ## only the host tests: properties, snapshots, loom, the fuzzers' corpus
 	@scripts/host
 kunit: ## only the KUnit suites, on the debug kernel
 	@RVS_GUESTS=debug qemu/run-tests
+
+.PHONY: fuzz
+fuzz: ## give a parser or rewriter new inputs; without a TARGET it lists them [TARGET=name SECONDS=60 SEED=n]
+	@scripts/fuzz '$(TARGET)' $(or $(SECONDS),60) $(SEED)
 
 .PHONY: nightly
 nightly: ## one long test, noted in docs/nightly.md; without a PART it lists them [PART=name]

@@ -2,6 +2,7 @@
 //! Properties of crate `ipvs` that need a model, a stored table or many random cases.
 
 mod checksum;
+mod fuzz;
 mod nat;
 mod packet;
 mod procfs;

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Where the words of the references become values of crate `ipvs`, and what the kernel's side does
+//! with the values that it gets.
+
+use crate::slow::headers::{Facts, Fault, Seen};
+use crate::slow::sum;
+use ipvs::addr::{Addr, Family, Port, Protocol};
+use ipvs::packet::checksum::Sum;
+use ipvs::packet::icmp::CHECKSUM;
+use ipvs::packet::tcp::Flags;
+use ipvs::packet::{Error, Fragment, Header, Packet};
+use ipvs::proto::{Creation, Transport};
+use ipvs::xmit::{Checksum, Method};
+
+/// Returns all forwarding methods.
+pub fn methods() -> impl Iterator<Item = Method> {
+    (0..8).map(Method::from_number)
+}
+
+/// Returns all transport protocols that have a row.
+pub fn transports() -> Vec<Transport> {
+    let all = (0..=u8::MAX).map(Protocol);
+    all.filter_map(Transport::of).collect()
+}
+
+/// Returns the rule for first packets of all protocols.
+pub fn creation(is_sloppy: bool) -> Creation {
+    Creation {
+        sloppy_tcp: is_sloppy,
+    }
+}
+
+/// Returns the error that tells of a fault.
+pub fn error(fault: Fault) -> Error {
+    match fault {
+        Fault::Short => Error::Truncated,
+        Fault::Version => Error::Version,
+        Fault::Length => Error::Length,
+        Fault::Headers => Error::Headers,
+    }
+}
+
+/// Returns the ICMP of a family.
+pub fn icmp(family: Family) -> Protocol {
+    match family {
+        Family::V4 => Protocol::ICMP,
+        Family::V6 => Protocol::ICMPV6,
+    }
+}
+
+/// Returns the bytes of an address.
+pub fn octets(addr: Addr) -> Vec<u8> {
+    match addr.to_ip() {
+        std::net::IpAddr::V4(addr) => addr.octets().to_vec(),
+        std::net::IpAddr::V6(addr) => addr.octets().to_vec(),
+    }
+}
+
+/// Returns the packet with these facts.
+pub fn packet(facts: &Facts) -> Packet {
+    let family = if facts.version == 4 {
+        Family::V4
+    } else {
+        Family::V6
+    };
+    let addr = |bytes: &[u8]| family.read(bytes).expect("all of an address");
+    let ports = facts.ports;
+    Packet {
+        protocol: Protocol(facts.protocol),
+        source: addr(&facts.source),
+        dest: addr(&facts.dest),
+        transport_offset: facts.transport as u16,
+        length: facts.length as u32,
+        fragment: match facts.fragment {
+            None => Fragment::Whole,
+            Some((0, false)) if family == Family::V4 => Fragment::Whole,
+            Some((0, _)) => Fragment::First,
+            Some(_) => Fragment::Later,
+        },
+        hop_limit: facts.hops,
+        dont_fragment: !facts.may_be_cut,
+        ports: ports.map(|(source, dest)| (Port::from_host(source), Port::from_host(dest))),
+        header: match facts.header {
+            Seen::Nothing => Header::Missing,
+            Seen::Flags(flags) => Header::Tcp(Flags(flags)),
+            Seen::HasChecksum(summed) => Header::Udp { summed },
+            Seen::TypeAndCode(kind, code) => Header::Icmp { kind, code },
+            Seen::NotLookedInto => Header::Other,
+        },
+    }
+}
+
+/// Does what an edit left to do for the transport checksum of a packet, all of whose bytes are `bytes`.
+pub fn finish(done: Checksum, packet: &Packet, bytes: &mut [u8]) {
+    let transport = usize::from(packet.transport_offset);
+    let summed = |start: Sum, bytes: &[u8]| {
+        let sum = start.bytes(&bytes[transport..packet.length as usize]);
+        // The kernel goes on with it, and gives it back.
+        Sum::from_raw(sum.raw())
+    };
+    match done {
+        Checksum::Untouched | Checksum::Updated => {}
+        Checksum::Sum(start) => {
+            let sum = summed(start, bytes);
+            let stored = packet.store_checksum(bytes, sum);
+            assert_eq!(stored, Some(()));
+        }
+        Checksum::Start(start) => {
+            let mut left = bytes.to_vec();
+            let stored = packet.store_checksum_start(&mut left, start);
+            assert_eq!(stored, Some(()));
+            let sum = summed(start, bytes);
+            assert_eq!(packet.store_checksum(bytes, sum), Some(()));
+            // What the hardware makes of the rest is the same.
+            let place = transport + usize::from(CHECKSUM);
+            let completed = sum::field(&left[transport..packet.length as usize]);
+            assert!(sum::same(completed, [bytes[place], bytes[place + 1]]));
+        }
+    }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What an edit makes of a packet, by building it anew: every checksum is computed in full.
+
+use crate::api::octets;
+use crate::packets::{Seal, Whole};
+use ipvs::addr::{Endpoint, Family};
+use ipvs::packet::Side;
+use std::ops::Range;
+
+/// Returns where the address of a side is in a network header.
+pub fn addr_place(family: Family, side: Side) -> Range<usize> {
+    match (family, side) {
+        (Family::V4, Side::Source) => 12..16,
+        (Family::V4, Side::Dest) => 16..20,
+        (Family::V6, Side::Source) => 8..24,
+        (Family::V6, Side::Dest) => 24..40,
+    }
+}
+
+/// Returns where the port of a side is in a transport header.
+pub fn port_place(side: Side) -> Range<usize> {
+    match side {
+        Side::Source => 0..2,
+        Side::Dest => 2..4,
+    }
+}
+
+/// Puts an end into a packet, whose checksums are then what they were before: `seal`.
+///
+/// Returns what the transport checksum is afterwards: C makes the one that UDP had not.
+pub fn put_end(whole: &mut Whole, side: Side, to: Endpoint, seal: Seal) -> Seal {
+    let port = port_place(side);
+    whole.bytes[addr_place(whole.family, side)].copy_from_slice(&octets(to.addr));
+    whole.bytes[whole.transport + port.start..whole.transport + port.end]
+        .copy_from_slice(&to.port.bytes());
+    whole.renew_network();
+    whole.seal(match seal {
+        Seal::Absent => Seal::Right,
+        other => other,
+    })
+}
+
+/// Takes a hop from a packet that has one left.
+pub fn take_hop(whole: &mut Whole) {
+    let place = match whole.family {
+        Family::V4 => 8,
+        Family::V6 => 7,
+    };
+    whole.bytes[place] -= 1;
+    whole.renew_network();
+}
+
+/// Returns how many hops a packet has left.
+pub fn hops(whole: &Whole) -> u8 {
+    match whole.family {
+        Family::V4 => whole.bytes[8],
+        Family::V6 => whole.bytes[7],
+    }
+}
+
+/// Turns a packet round: what the other side would answer if it sent everything back.
+pub fn turn(whole: &mut Whole) {
+    let [source, dest] = [Side::Source, Side::Dest].map(|side| addr_place(whole.family, side));
+    swap(&mut whole.bytes, source, dest);
+    let [source, dest] = [Side::Source, Side::Dest].map(port_place);
+    swap(&mut whole.bytes[whole.transport..], source, dest);
+}
+
+fn swap(bytes: &mut [u8], one: Range<usize>, other: Range<usize>) {
+    let kept = bytes[one.clone()].to_vec();
+    bytes.copy_within(other.clone(), one.start);
+    bytes[other].copy_from_slice(&kept);
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+//! ICMP errors, by building them anew: which packet they quote, and what they say for the other side.
+
+use super::edit::{addr_place, port_place};
+use super::headers::{self, Facts};
+use super::sum;
+use crate::api::octets;
+use crate::packets::{Seal, Whole};
+use ipvs::addr::{Endpoint, Family};
+use ipvs::packet::Side;
+
+/// The header of an error, in bytes (RFC 792, RFC 4443 2.1).
+const HEADER: usize = 8;
+
+/// Returns where the quoted packet begins, and what it is, if it is one of a connection.
+pub fn quoted(whole: &Whole) -> Option<(usize, Facts)> {
+    let place = whole.transport + HEADER;
+    let facts = headers::read(whole.bytes.get(place..)?).ok()?;
+    let version = match whole.family {
+        Family::V4 => 4,
+        Family::V6 => 6,
+    };
+    let is_first = facts.fragment.is_none_or(|(offset, _)| offset == 0);
+    (facts.version == version && is_first && facts.ports.is_some()).then_some((place, facts))
+}
+
+/// Returns whether a type is that of an error that belongs to a connection.
+pub fn is_error(family: Family, kind: u8) -> bool {
+    match family {
+        // Destination unreachable, source quench, time exceeded.
+        Family::V4 => [3, 4, 11].contains(&kind),
+        // RFC 4443 2.1: the highest bit is that of messages for information.
+        Family::V6 => kind / 128 == 0,
+    }
+}
+
+/// Puts an end into an error and into what it quotes, which went the other way.
+pub fn put_end(whole: &mut Whole, (place, facts): &(usize, Facts), side: Side, to: Endpoint) {
+    let addr = octets(to.addr);
+    whole.bytes[addr_place(whole.family, side)].copy_from_slice(&addr);
+    let inner = &mut whole.bytes[*place..];
+    inner[addr_place(whole.family, side.other())].copy_from_slice(&addr);
+    if whole.family == Family::V4 {
+        inner[10..12].fill(0);
+        let field = sum::field(&inner[..facts.transport]);
+        inner[10..12].copy_from_slice(&field);
+    }
+    let port = port_place(side.other());
+    inner[facts.transport..][port].copy_from_slice(&to.port.bytes());
+    whole.renew_network();
+    whole.seal(Seal::Right);
+}

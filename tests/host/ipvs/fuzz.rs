@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The questions of the fuzzers, asked about random bytes: each knows what the right answer is.
+
+use ipvs_fuzz::{Target, TARGETS};
+use proptest::prelude::*;
+
+/// The bytes that say what a packet is to be rewritten: its family, what its checksum is, whether it
+/// takes a hop; then the ends, the server, the protocol and the rest, all of them random.
+fn request(kinds: [u8; 2], takes_hop: bool, rest: &[u8]) -> Vec<u8> {
+    let [family, seal] = kinds;
+    let off: &[u8] = if seal == 1 { &[0x12, 0x34] } else { &[] };
+    [&[family, seal], off, &[u8::from(takes_hop)], rest].concat()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn random_bytes_get_right_answers(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        for target in TARGETS {
+            (target.run)(&bytes);
+        }
+    }
+
+    /// For every method and family and each kind of checksum: the client gets what it expects.
+    #[test]
+    fn a_reply_to_a_rewritten_request_is_what_the_client_expects(
+        rest in prop::collection::vec(any::<u8>(), 40..300),
+        takes_hop in any::<bool>(),
+    ) {
+        let rewrite = Target::named("rewrite").expect("a target");
+        for family in 0..2 {
+            for seal in 0..4 {
+                (rewrite.run)(&request([family, seal], takes_hop, &rest));
+            }
+        }
+    }
+}
