@@ -5,8 +5,9 @@
 use crate::slow::headers::{Facts, Fault, Seen};
 use crate::slow::sum;
 use ipvs::addr::{Addr, Family, Port, Protocol};
-use ipvs::packet::checksum::Sum;
+use ipvs::packet::checksum::{Field, Sum};
 use ipvs::packet::icmp::CHECKSUM;
+use ipvs::packet::sctp::{Chunk, Chunks, Seal};
 use ipvs::packet::tcp::Flags;
 use ipvs::packet::{Error, Fragment, Header, Packet};
 use ipvs::proto::{Creation, Transport};
@@ -27,6 +28,7 @@ pub fn transports() -> Vec<Transport> {
 pub fn creation(is_sloppy: bool) -> Creation {
     Creation {
         sloppy_tcp: is_sloppy,
+        sloppy_sctp: is_sloppy,
     }
 }
 
@@ -85,13 +87,65 @@ pub fn packet(facts: &Facts) -> Packet {
             Seen::Flags(flags) => Header::Tcp(Flags(flags)),
             Seen::HasChecksum(summed) => Header::Udp { summed },
             Seen::TypeAndCode(kind, code) => Header::Icmp { kind, code },
+            Seen::Chunks(chunks) => Header::Sctp(Chunks::new(chunk(chunks.said))),
             Seen::NotLookedInto => Header::Other,
         },
     }
 }
 
+fn chunk(said: &str) -> Chunk {
+    match said {
+        "nothing" => Chunk::Missing,
+        "DATA" => Chunk::Data,
+        "INIT" => Chunk::Init,
+        "INIT_ACK" => Chunk::InitAck,
+        "ABORT" => Chunk::Abort,
+        "SHUTDOWN" => Chunk::Shutdown,
+        "SHUTDOWN_ACK" => Chunk::ShutdownAck,
+        "ERROR" => Chunk::Error,
+        "COOKIE_ECHO" => Chunk::CookieEcho,
+        "COOKIE_ACK" => Chunk::CookieAck,
+        "SHUTDOWN_COMPLETE" => Chunk::ShutdownComplete,
+        "COOKIE_ABORT" => Chunk::CookieAbort,
+        said => panic!("{said}"),
+    }
+}
+
+/// Compares a packet with the facts; what it says is not read yet is read then.
+#[track_caller]
+pub fn assert_same(found: Packet, facts: &Facts) {
+    let place = match facts.header {
+        Seen::Chunks(chunks) => chunks
+            .unread
+            .map(|unread| (facts.transport + unread) as u32),
+        _ => None,
+    };
+    assert_eq!(found.unread(), place);
+    // Another chunk than an abort changes nothing.
+    assert_eq!(found.with_unread([0; 4]), packet(facts));
+    if place.is_some() {
+        let header = Header::Sctp(Chunks::new(Chunk::CookieAbort));
+        assert_eq!(found.with_unread([6, 0, 0, 4]).header, header);
+    }
+}
+
+/// How a packet leaves.
+#[derive(Clone, Copy)]
+pub struct Output {
+    /// It becomes many on the wire.
+    pub is_many: bool,
+    /// The device makes checksums by CRC32c.
+    pub makes_crc: bool,
+}
+
+/// Where it does not matter.
+pub const ANY_OUTPUT: Output = Output {
+    is_many: false,
+    makes_crc: false,
+};
+
 /// Does what an edit left to do for the transport checksum of a packet, all of whose bytes are `bytes`.
-pub fn finish(done: Checksum, packet: &Packet, bytes: &mut [u8]) {
+pub fn finish(done: Checksum, packet: &Packet, bytes: &mut [u8], output: Output) {
     let transport = usize::from(packet.transport_offset);
     let summed = |start: Sum, bytes: &[u8]| {
         let sum = start.bytes(&bytes[transport..packet.length as usize]);
@@ -104,6 +158,25 @@ pub fn finish(done: Checksum, packet: &Packet, bytes: &mut [u8]) {
             let sum = summed(start, bytes);
             let stored = packet.store_checksum(bytes, sum);
             assert_eq!(stored, Some(()));
+        }
+        Checksum::Seal(sealing) => {
+            let crc = |bytes: &[u8]| {
+                let mut covered = bytes[transport..packet.length as usize].to_vec();
+                covered[8..12].fill(0);
+                sum::crc32c(&covered)
+            };
+            let renews = match (
+                sealing.decide(output.is_many, output.makes_crc),
+                sealing.field,
+            ) {
+                // Where it becomes many, each of them gets one.
+                (Seal::Renew, _) | (Seal::Keep, Field::Whole) => true,
+                (Seal::Keep, Field::Partial) | (Seal::Trust, _) => false,
+            };
+            if renews {
+                let crc = crc(bytes);
+                assert_eq!(packet.store_crc(bytes, crc), Some(()));
+            }
         }
         Checksum::Start(start) => {
             let mut left = bytes.to_vec();

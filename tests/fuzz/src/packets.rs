@@ -5,6 +5,7 @@ use crate::api::{octets, transports};
 use crate::input::Input;
 use crate::slow::sum;
 use ipvs::addr::{Addr, Endpoint, Family, Protocol};
+use std::ops::Range;
 
 /// What is in the transport checksum field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +43,12 @@ pub struct Whole {
 }
 
 /// Where the checksum is in a transport header.
-pub fn checksum_place(protocol: Protocol) -> Option<usize> {
+pub fn checksum_place(protocol: Protocol) -> Option<Range<usize>> {
     match protocol.0 {
-        1 | 58 => Some(2),
-        6 => Some(16),
-        17 => Some(6),
+        1 | 58 => Some(2..4),
+        6 => Some(16..18),
+        17 => Some(6..8),
+        132 => Some(8..12),
         _ => None,
     }
 }
@@ -113,17 +115,17 @@ impl Whole {
     }
 
     /// Returns the place of the transport checksum field.
-    pub fn field(&self) -> Option<std::ops::Range<usize>> {
-        let place = self.transport + checksum_place(self.protocol)?;
-        Some(place..place + 2)
+    pub fn field(&self) -> Option<Range<usize>> {
+        let place = checksum_place(self.protocol)?;
+        Some(self.transport + place.start..self.transport + place.end)
     }
 
-    /// Returns the pseudo header, which the ICMP of IPv4 does not have.
+    /// Returns the pseudo header, which SCTP and the ICMP of IPv4 do not have.
     pub fn pseudo_header(&self) -> Vec<u8> {
         let (source, dest) = self.addrs();
         let length = self.bytes.len() - self.transport;
         match self.protocol {
-            Protocol::ICMP => Vec::new(),
+            Protocol::ICMP | Protocol::SCTP => Vec::new(),
             protocol => sum::pseudo_header(source, dest, protocol.0, length),
         }
     }
@@ -137,7 +139,7 @@ impl Whole {
         [self.pseudo_header(), bytes[self.transport..].to_vec()].concat()
     }
 
-    /// Returns the right transport checksum.
+    /// Returns the right transport checksum of words.
     pub fn right(&self) -> [u8; 2] {
         match (sum::field(&self.covered()), self.protocol) {
             // RFC 768: zero says that there is none.
@@ -146,7 +148,7 @@ impl Whole {
         }
     }
 
-    /// Returns what the transport checksum field says now.
+    /// Returns what the transport checksum field says now, if it is one of words.
     pub fn present(&self) -> Option<[u8; 2]> {
         self.bytes[self.field()?].try_into().ok()
     }
@@ -154,23 +156,41 @@ impl Whole {
     /// Puts a checksum into the transport header, and returns what it is then: what cannot be
     /// absent is right.
     pub fn seal(&mut self, seal: Seal) -> Seal {
-        let Some(field) = self.field() else {
-            return seal;
+        let seal = match (seal, self.protocol) {
+            (Seal::Absent, Protocol::UDP) => seal,
+            (Seal::Absent, _) => Seal::Right,
+            (seal, _) => seal,
         };
-        let can_be_absent = self.protocol == Protocol::UDP;
-        let right = self.right();
-        let (seal, bytes) = match seal {
-            Seal::Right => (seal, right),
-            Seal::Off(more) => match sum::plus(right, more) {
-                [0, 0] if can_be_absent => (seal, [0xff, 0xff]),
-                bytes => (seal, bytes),
-            },
-            Seal::Absent if can_be_absent => (seal, [0, 0]),
-            Seal::Absent => (Seal::Right, right),
-            Seal::Partial => (seal, sum::words(&self.pseudo_header()).to_be_bytes()),
+        let bytes = match self.protocol {
+            Protocol::SCTP => self.sealed_by_crc(seal).to_vec(),
+            _ => self.sealed_by_words(seal).to_vec(),
         };
-        self.bytes[field].copy_from_slice(&bytes);
+        if let Some(field) = self.field() {
+            self.bytes[field].copy_from_slice(&bytes);
+        }
         seal
+    }
+
+    fn sealed_by_words(&self, seal: Seal) -> [u8; 2] {
+        match seal {
+            Seal::Right => self.right(),
+            Seal::Off(more) => match sum::plus(self.right(), more) {
+                [0, 0] if self.protocol == Protocol::UDP => [0xff, 0xff],
+                bytes => bytes,
+            },
+            Seal::Absent => [0, 0],
+            Seal::Partial => sum::words(&self.pseudo_header()).to_be_bytes(),
+        }
+    }
+
+    /// Returns the field of SCTP, whose lowest byte comes first (RFC 9260, appendix A).
+    fn sealed_by_crc(&self, seal: Seal) -> [u8; 4] {
+        let crc = sum::crc32c(&self.covered());
+        match seal {
+            Seal::Right | Seal::Absent => crc.to_le_bytes(),
+            Seal::Off(more) => crc.wrapping_add(more).to_le_bytes(),
+            Seal::Partial => [0; 4],
+        }
     }
 }
 
@@ -182,6 +202,9 @@ impl Whole {
         let fields = (one.present(), other.present());
         if let (Some(first), Some(second)) = fields {
             assert!(sum::same(first, second), "{fields:x?} in {one:x?}");
+            // To UDP one of them says that there is no checksum.
+            let is_udp = self.protocol == Protocol::UDP;
+            assert!(!is_udp || (first == [0, 0]) == (second == [0, 0]));
             for whole in [&mut one, &mut other] {
                 let field = whole.field().expect("it is there");
                 whole.bytes[field].fill(0);

@@ -3,13 +3,43 @@
 
 use ipvs_fuzz::{Target, TARGETS};
 use proptest::prelude::*;
+use std::path::Path;
 
 /// The bytes that say what a packet is to be rewritten: its family, what its checksum is, whether it
 /// takes a hop; then the ends, the server, the protocol and the rest, all of them random.
 fn request(kinds: [u8; 2], takes_hop: bool, rest: &[u8]) -> Vec<u8> {
     let [family, seal] = kinds;
     let off: &[u8] = if seal == 1 { &[0x12, 0x34] } else { &[] };
-    [&[family, seal], off, &[u8::from(takes_hop)], rest].concat()
+    let hop = u8::from(takes_hop);
+    [&[family, seal], off, &[hop], rest].concat()
+}
+
+/// Asks about an input, about all its beginnings, and about all that differ from it in one bit.
+fn ask_around(target: &Target, input: &[u8]) {
+    for end in 0..=input.len() {
+        (target.run)(&input[..end]);
+    }
+    let mut near = input.to_vec();
+    for bit in 0..input.len() * 8 {
+        near[bit / 8] ^= 1 << (bit % 8);
+        (target.run)(&near);
+        near[bit / 8] = input[bit / 8];
+    }
+}
+
+/// What the fuzzers found and what is near to it: the other side of every bound.
+#[test]
+fn inputs_near_those_of_the_corpus_get_right_answers() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
+    for target in TARGETS {
+        let inputs = std::fs::read_dir(corpus.join(target.name)).expect("a folder for every target");
+        for input in inputs {
+            let path = input.expect("a file").path();
+            let bytes = std::fs::read(&path).expect("a file");
+            println!("{}", path.display());
+            ask_around(target, &bytes);
+        }
+    }
 }
 
 proptest! {

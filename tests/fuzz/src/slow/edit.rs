@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What an edit makes of a packet, by building it anew: every checksum is computed in full.
 
-use crate::api::octets;
+use super::{decide, table};
+use crate::api::{octets, Output};
 use crate::packets::{Seal, Whole};
-use ipvs::addr::{Endpoint, Family};
+use ipvs::addr::{Endpoint, Family, Protocol};
 use ipvs::packet::Side;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 /// Returns where the address of a side is in a network header.
 pub fn addr_place(family: Family, side: Side) -> Range<usize> {
@@ -28,16 +30,40 @@ pub fn port_place(side: Side) -> Range<usize> {
 /// Puts an end into a packet, whose checksums are then what they were before: `seal`.
 ///
 /// Returns what the transport checksum is afterwards: C makes the one that UDP had not.
-pub fn put_end(whole: &mut Whole, side: Side, to: Endpoint, seal: Seal) -> Seal {
+pub fn put_end(whole: &mut Whole, side: Side, to: Endpoint, seal: Seal, output: Output) -> Seal {
     let port = port_place(side);
+    let port = &mut whole.bytes[whole.transport + port.start..whole.transport + port.end];
+    let is_same = *port == to.port.bytes();
+    port.copy_from_slice(&to.port.bytes());
     whole.bytes[addr_place(whole.family, side)].copy_from_slice(&octets(to.addr));
-    whole.bytes[whole.transport + port.start..whole.transport + port.end]
-        .copy_from_slice(&to.port.bytes());
     whole.renew_network();
-    whole.seal(match seal {
-        Seal::Absent => Seal::Right,
-        other => other,
-    })
+    let seal = match (seal, whole.protocol) {
+        (Seal::Absent, _) => Seal::Right,
+        (seal, Protocol::SCTP) => crc_after(seal, side, is_same, output),
+        (seal, _) => seal,
+    };
+    whole.seal(seal)
+}
+
+/// Returns what a CRC32c is after an edit: see `crc.txt`.
+fn crc_after(seal: Seal, side: Side, is_same: bool, output: Output) -> Seal {
+    static TABLE: LazyLock<Vec<Vec<&str>>> = LazyLock::new(|| table(include_str!("crc.txt")));
+    let facts = [
+        if seal == Seal::Partial {
+            "partial"
+        } else {
+            "whole"
+        },
+        if side == Side::Dest { "dest" } else { "-" },
+        if is_same { "same" } else { "-" },
+        if output.is_many { "many" } else { "-" },
+        if output.makes_crc { "device" } else { "-" },
+    ];
+    match decide(&TABLE, &facts) {
+        "keep" => seal,
+        "right" => Seal::Right,
+        word => panic!("{word}"),
+    }
 }
 
 /// Takes a hop from a packet that has one left.
@@ -58,12 +84,14 @@ pub fn hops(whole: &Whole) -> u8 {
     }
 }
 
-/// Turns a packet round: what the other side would answer if it sent everything back.
-pub fn turn(whole: &mut Whole) {
+/// Turns a packet round: what the other side would answer if it sent everything back, with a checksum
+/// like `seal`.
+pub fn turn(whole: &mut Whole, seal: Seal) {
     let [source, dest] = [Side::Source, Side::Dest].map(|side| addr_place(whole.family, side));
     swap(&mut whole.bytes, source, dest);
     let [source, dest] = [Side::Source, Side::Dest].map(port_place);
     swap(&mut whole.bytes[whole.transport..], source, dest);
+    whole.seal(seal);
 }
 
 fn swap(bytes: &mut [u8], one: Range<usize>, other: Range<usize>) {

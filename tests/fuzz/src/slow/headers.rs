@@ -29,7 +29,16 @@ pub enum Seen {
     Flags(u8),
     HasChecksum(bool),
     TypeAndCode(u8, u8),
+    Chunks(Chunks),
     NotLookedInto,
+}
+
+/// What the first chunk of SCTP says, together with the one behind a cookie (RFC 9260 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunks {
+    pub said: &'static str,
+    /// Where the chunk behind a cookie is if it is not there, after the beginning of the header.
+    pub unread: Option<usize>,
 }
 
 /// What is wrong with a packet.
@@ -207,16 +216,51 @@ fn extension(facts: &mut Facts, head: &[u8]) -> Result<bool, Fault> {
 fn transport(facts: &Facts, bytes: &[u8]) -> (Option<(u16, u16)>, Seen) {
     let there = |count: usize| bytes.get(..count).is_some();
     let number = |place: usize| u16::from(bytes[place]) * 256 + u16::from(bytes[place + 1]);
-    let has_ports = matches!(facts.protocol, 6 | 17);
+    let has_ports = matches!(facts.protocol, 6 | 17 | 132);
     let ports = (has_ports && there(4)).then(|| (number(0), number(2)));
     let icmp = if facts.version == 4 { 1 } else { 58 };
     let seen = match facts.protocol {
         6 if there(20) => Seen::Flags(bytes[13]),
         17 if there(8) => Seen::HasChecksum(number(6) != 0),
-        6 | 17 => Seen::Nothing,
+        132 if there(12) => Seen::Chunks(chunks(bytes)),
+        6 | 17 | 132 => Seen::Nothing,
         number if number != icmp => Seen::NotLookedInto,
         _ if there(8) => Seen::TypeAndCode(bytes[0], bytes[1]),
         _ => Seen::Nothing,
     };
     (ports, seen)
+}
+
+/// Reads the chunks of a packet of SCTP, whose header is there.
+pub fn chunks(transport: &[u8]) -> Chunks {
+    let [kind, _, high, low] = match transport.get(12..16) {
+        Some(header) => [header[0], header[1], header[2], header[3]],
+        None => {
+            return Chunks {
+                said: "nothing",
+                unread: None,
+            }
+        }
+    };
+    let length = usize::from(high) * 256 + usize::from(low);
+    let place = 12 + length.div_ceil(4) * 4;
+    // No chunk is shorter than its header, and no packet longer than its length can say.
+    let is_cookie = kind == 10 || kind == 11;
+    let place = (is_cookie && length >= 4 && place < 65536).then_some(place);
+    let next = place.map(|place| transport.get(place..place + 4));
+    let said = match (kind, next) {
+        (10 | 11, Some(Some([6, ..]))) => "COOKIE_ABORT",
+        (1, _) => "INIT",
+        (2, _) => "INIT_ACK",
+        (6, _) => "ABORT",
+        (7, _) => "SHUTDOWN",
+        (8, _) => "SHUTDOWN_ACK",
+        (9, _) => "ERROR",
+        (10, _) => "COOKIE_ECHO",
+        (11, _) => "COOKIE_ACK",
+        (14, _) => "SHUTDOWN_COMPLETE",
+        _ => "DATA",
+    };
+    let unread = place.filter(|_| next == Some(None));
+    Chunks { said, unread }
 }

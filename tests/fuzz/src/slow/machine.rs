@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! State machines as tables of words: see `tcp.txt`, `udp.txt` and `sctp.txt`.
 
+use super::headers::chunks;
 use super::table;
 use ipvs::addr::Protocol;
 use ipvs::proto::{Direction, Guard, Timeouts};
@@ -90,7 +91,11 @@ impl Machine {
                 flags if flags & 16 != 0 => "ACK",
                 _ => "none",
             }),
-            132 => chunk(transport.get(12..)?),
+            132 => match chunks(transport).said {
+                "nothing" => None,
+                "COOKIE_ABORT" => Some("ABORT"),
+                said => Some(said),
+            },
             _ => Some("any"),
         }
     }
@@ -118,24 +123,38 @@ impl Machine {
             .iter()
             .find(named)
             .expect("a state of the table");
-        // UDP does not look at directions.
-        let looks = self.protocol != Protocol::UDP && direction == Direction::Reply;
         Seen {
             state,
             is_active: match state == seen.state {
                 true => seen.is_active,
                 false => state.is_active,
             },
-            has_no_output: seen.has_no_output && !looks,
+            ..self.look(seen, direction)
         }
     }
 
-    /// Returns whether a packet may create a connection (3.11.1 to 3.11.3).
-    pub fn may_create(&self, event: &str, is_sloppy: bool) -> bool {
-        match (self.protocol.0, event) {
-            (6, "RST") | (132, "ABORT") => false,
-            (6, "SYN") | (132, "INIT") => true,
-            (6 | 132, _) => is_sloppy,
+    /// Returns a connection that saw a packet of a direction, at which UDP does not look.
+    pub fn look(&self, seen: Seen, direction: Direction) -> Seen {
+        let looks = self.protocol != Protocol::UDP && direction == Direction::Reply;
+        Seen {
+            has_no_output: seen.has_no_output && !looks,
+            ..seen
+        }
+    }
+
+    /// Returns whether a packet may create a connection (3.11.1 to 3.11.3): of chunks the first one
+    /// counts.
+    pub fn may_create(&self, transport: &[u8], is_sloppy: bool) -> bool {
+        match self.protocol.0 {
+            6 => match transport[13] {
+                flags if flags & 4 != 0 => false,
+                flags => flags & 2 != 0 || is_sloppy,
+            },
+            132 => match chunks(transport).said {
+                "INIT" => true,
+                "ABORT" | "nothing" => false,
+                _ => is_sloppy,
+            },
             _ => true,
         }
     }
@@ -144,7 +163,7 @@ impl Machine {
     pub fn is_opening(&self, transport: &[u8]) -> bool {
         match self.protocol.0 {
             6 => transport[13] & 2 != 0,
-            132 => transport.get(12) == Some(&1),
+            132 => chunks(transport).said == "INIT",
             _ => false,
         }
     }
@@ -178,24 +197,4 @@ impl State {
             number => number.parse().expect("a number"),
         }
     }
-}
-
-/// Returns what the chunks of a packet say.
-fn chunk(chunks: &[u8]) -> Option<&'static str> {
-    let header = chunks.get(..4)?;
-    let length = usize::from(header[2]) * 256 + usize::from(header[3]);
-    let next = chunks.get(length.next_multiple_of(4)..);
-    let next = next.and_then(|next| next.get(..4)).map(|next| next[0]);
-    Some(match (header[0], next) {
-        (10 | 11, Some(6)) | (6, _) => "ABORT",
-        (1, _) => "INIT",
-        (2, _) => "INIT_ACK",
-        (7, _) => "SHUTDOWN",
-        (8, _) => "SHUTDOWN_ACK",
-        (9, _) => "ERROR",
-        (10, _) => "COOKIE_ECHO",
-        (11, _) => "COOKIE_ACK",
-        (14, _) => "SHUTDOWN_COMPLETE",
-        _ => "DATA",
-    })
 }

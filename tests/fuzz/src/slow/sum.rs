@@ -37,3 +37,33 @@ pub fn pseudo_header(source: &[u8], dest: &[u8], protocol: u8, length: usize) ->
         .to_be_bytes();
     [source, dest, &length, &[0, 0, 0, protocol]].concat()
 }
+
+/// Returns the CRC32c of RFC 9260, appendix A, bit by bit.
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = match crc % 2 {
+                1 => crc / 2 ^ 0x82f6_3b78,
+                _ => crc / 2,
+            };
+        }
+    }
+    !crc
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crc_is_the_published_one() {
+        assert_eq!(crc32c(b"123456789"), 0xe306_9283);
+    }
+
+    #[test]
+    fn a_sum_is_that_of_the_example_of_rfc_1071() {
+        assert_eq!(words(&[0, 1, 0xf2, 3, 0xf4, 0xf5, 0xf6, 0xf7]), 0xddf2);
+    }
+}

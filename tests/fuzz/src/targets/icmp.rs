@@ -76,11 +76,11 @@ fn check(whole: &Whole, rewrite: Rewrite, returns: bool) {
     assert_eq!(is_error_packet(&packet), slow::is_error(whole.family, kind));
     let facts = slow::quoted(whole);
     let found = quoted(&whole.bytes, &packet);
-    let told = found.map(|quoted| (usize::from(quoted.offset), quoted.packet));
-    let listed = facts
-        .as_ref()
-        .map(|(place, facts)| (*place, api::packet(facts)));
-    assert_eq!(told, listed);
+    assert_eq!(found.is_some(), facts.is_some());
+    if let (Some(found), Some((place, facts))) = (found, &facts) {
+        assert_eq!(usize::from(found.offset), *place);
+        api::assert_same(found.packet, facts);
+    }
     let Some(facts) = facts else {
         return;
     };
@@ -113,7 +113,8 @@ fn translate(whole: &mut Whole, rewrite: Rewrite) {
     assert_eq!(reach, quoted.headers_end());
     let head = whole.bytes.get_mut(..reach).expect("within the packet");
     let done = edit.apply(head, &packet, Some(&quoted), Field::Whole);
-    finish(done.expect("all that it needs"), &packet, &mut whole.bytes);
+    let done = done.expect("all that it needs");
+    finish(done, &packet, &mut whole.bytes, api::ANY_OUTPUT);
 }
 
 fn read(whole: &Whole) -> Packet {

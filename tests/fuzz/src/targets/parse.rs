@@ -4,7 +4,10 @@
 use crate::api;
 use crate::input::Input;
 use crate::slow::headers::{read, read_in, Facts, Fault, Seen};
+use ipvs::addr::{Endpoint, Port};
+use ipvs::packet::checksum::{Field, Sum};
 use ipvs::packet::{parse, parse_plain, parse_quoted, Error, Packet, Side};
+use ipvs::xmit::{Edit, HopLimit, Rewrite};
 
 /// The first byte says what length the buffer is said to have; the rest is the packet.
 pub fn run(bytes: &[u8]) {
@@ -28,6 +31,7 @@ fn check_whole(head: &[u8], length: u32) {
     assert_same(packet, read_in(head, length));
     if let Ok(packet) = packet {
         check_parts(&packet, head);
+        check_edits(&packet, head);
         let length = packet.length - u32::from(packet.transport_offset);
         assert_eq!(packet.transport_length(), length);
     }
@@ -79,11 +83,44 @@ fn check_parts(packet: &Packet, head: &[u8]) {
     }
 }
 
+/// Only a transport header that is there is edited, and it gets only a checksum of its protocol.
+fn check_edits(packet: &Packet, head: &[u8]) {
+    let facts = read(head).expect("a packet");
+    let is_there = |protocols: &[u8]| {
+        let is_read = !matches!(facts.header, Seen::Nothing | Seen::NotLookedInto);
+        is_read && protocols.contains(&facts.protocol)
+    };
+    let edit = Edit {
+        hop_limit: HopLimit::Keep,
+        rewrite: Some(Rewrite {
+            side: Side::Dest,
+            to: Endpoint {
+                addr: packet.source,
+                port: Port::ANY,
+            },
+        }),
+    };
+    let reach = edit.reach(packet, None);
+    assert_eq!(reach.is_some(), is_there(&[1, 6, 17, 58, 132]));
+    let mut bytes = head[..reach.unwrap_or(head.len())].to_vec();
+    let done = edit.apply(&mut bytes, packet, None, Field::Whole);
+    assert_eq!(done.is_some(), is_there(&[6, 17, 132]));
+    let stored = packet.store_checksum(&mut bytes, Sum::ZERO);
+    assert_eq!(stored.is_some(), is_there(&[1, 17, 58]));
+    let stored = packet.store_checksum_start(&mut bytes, Sum::ZERO);
+    assert_eq!(stored.is_some(), is_there(&[1, 58]));
+    let stored = packet.store_crc(&mut bytes, 0);
+    assert_eq!(stored.is_some(), is_there(&[132]));
+    let says_nothing = matches!(facts.header, Seen::Chunks(chunks) if chunks.said == "nothing");
+    let is_complete = facts.header != Seen::Nothing && !says_nothing;
+    assert_eq!(packet.header.is_complete(), is_complete);
+}
+
 /// Compares an answer with the facts.
 #[track_caller]
 fn assert_same(packet: Result<Packet, Error>, facts: Result<Facts, Fault>) {
     match (packet, facts) {
-        (Ok(packet), Ok(facts)) => assert_eq!(packet, api::packet(&facts)),
+        (Ok(packet), Ok(facts)) => api::assert_same(packet, &facts),
         (Err(error), Err(fault)) => assert_eq!(error, api::error(fault)),
         (packet, facts) => panic!("{packet:?} instead of {facts:?}"),
     }

@@ -3,7 +3,9 @@
 
 use crate::api::methods;
 use crate::input::Input;
-use crate::slow::{icmp::is_error, plan::decide, rows};
+use crate::slow::icmp::is_error;
+use crate::slow::plan;
+use crate::slow::rows;
 use ipvs::addr::{Addr, Endpoint, Family, Protocol};
 use ipvs::packet::{Fragment, Header, Packet, Side};
 use ipvs::xmit::{
@@ -107,7 +109,7 @@ fn check_remote(method: Method, dest: Endpoint, packet: &Packet, fits: bool) {
         hop_limit: HopLimit::Decrement,
         rewrite,
     };
-    let expected = match decide("remote", [source, hops, size, what]) {
+    let expected = match plan(["remote", source, hops, size, what]) {
         "boundary" => Plan::Boundary,
         "hops" => Plan::TooManyHops,
         "send" => Plan::Send(edited(rewrite(method, dest))),
@@ -125,7 +127,7 @@ fn check_local(method: Method, dest: Endpoint, route: &LocalRoute) {
     let stays = if route.is_packet_local { "stays" } else { "-" };
     let is_smuggled = route.is_from_outside && route.is_server_loopback;
     let origin = if is_smuggled { "smuggled" } else { "-" };
-    let expected = match decide("local", [rows::of(method).local, place, stays, origin]) {
+    let expected = match plan(["local", rows::of(method).local, place, stays, origin]) {
         "boundary" => Plan::Boundary,
         "deliver" => Plan::Deliver(Edit {
             hop_limit: HopLimit::Keep,
