@@ -32,7 +32,8 @@ fn ask_around(target: &Target, input: &[u8]) {
 fn inputs_near_those_of_the_corpus_get_right_answers() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
     for target in TARGETS {
-        let inputs = std::fs::read_dir(corpus.join(target.name)).expect("a folder for every target");
+        let inputs =
+            std::fs::read_dir(corpus.join(target.name)).expect("a folder for every target");
         for input in inputs {
             let path = input.expect("a file").path();
             let bytes = std::fs::read(&path).expect("a file");
