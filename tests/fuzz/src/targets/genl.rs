@@ -162,6 +162,7 @@ fn dest(values: Option<&Option<Values>>, service: Family) -> Result<DestRequest,
     };
     Ok(DestRequest {
         key: dest_key(values, service)?,
+        flags: 0,
         settings: DestSettings {
             method: Method::from_number(number(method)),
             weight: number(weight),
