@@ -3,6 +3,7 @@
 
 mod checksum;
 mod fuzz;
+mod ipv6;
 mod nat;
 mod packet;
 mod procfs;
