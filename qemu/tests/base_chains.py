@@ -57,7 +57,7 @@ def seen(d, name):
 
 
 @case(rows=tuple((hook, place + offset) for hook, places in PLACES.items() for place in sorted(places.values())[:1] for offset in (-1, 0, 1, 2)))
-def who_sees_it_first(d, row):
+def which_chain_sees_it_first(d, row):
     """Of two chains at the same place the one that was made later comes first."""
     hook, priority = row
     server, _, send = ROWS[hook]
