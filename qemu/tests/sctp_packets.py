@@ -3,13 +3,14 @@
 import packet
 from cases import case
 from packet import SCTP
-from sctp_states import CLIENT, SERVER, VIP, METHODS, chunks
+from sctp_states import CLIENT, METHODS, SERVER, VIP, chunks, kernel_has_sctp
 
 INIT, DATA = packet.chunk(1, b"abcd"), packet.chunk(0, b"some data")
 MODES = ("full", "bad", "zero", "partial")
 
 
 def start(d, method="nat", port=8080, *sysctls, ready=True):
+    kernel_has_sctp(d)
     d.wires()
     for name, value in sysctls:
         d.sysctl(name, value)
@@ -120,6 +121,7 @@ def strangers_pass(d):
 
 @case
 def no_server_is_refused_by_icmp(d):
+    kernel_has_sctp(d)
     d.wires()
     d.control(f"-A --sctp-service {VIP}:80 -s rr")
     d.send("client", packet.sctp(CLIENT, 40000, VIP, 80, 0, INIT))
@@ -147,6 +149,7 @@ def errors(d, row):
 
 @case(rows=("nat", "dr"))
 def service_by_mark(d, method):
+    kernel_has_sctp(d)
     d.wires()
     d.rules("add table ip t; add chain ip t prerouting { type filter hook prerouting priority -150; }; "
             "add rule ip t prerouting meta l4proto sctp meta mark set 5")
@@ -161,6 +164,7 @@ def service_by_mark(d, method):
 @case(rows=tuple(f"{scheduler}{flags}" for scheduler in ("rr", "wrr", "lc", "wlc", "fo", "ovf", "lblc", "lblcr", "dh", "sh", "sed", "nq", "mh")
                  for flags in ("",) + (" -b sh-port", " -b sh-fallback,sh-port") * (scheduler == "sh") + (" -b mh-port",) * (scheduler == "mh")))
 def scheduler(d, name):
+    kernel_has_sctp(d)
     d.wires()
     d.ipvsadm(f"-A --sctp-service {VIP}:80 -s {name}")
     for number in range(11, 15):
@@ -207,6 +211,7 @@ def listings(d):
 
 @case
 def clients_of_a_persistent_service_stay(d):
+    kernel_has_sctp(d)
     d.wires()
     d.ipvsadm(f"-A --sctp-service {VIP}:80 -s rr -p 100")
     for number in (11, 12):

@@ -19,7 +19,13 @@ WAYS = {
 }
 
 
+def kernel_has_sctp(d):
+    """Loads the kernel's own SCTP, which answers what nothing else takes, so that it does so with both modules."""
+    d.expect("the kernel has SCTP", d.execute("modprobe sctp", None)[0] == 0)
+
+
 def start(d, method="nat", *sysctls, port=80):
+    kernel_has_sctp(d)
     d.wires()
     for name, value in sysctls:
         d.sysctl(name, value)

@@ -288,6 +288,15 @@ impl Packet {
         }
     }
 
+    /// Returns the packet with what the transport header says, as far as it is there; one without such a
+    /// header stays as it is.
+    pub fn with_transport(self, transport: &[u8]) -> Packet {
+        match self.fragment {
+            Fragment::Later => self,
+            Fragment::Whole | Fragment::First => with_transport(self, transport),
+        }
+    }
+
     /// Returns where four bytes are that have a say as well and were not among those read, in bytes
     /// after the network header's beginning.
     pub fn unread(&self) -> Option<u32> {
@@ -399,13 +408,8 @@ pub fn parse_quoted(head: &[u8]) -> Result<Packet, Error> {
         6 => ipv6::read(head)?,
         _ => return Err(Error::Version),
     };
-    let offset = usize::from(packet.transport_offset);
-    match packet.fragment {
-        Fragment::Later => Ok(packet),
-        Fragment::Whole | Fragment::First => {
-            Ok(with_transport(packet, head.get(offset..).unwrap_or(&[])))
-        }
-    }
+    let transport = head.get(usize::from(packet.transport_offset)..);
+    Ok(packet.with_transport(transport.unwrap_or(&[])))
 }
 
 /// Adds what the transport header says, as far as it is there.

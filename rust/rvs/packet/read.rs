@@ -7,6 +7,9 @@ use ipvs::packet::{self, Packet};
 use linux::inet;
 use linux::skb::{Skb, PEEK};
 
+/// The longest transport header that is read, in bytes.
+const TRANSPORT: usize = 20;
+
 /// Reads a packet's headers: in place if they lie there, else from a copy.
 ///
 /// `None` as well for a packet that is not of its hook's family, as raw sockets can send.
@@ -14,10 +17,30 @@ pub(super) fn read(skb: &mut Skb<'_>) -> Option<Packet> {
     let len = skb.len();
     let in_place = packet::parse(skb.head(), len);
     let packet = match in_place {
-        Ok(packet) if packet.header.is_complete() => packet,
-        Ok(_) | Err(_) => packet::parse(skb.peek(&mut [0; PEEK]), len).ok()?,
+        Ok(packet) => packet,
+        Err(_) => packet::parse(skb.peek(&mut [0; PEEK]), len).ok()?,
+    };
+    let packet = match packet.header.is_complete() {
+        true => packet,
+        false => read_transport(skb, packet),
     };
     is_of_hook(skb, &packet).then(|| read_on(skb, packet))
+}
+
+/// Reads the transport header of a packet from a copy, whatever was read of it before.
+///
+/// The packet stays as it is: one that becomes many on the wire may be a list of them, of which no byte
+/// may move into the linear part.
+fn read_transport(skb: &Skb<'_>, packet: Packet) -> Packet {
+    let (offset, mut buffer) = (u32::from(packet.transport_offset), [0; TRANSPORT]);
+    let left = skb.len().saturating_sub(offset) as usize;
+    let Some(bytes) = buffer.get_mut(..TRANSPORT.min(left)) else {
+        return packet;
+    };
+    match skb.copy(offset, bytes) {
+        true => packet.with_transport(bytes),
+        false => packet,
+    }
 }
 
 /// Reads what lies behind the bytes that were read and has a say as well.
