@@ -15,6 +15,9 @@ import struct
 
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 HOP_BY_HOP, ICMP, TCP, UDP, ROUTING, FRAGMENT, ICMP6, DESTINATION, SCTP = 0, 1, 6, 17, 43, 44, 58, 60, 132
+IPIP, IPV6_IN_IP, GRE = 4, 41, 47
+# The UDP port of GUE in scenarios.
+GUE_PORT = 6080
 EXTENSIONS = {HOP_BY_HOP: "hop-by-hop", ROUTING: "routing", DESTINATION: "destination"}
 ETHER_TYPE = {4: 0x0800, 6: 0x86DD}
 ARP = 0x0806
@@ -291,7 +294,36 @@ def show_udp(source, target, body, whole):
     """Returns the text of a UDP datagram."""
     sport, dport, length, stored = struct.unpack_from("!HHHH", body)
     check = verdict(source, target, UDP, body) if whole else f"{stored:04x}"
-    return f"udp {sport}>{dport} length {length} checksum {check} data {digest(body[8:])}"
+    load = show_gue(body[8:]) if dport == GUE_PORT and len(body) > 12 else f"data {digest(body[8:])}"
+    return f"udp {sport}>{dport} length {length} checksum {check} {load}"
+
+
+def show_load(data):
+    """Returns the text of a packet inside another one."""
+    return f"\n    load: {show(data)}"
+
+
+def show_gue(body):
+    """Returns the text of GUE and of what is in it."""
+    first, protocol, flags = struct.unpack_from("!BBH", body)
+    end = 4 + (first & 31) * 4
+    load = show_load(body[end:]) if protocol in (IPIP, IPV6_IN_IP) else f" data {digest(body[end:])}"
+    return f"gue first {first:#x} protocol {protocol} flags {flags:#x} fields {body[4:end].hex() or 'none'}{load}"
+
+
+def show_gre(_source, _target, body, whole):
+    """Returns the text of GRE and of what is in it."""
+    flags, kind = struct.unpack_from("!HH", body)
+    summed = flags & 0x8000 and len(body) >= 8
+    check = f" checksum {'ok' if whole and checksum(body) == 0xFFFF else body[4:8].hex()}" if summed else ""
+    rest = body[8 if summed else 4:]
+    load = show_load(rest) if kind in ETHER_TYPE.values() and rest else f" data {digest(rest)}"
+    return f"gre flags {flags:#x} type {kind:#06x}{check}{load}"
+
+
+def show_inner(_source, _target, body, _whole):
+    """Returns the text of a packet directly inside another one."""
+    return f"tunnel{show_load(body)}"
 
 
 def show_icmp(source, target, body, whole):
@@ -319,7 +351,8 @@ def show_sctp(_source, _target, body, whole):
 
 
 # How many bytes of each protocol are enough to show it, and what does.
-TRANSPORTS = {TCP: (20, show_tcp), UDP: (8, show_udp), ICMP: (8, show_icmp), ICMP6: (8, show_icmp), SCTP: (12, show_sctp)}
+TRANSPORTS = {TCP: (20, show_tcp), UDP: (8, show_udp), ICMP: (8, show_icmp), ICMP6: (8, show_icmp), SCTP: (12, show_sctp),
+              IPIP: (20, show_inner), IPV6_IN_IP: (40, show_inner), GRE: (8, show_gre)}
 
 
 def show_transport(source, target, protocol, body, whole):
@@ -343,6 +376,9 @@ def show(packet, quoted=False):
     whole = not frag & 0x3FFF and len(body) == length - header
     # What the kernel itself makes (ICMP errors) has an identification from a random sequence.
     generated = protocol == ICMP and not quoted and len(body) > 0 and body[0] in (0, 3, 11) and ttl in (63, 64)
+    # So has what it puts around a packet, where that may be cut.
+    gue = protocol == UDP and struct.unpack_from("!H", body, 2)[0] == GUE_PORT if len(body) > 4 else False
+    generated |= (protocol in (IPIP, IPV6_IN_IP, GRE) or gue) and ident > 1
     check = "ok" if checksum(packet[:header]) == 0xFFFF else "bad"
     text = (f"ip {unpacked(source)}>{unpacked(target)} tos {tos:#x} length {length} "
             f"id {'*' if generated else ident} frag {frag:#x} ttl {ttl} header {header} checksum {check}")

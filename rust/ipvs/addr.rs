@@ -98,6 +98,14 @@ impl Addr {
         [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
     }
 
+    /// Returns the address that the standard library has.
+    pub const fn from_ip(addr: IpAddr) -> Addr {
+        match addr {
+            IpAddr::V4(addr) => ipv4(addr.octets()),
+            IpAddr::V6(addr) => ipv6(addr.octets()),
+        }
+    }
+
     /// Returns the address as one of IPv4, if it is.
     #[inline]
     pub const fn v4(self) -> Option<Ipv4Addr> {

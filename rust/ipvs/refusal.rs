@@ -95,8 +95,6 @@ pub enum Refusal {
     DestDaemon,
     /// A flag of a real server that socket options can give.
     DestFlagNotYet,
-    /// A tunnel.
-    TunnelNotYet,
     /// The bypass method for a real server.
     BypassNotYet,
     /// A time-out is out of range.
@@ -174,10 +172,9 @@ impl Refusal {
             | Refusal::DestSettings(DestError::Weight)
             | Refusal::DestSettings(DestError::LowerAboveUpper) => Errno::Range,
             Refusal::Unloading => Errno::NoModule,
-            Refusal::TunnelNotYet
-            | Refusal::BypassNotYet
-            | Refusal::DestFlagNotYet
-            | Refusal::DaemonNotYet => Errno::Unsupported,
+            Refusal::BypassNotYet | Refusal::DestFlagNotYet | Refusal::DaemonNotYet => {
+                Errno::Unsupported
+            }
             Refusal::Family | Refusal::FamilyAbsent => Errno::Family,
         }
     }
@@ -215,7 +212,6 @@ impl Refusal {
             Refusal::DestExists => c"The server exists already.",
             Refusal::DestUnknown => c"The service has no such server.",
             Refusal::DestAddress => c"The server's address is neither local nor unicast here.",
-            Refusal::TunnelNotYet => c"Forwarding through tunnels is not supported yet.",
             Refusal::BypassNotYet => c"The bypass method is not supported yet.",
             Refusal::Timeout => c"A timeout is longer than the kernel can count.",
             Refusal::DestDaemon => c"A running sync daemon allows no server of the other family.",
@@ -245,7 +241,7 @@ impl Refusal {
     }
 
     /// Every refusal.
-    pub const ALL: [Refusal; 46] = [
+    pub const ALL: [Refusal; 45] = [
         Refusal::Malformed,
         Refusal::ServiceMissing,
         Refusal::ServiceMalformed,
@@ -272,7 +268,6 @@ impl Refusal {
         Refusal::DestExists,
         Refusal::DestUnknown,
         Refusal::DestAddress,
-        Refusal::TunnelNotYet,
         Refusal::BypassNotYet,
         Refusal::Timeout,
         Refusal::DestDaemon,
@@ -354,7 +349,7 @@ mod tests {
         assert_eq!(Refusal::Timeout.errno().number(), 22);
         assert_eq!(Refusal::Malformed.errno().number(), 34);
         assert_eq!(Refusal::Unloading.errno().number(), 92);
-        assert_eq!(Refusal::TunnelNotYet.errno().number(), 95);
+        assert_eq!(Refusal::BypassNotYet.errno().number(), 95);
         assert_eq!(Refusal::FamilyAbsent.errno().number(), 97);
     }
 

@@ -15,6 +15,7 @@ mod edit;
 mod local;
 mod nat;
 mod pass;
+pub mod tunnel;
 
 /// How packets get to a real server; the numbers are the low bits of connection flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,11 +80,8 @@ impl Method {
             Method::Nat => nat::ROW,
             Method::Local => local::ROW,
             Method::Direct => direct::ROW,
-            Method::Tunnel
-            | Method::Bypass
-            | Method::Unknown5
-            | Method::Unknown6
-            | Method::Unknown7 => pass::ROW,
+            Method::Tunnel => tunnel::ROW,
+            Method::Bypass | Method::Unknown5 | Method::Unknown6 | Method::Unknown7 => pass::ROW,
         }
     }
 }
@@ -147,6 +145,8 @@ impl Row {
 pub enum Way {
     /// A route to the server.
     Route(NextHop),
+    /// A route to the server, and a place in a packet that goes there.
+    Wrap,
     /// Nothing: the server is this host, and the packet of the connection goes on.
     Deliver,
     /// Nothing: it goes on as if there were no connection.
@@ -399,6 +399,7 @@ mod tests {
     fn only_direct_routing_needs_the_server_on_its_link() {
         assert_eq!(Method::Direct.row().way, Way::Route(NextHop::Server));
         assert_eq!(Method::Nat.row().way, Way::Route(NextHop::Table));
+        assert_eq!(Method::Tunnel.row().way, Way::Wrap);
         assert_eq!(Method::Local.row().way, Way::Deliver);
         assert_eq!(Method::Unknown5.row().way, Way::Pass);
     }

@@ -105,6 +105,20 @@ pub fn untrack(skb: &mut Skb<'_>) {
     unsafe { bindings::rvs_helper_nf_ct_set_untracked(skb.as_raw()) };
 }
 
+/// Puts the packet's connection into the tracking table, if it has one that is not there yet.
+///
+/// Tells whether the packet may go on.
+pub fn confirm(skb: &mut Skb<'_>) -> bool {
+    // SAFETY: The packet is valid and ours.
+    unsafe { bindings::rvs_helper_nf_conntrack_confirm(skb.as_raw()) == bindings::NF_ACCEPT }
+}
+
+/// Lets the packet be tracked anew, as what it is now.
+pub fn forget(skb: &mut Skb<'_>) {
+    // SAFETY: The packet is valid and ours.
+    unsafe { bindings::rvs_helper_nf_reset_ct(skb.as_raw()) };
+}
+
 /// Tells tracking what the answers to a new connection will look like after our translation.
 ///
 /// Does nothing once the connection is in the table, is dying, or the packet is a reply itself: then

@@ -21,6 +21,7 @@ MODULE_INFO(rvs_link, "objects");
 
 #include "helpers/clock.c"
 #include "helpers/conntrack.c"
+#include "helpers/encap.c"
 #include "helpers/genl.c"
 #include "helpers/icmp.c"
 #include "helpers/lock.c"

@@ -16,6 +16,7 @@ mod bindings;
 pub mod apart;
 pub mod clock;
 pub mod conntrack;
+pub mod encap;
 pub mod genl;
 pub mod icmp;
 pub mod inet;

@@ -35,6 +35,17 @@ pub struct Target {
     pub addr: IpAddr,
     /// By which neighbour.
     pub hop: NextHop,
+    /// From where.
+    pub sender: Sender,
+}
+
+/// What the packets are that take a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// Those of another sender.
+    Other,
+    /// Those of this host: the route is that of its own address, and policies may wrap them.
+    Host,
 }
 
 /// What kind of address an address is.
@@ -56,6 +67,9 @@ pub fn kind(net: &Net, addr: IpAddr) -> Kind {
     }
 }
 
+/// The bytes of the address that this host sends from; those of IPv4 are the first.
+type Source = [u8; 16];
+
 /// A way for packets to leave, for as long as `'g`.
 ///
 /// # Invariants
@@ -65,6 +79,7 @@ pub fn kind(net: &Net, addr: IpAddr) -> Kind {
 pub struct Route<'g> {
     dst: NonNull<bindings::dst_entry>,
     family: Family,
+    source: Source,
     counted: bool,
     rcu: Reader<'g>,
 }
@@ -75,8 +90,8 @@ impl<'g> Route<'g> {
     /// Of IPv6 there is none either where this host has no address to send from.
     pub fn to(net: &Net, target: Target, rcu: Reader<'g>) -> Option<Self> {
         match target.addr {
-            IpAddr::V4(addr) => v4::look_up(net, addr, target.hop, rcu),
-            IpAddr::V6(addr) => v6::look_up(net, addr, target.hop, rcu),
+            IpAddr::V4(addr) => v4::look_up(net, addr, target, rcu),
+            IpAddr::V6(addr) => v6::look_up(net, addr, target, rcu),
         }
     }
 
@@ -94,8 +109,30 @@ impl<'g> Route<'g> {
         Self {
             dst,
             family,
+            source: [0; 16],
             counted: true,
             rcu,
+        }
+    }
+
+    /// Returns the same route with the address that this host sends from.
+    fn sent_from(mut self, addr: IpAddr) -> Self {
+        self.source = match addr {
+            IpAddr::V4(addr) => {
+                let [a, b, c, d] = addr.octets();
+                [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+            }
+            IpAddr::V6(addr) => addr.octets(),
+        };
+        self
+    }
+
+    /// Returns the address that this host sends from along the route; unspecified for a route that was
+    /// not looked up here.
+    pub fn source(&self) -> IpAddr {
+        match (self.family, self.source) {
+            (Family::V4, [a, b, c, d, ..]) => IpAddr::from([a, b, c, d]),
+            (Family::V6, octets) => IpAddr::from(octets),
         }
     }
 
@@ -115,6 +152,7 @@ impl<'g> Route<'g> {
         Some(Self {
             dst,
             family: Family::from_number(number)?,
+            source: [0; 16],
             counted: false,
             rcu,
         })
@@ -167,6 +205,17 @@ impl<'g> Route<'g> {
         unsafe { bindings::rvs_helper_dev_makes_crc32c(self.device().as_ptr()) }
     }
 
+    /// Returns the room that the route's device likes to have in front of a packet that is made here.
+    pub(crate) fn reserved_space(&self) -> u32 {
+        // SAFETY: The device is valid to the end of the section, as `device` says.
+        unsafe { bindings::rvs_helper_ll_reserved_space(self.device().as_ptr()) }
+    }
+
+    /// Returns C's route, valid for as long as this one.
+    pub(crate) fn as_raw(&self) -> *mut bindings::dst_entry {
+        self.dst.as_ptr()
+    }
+
     /// Returns the device, valid for all of `'g`: once it goes, another one takes its place in the
     /// route, and it is freed after the section.
     pub(crate) fn device(&self) -> NonNull<bindings::net_device> {
@@ -216,6 +265,7 @@ impl Drop for Route<'_> {
 struct Held {
     dst: NonNull<bindings::dst_entry>,
     family: Family,
+    source: Source,
     /// What the routing tables said when the route was found.
     cookie: u32,
 }
@@ -240,6 +290,7 @@ impl Held {
         Some(Self {
             dst: route.dst,
             family: route.family,
+            source: route.source,
             cookie,
         })
     }
@@ -286,6 +337,7 @@ impl Cache {
         Route {
             dst: held.dst,
             family: held.family,
+            source: held.source,
             counted: false,
             rcu,
         }

@@ -58,6 +58,11 @@ impl Verdict {
     const fn new(raw: u32) -> Self {
         Self(raw, NotThreadSafe)
     }
+
+    /// Netfilter hears no more of the packet.
+    pub(crate) const fn stolen() -> Self {
+        Self::new(bindings::NF_STOLEN)
+    }
 }
 
 /// One call of a hook.
@@ -274,7 +279,7 @@ impl<'a> Skb<'a> {
     /// Makes `route` the packet's own: a reference is handed over; without one it is lent to the
     /// packet, which must be sent inside the same read section.
     #[inline(always)]
-    fn set_route(&mut self, route: Route<'_>) {
+    pub(crate) fn set_route(&mut self, route: Route<'_>) {
         let (dst, counted) = route.into_raw();
         // SAFETY: The packet is valid and ours.
         unsafe { bindings::rvs_helper_skb_dst_drop(self.as_raw()) };
@@ -328,6 +333,13 @@ impl<'a> Skb<'a> {
     pub fn allow_fragmenting(&mut self) {
         // SAFETY: The packet is valid and ours by the type invariant.
         unsafe { bindings::rvs_helper_skb_set_ignore_df(self.as_raw()) };
+    }
+
+    /// Forgets when the packet came.
+    #[inline(always)]
+    pub(crate) fn clear_timestamp(&mut self) {
+        // SAFETY: The packet is valid and ours by the type invariant.
+        unsafe { bindings::rvs_helper_skb_clear_tstamp(self.as_raw()) };
     }
 
     /// Lets go of the socket that was found for the packet on its way in.
@@ -484,9 +496,9 @@ impl Skb<'_> {
         }
     }
 
-    fn set_summed(&mut self, summed: u32) {
+    pub(crate) fn set_summed(&mut self, summed: u32) {
         // SAFETY: The packet is valid and ours; the value is one of the four. Its other data is
-        // not used by the two that are set here.
+        // not used by those that are set here.
         unsafe { bindings::rvs_helper_skb_set_ip_summed(self.as_raw(), summed as u8) };
     }
 
@@ -570,8 +582,7 @@ impl<'a> Skb<'a> {
         // SAFETY: The packet is ours by the type invariant.
         unsafe { bindings::rvs_helper_skb_forward_csum(self.as_raw()) };
         if self.has_device() {
-            // SAFETY: The packet is ours by the type invariant.
-            unsafe { bindings::rvs_helper_skb_clear_tstamp(self.as_raw()) };
+            self.clear_timestamp();
         }
         self.set_route(route);
         // After the route, whose helper reads the word that this mark is in: a processor waits where

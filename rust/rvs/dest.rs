@@ -10,7 +10,7 @@ use ipvs::addr::Endpoint;
 use ipvs::conn::state::Activity;
 use ipvs::sched::Permutation;
 use ipvs::service::{
-    Crossing, DestKey, DestSettings, Forwarding, Overload, ServiceKey, Thresholds,
+    Crossing, DestKey, DestSettings, Forwarding, Overload, ServiceKey, Thresholds, TunnelSettings,
 };
 use ipvs::xmit::Method;
 use kernel::prelude::*;
@@ -170,6 +170,11 @@ impl Dest {
     /// [`Forwarding::place`].
     pub(crate) fn place(&self) -> Option<Endpoint> {
         self.forwarding().place(&self.key)
+    }
+
+    /// Returns what a tunnel to it looks like.
+    pub(crate) fn tunnel(&self) -> TunnelSettings {
+        self.forwarding().tunnel
     }
 
     fn forwarding(&self) -> Forwarding {

@@ -30,6 +30,10 @@ pub(crate) enum Drop {
     TimeToLive,
     /// It is too long for the way to its server and must not be cut.
     TooBig,
+    /// What a tunnel leaves of the way to its server is less than any way must take.
+    Narrow,
+    /// Connection tracking does not take it.
+    Untrackable,
     /// Its headers do not fit together.
     Malformed,
     /// The checksum of an ICMP error is wrong.
@@ -40,7 +44,7 @@ pub(crate) enum Drop {
 
 impl Drop {
     /// All reasons, in the order in which they are listed.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Truncated,
         Self::NoServer,
         Self::NoConnection,
@@ -52,6 +56,8 @@ impl Drop {
         Self::Boundary,
         Self::TimeToLive,
         Self::TooBig,
+        Self::Narrow,
+        Self::Untrackable,
         Self::Malformed,
         Self::Checksum,
         Self::Stray,
@@ -71,6 +77,8 @@ impl Drop {
             Self::Boundary => "boundary",
             Self::TimeToLive => "time_to_live",
             Self::TooBig => "too_big",
+            Self::Narrow => "narrow",
+            Self::Untrackable => "untrackable",
             Self::Malformed => "malformed",
             Self::Checksum => "checksum",
             Self::Stray => "stray",

@@ -15,3 +15,4 @@ mod read;
 mod schedule;
 mod stray;
 mod transmit;
+mod tunnel;

@@ -9,6 +9,11 @@ __rvs_helper void rvs_helper_nf_conntrack_alter_reply(struct nf_conn *ct,
 	nf_conntrack_alter_reply(ct, reply);
 }
 
+__rvs_helper unsigned int rvs_helper_nf_conntrack_confirm(struct sk_buff *skb)
+{
+	return nf_conntrack_confirm(skb);
+}
+
 __rvs_helper struct nf_conn *rvs_helper_nf_ct_get(const struct sk_buff *skb,
 						  unsigned int *ctinfo)
 {

@@ -60,12 +60,14 @@ __rvs_helper struct net_device *rvs_helper_ip6_dst_idev_dev(const struct dst_ent
 	return idev ? idev->dev : NULL;
 }
 
-__rvs_helper struct dst_entry *rvs_helper_ip_route_output_key(struct net *net,
-							      __be32 daddr, u8 flags)
+/* The source is left in saddr, as C leaves it in the flow. */
+__rvs_helper struct dst_entry *rvs_helper_ip_route_output_key(struct net *net, __be32 daddr,
+							      __be32 *saddr, u8 flags)
 {
-	struct flowi4 fl4 = { .daddr = daddr, .flowi4_flags = flags };
+	struct flowi4 fl4 = { .daddr = daddr, .saddr = *saddr, .flowi4_flags = flags };
 	struct rtable *rt = ip_route_output_key(net, &fl4);
 
+	*saddr = fl4.saddr;
 	return IS_ERR(rt) ? NULL : &rt->dst;
 }
 
@@ -87,4 +89,14 @@ __rvs_helper bool rvs_helper_rt_is_input_route(const struct dst_entry *dst)
 __rvs_helper unsigned int rvs_helper_rt_flags(const struct dst_entry *dst)
 {
 	return dst_rtable(dst)->rt_flags;
+}
+
+__rvs_helper struct dst_entry *rvs_helper_xfrm_lookup_ipv6(struct net *net, struct dst_entry *dst,
+							   const struct in6_addr *daddr,
+							   const struct in6_addr *saddr)
+{
+	struct flowi6 fl6 = { .daddr = *daddr, .saddr = *saddr };
+	struct dst_entry *found = xfrm_lookup(net, dst, flowi6_to_flowi(&fl6), NULL, 0);
+
+	return IS_ERR(found) ? NULL : found;
 }

@@ -3,12 +3,12 @@
 //!
 //! C header: `include/net/route.h`
 
-use super::{Kind, NextHop, Route};
+use super::{Kind, NextHop, Route, Sender, Target};
 use crate::bindings;
 use crate::inet::Family;
 use crate::net::Net;
 use crate::rcu::Reader;
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr};
 use core::ptr::NonNull;
 
 /// Returns an address as C stores it.
@@ -17,9 +17,27 @@ fn word(addr: Ipv4Addr) -> u32 {
 }
 
 /// Looks up a route.
+///
+/// Packets of this host have its address as their source, for which there may be another route.
 pub(super) fn look_up<'g>(
     net: &Net,
     addr: Ipv4Addr,
+    target: Target,
+    rcu: Reader<'g>,
+) -> Option<Route<'g>> {
+    let first = output(net, (addr, 0), target.hop, rcu)?;
+    match (target.sender, first.source()) {
+        (Sender::Host, IpAddr::V4(source)) if !source.is_unspecified() => {
+            output(net, (addr, word(source)), target.hop, rcu)
+        }
+        (Sender::Host | Sender::Other, IpAddr::V4(_) | IpAddr::V6(_)) => Some(first),
+    }
+}
+
+/// Asks the routing tables for a way from `source`, which is 0 for any, to `addr`.
+fn output<'g>(
+    net: &Net,
+    (addr, mut source): (Ipv4Addr, u32),
     hop: NextHop,
     rcu: Reader<'g>,
 ) -> Option<Route<'g>> {
@@ -27,10 +45,14 @@ pub(super) fn look_up<'g>(
         NextHop::Table => 0,
         NextHop::Address => bindings::FLOWI_FLAG_KNOWN_NH as u8,
     };
-    // SAFETY: The namespace is borrowed, so alive.
-    let dst = unsafe { bindings::rvs_helper_ip_route_output_key(net.as_raw(), word(addr), flags) };
+    let addr = word(addr);
+    // SAFETY: The namespace is borrowed, so alive, and so is `source`.
+    let dst =
+        unsafe { bindings::rvs_helper_ip_route_output_key(net.as_raw(), addr, &mut source, flags) };
+    let dst = NonNull::new(dst)?;
     // SAFETY: The look-up takes a reference, which becomes ours, to a route of IPv4.
-    NonNull::new(dst).map(|dst| unsafe { Route::from_counted(dst, Family::V4, rcu) })
+    let route = unsafe { Route::from_counted(dst, Family::V4, rcu) };
+    Some(route.sent_from(IpAddr::from(source.to_ne_bytes())))
 }
 
 /// Returns what kind of address `addr` is in `net`.

@@ -3,12 +3,12 @@
 //!
 //! C header: `include/net/ip6_route.h`, `include/net/ip6_fib.h`, `include/net/addrconf.h`
 
-use super::{Kind, NextHop, Route};
+use super::{Kind, NextHop, Route, Sender, Target};
 use crate::bindings;
 use crate::inet::Family;
 use crate::net::Net;
 use crate::rcu::{self, Reader};
-use core::net::Ipv6Addr;
+use core::net::{IpAddr, Ipv6Addr};
 use core::ptr::NonNull;
 
 /// Returns an address as C stores it.
@@ -24,17 +24,50 @@ fn raw(addr: Ipv6Addr) -> bindings::in6_addr {
 pub(super) fn look_up<'g>(
     net: &Net,
     addr: Ipv6Addr,
-    hop: NextHop,
+    target: Target,
     rcu: Reader<'g>,
 ) -> Option<Route<'g>> {
-    let flags = match hop {
+    let flags = match target.hop {
         NextHop::Table => 0,
         NextHop::Address => bindings::FLOWI_FLAG_KNOWN_NH as u8,
     };
     let addr = raw(addr);
     let mut source = raw(Ipv6Addr::UNSPECIFIED);
     let route = output(net, (&addr, &mut source), flags, rcu)?;
-    find_source(net, &route, (&addr, &mut source)).then_some(route)
+    if !find_source(net, &route, (&addr, &mut source)) {
+        return None;
+    }
+    let route = match target.sender {
+        Sender::Other => route,
+        Sender::Host => transform(net, route, (&addr, &source), rcu)?,
+    };
+    Some(route.sent_from(IpAddr::V6(octets(&source).into())))
+}
+
+/// Asks the policies of xfrm what becomes of packets from `source` to `addr`; `None` where these may not
+/// go.
+fn transform<'g>(
+    net: &Net,
+    route: Route<'g>,
+    (addr, source): (&bindings::in6_addr, &bindings::in6_addr),
+    rcu: Reader<'g>,
+) -> Option<Route<'g>> {
+    let (dst, counted) = route.into_raw();
+    if !counted {
+        return None;
+    }
+    // SAFETY: The namespace is borrowed, so alive, the addresses are valid, and the reference to the
+    // route, which is one of IPv6, is given up.
+    let dst =
+        unsafe { bindings::rvs_helper_xfrm_lookup_ipv6(net.as_raw(), dst.as_ptr(), addr, source) };
+    // SAFETY: The look-up takes a reference, which becomes ours, to a route of IPv6.
+    NonNull::new(dst).map(|dst| unsafe { Route::from_counted(dst, Family::V6, rcu) })
+}
+
+/// Returns the bytes of an address.
+fn octets(addr: &bindings::in6_addr) -> [u8; 16] {
+    // SAFETY: All of an address is written, and any bytes will do.
+    unsafe { addr.in6_u.u6_addr8 }
 }
 
 /// Asks the routing tables for a way from `source` to `addr`; routing rules may choose the source.
@@ -63,9 +96,7 @@ fn find_source(
     route: &Route<'_>,
     (addr, source): (&bindings::in6_addr, &mut bindings::in6_addr),
 ) -> bool {
-    // SAFETY: All of an address is written, and any bytes will do.
-    let octets = unsafe { source.in6_u.u6_addr8 };
-    if !Ipv6Addr::from(octets).is_unspecified() {
+    if !Ipv6Addr::from(octets(source)).is_unspecified() {
         return true;
     }
     // SAFETY: The route is one of IPv6 and valid; what it leads to lives to the end of the section

@@ -145,10 +145,10 @@ fn check_dest(service: &Service, request: &DestRequest) -> Result<(), Refusal> {
 /// Refuses a forwarding method that packets cannot take yet.
 fn check_method(settings: &DestSettings) -> Result<(), Refusal> {
     match settings.method {
-        Method::Tunnel => Err(Refusal::TunnelNotYet),
         Method::Bypass => Err(Refusal::BypassNotYet),
         Method::Nat
         | Method::Local
+        | Method::Tunnel
         | Method::Direct
         | Method::Unknown5
         | Method::Unknown6

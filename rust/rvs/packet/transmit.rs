@@ -3,6 +3,7 @@
 
 use super::context::PacketContext;
 use super::outcome::Outcome;
+use super::tunnel;
 use crate::conn::{end, Conn};
 use crate::dest::Dest;
 use crate::drops::Drop;
@@ -17,7 +18,7 @@ use linux::conntrack::{self, Reply};
 use linux::icmp;
 use linux::inet::Point;
 use linux::rcu::Borrow;
-use linux::route::{self, Route, Target};
+use linux::route::{self, Route, Sender, Target};
 use linux::skb::{NoMemory, Skb, Summed, Unrouted};
 
 /// A packet that is to go to a server.
@@ -43,7 +44,7 @@ impl<'a, 'g> Transmit<'a, 'g> {
     }
 
     #[inline(never)]
-    fn local_facts(&self, skb: &Skb<'_>) -> LocalRoute {
+    pub(super) fn local_facts(&self, skb: &Skb<'_>) -> LocalRoute {
         LocalRoute {
             place: match skb.point() {
                 Point::Forward => Place::Forward,
@@ -65,6 +66,7 @@ pub(super) fn original<'g>(
     let row = transmit.state.method().row();
     match row.way {
         Way::Route(next_hop) => along_route(context, skb, transmit, (row, next_hop)),
+        Way::Wrap => tunnel::original(context, skb, transmit),
         Way::Deliver => deliver(skb, transmit, None),
         Way::Pass => Outcome::Accept(skb),
     }
@@ -77,7 +79,8 @@ fn along_route<'g>(
     transmit: &Transmit<'_, 'g>,
     (row, next_hop): (Row, NextHop),
 ) -> Outcome<'g> {
-    let Some(route) = find_route(context, transmit.conn, next_hop) else {
+    let way = (next_hop, Sender::Other);
+    let Some(route) = find_route(context, transmit.conn, way) else {
         icmp::send_unreachable(&mut skb);
         return Outcome::Free(skb, Drop::NoRoute);
     };
@@ -100,7 +103,7 @@ fn along_route<'g>(
 
 /// Tells the sender of a packet that it took too many hops.
 #[cold]
-fn reject_hops(mut skb: Skb<'_>) -> Outcome<'_> {
+pub(super) fn reject_hops(mut skb: Skb<'_>) -> Outcome<'_> {
     icmp::count_header_error(&skb);
     icmp::send(&mut skb, icmp::Error::TimeExceeded);
     Outcome::Free(skb, Drop::TimeToLive)
@@ -108,7 +111,12 @@ fn reject_hops(mut skb: Skb<'_>) -> Outcome<'_> {
 
 /// Tells the sender of a packet how much would fit.
 #[cold]
-fn reject_size<'g>(mut skb: Skb<'g>, packet: &Packet, planned: Edit, mtu: u32) -> Outcome<'g> {
+pub(super) fn reject_size<'g>(
+    mut skb: Skb<'g>,
+    packet: &Packet,
+    planned: Edit,
+    mtu: u32,
+) -> Outcome<'g> {
     if let Err(reason) = edit_rarely(&mut skb, (packet, None), planned) {
         return Outcome::Free(skb, reason);
     }
@@ -118,15 +126,15 @@ fn reject_size<'g>(mut skb: Skb<'g>, packet: &Packet, planned: Edit, mtu: u32) -
 
 /// Returns the route to a connection's server: the remembered one, or a new one to remember.
 #[inline]
-fn find_route<'g>(
+pub(super) fn find_route<'g>(
     context: PacketContext<'g>,
     conn: Conn<'g>,
-    next_hop: NextHop,
+    way: (NextHop, Sender),
 ) -> Option<Route<'g>> {
     let dest = conn.server(context.rcu);
     let known = dest.and_then(|dest| dest.get().route.get(context.rcu));
     match known {
-        None => look_up(context, conn, dest, next_hop),
+        None => look_up(context, conn, dest, way),
         known => known,
     }
 }
@@ -136,7 +144,7 @@ fn look_up<'g>(
     context: PacketContext<'g>,
     conn: Conn<'g>,
     dest: Option<Borrow<'g, Dest>>,
-    next_hop: NextHop,
+    (next_hop, sender): (NextHop, Sender),
 ) -> Option<Route<'g>> {
     let target = Target {
         addr: conn.dest().addr.to_ip(),
@@ -144,6 +152,7 @@ fn look_up<'g>(
             NextHop::Table => route::NextHop::Table,
             NextHop::Server => route::NextHop::Address,
         },
+        sender,
     };
     let route = Route::to(context.net, target, context.rcu)?;
     if let Some(dest) = dest {
@@ -182,7 +191,11 @@ fn send<'g>(
 
 /// Lets a packet go on to a server on this host.
 #[inline(never)]
-fn deliver_here<'g>(mut skb: Skb<'g>, transmit: &Transmit<'_, 'g>, planned: Edit) -> Outcome<'g> {
+pub(super) fn deliver_here<'g>(
+    mut skb: Skb<'g>,
+    transmit: &Transmit<'_, 'g>,
+    planned: Edit,
+) -> Outcome<'g> {
     if let Some(rewrite) = planned.rewrite {
         let read = (transmit.packet, transmit.quoted);
         if let Err(reason) = edit_rarely(&mut skb, read, planned) {
@@ -333,7 +346,7 @@ fn edit(
 
 /// The same for what few packets need: it is not compiled into the way of all others.
 #[inline(never)]
-fn edit_rarely(
+pub(super) fn edit_rarely(
     skb: &mut Skb<'_>,
     read: (&Packet, Option<&Quoted>),
     planned: Edit,

@@ -67,7 +67,7 @@ mod tests {
 use crate::inet::Family;
 use crate::net::Net;
 use crate::rcu;
-use crate::route::{self, Cache, Kind, NextHop, Route, Target};
+use crate::route::{self, Cache, Kind, NextHop, Route, Sender, Target};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const V4_HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1));
@@ -77,7 +77,11 @@ const V6_THERE: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 
 
 /// Looks a route up and asks it something.
 fn ask<T>(addr: IpAddr, hop: NextHop, question: impl FnOnce(&Route<'_>) -> T) -> Option<T> {
-    let target = Target { addr, hop };
+    let target = Target {
+        addr,
+        hop,
+        sender: Sender::Other,
+    };
     rcu::read(|rcu| Route::to(Net::init(), target, rcu).map(|route| question(&route)))
 }
 
