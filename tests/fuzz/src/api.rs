@@ -5,12 +5,13 @@
 use crate::slow::headers::{Facts, Fault, Seen};
 use crate::slow::sum;
 use ipvs::addr::{Addr, Family, Port, Protocol};
+use ipvs::flow::Flow;
 use ipvs::packet::checksum::{Field, Sum};
 use ipvs::packet::icmp::CHECKSUM;
 use ipvs::packet::sctp::{Chunk, Chunks, Seal};
 use ipvs::packet::tcp::Flags;
 use ipvs::packet::{Error, Fragment, Header, Packet};
-use ipvs::proto::{Creation, Transport};
+use ipvs::proto::{Creation, Role, Transport};
 use ipvs::xmit::{Checksum, Method};
 
 /// Returns all forwarding methods.
@@ -30,6 +31,19 @@ pub fn creation(is_sloppy: bool) -> Creation {
         sloppy_tcp: is_sloppy,
         sloppy_sctp: is_sloppy,
     }
+}
+
+/// Returns all protocols whose packets belong to connections; of IPv6 authentication is no protocol
+/// but an extension header.
+pub fn carried(family: Family) -> Vec<Protocol> {
+    let all = (0..=u8::MAX).map(Protocol);
+    let of_conns = |protocol: &Protocol| match Role::of(family, *protocol) {
+        Role::Transport(_) | Role::Follower => true,
+        Role::Icmp | Role::Other => false,
+    };
+    let is_extension = |protocol: &Protocol| family == Family::V6 && protocol.0 == 51;
+    all.filter(|protocol| of_conns(protocol) && !is_extension(protocol))
+        .collect()
 }
 
 /// Returns the error that tells of a fault.
@@ -90,6 +104,23 @@ pub fn packet(facts: &Facts) -> Packet {
             Seen::Chunks(chunks) => Header::Sctp(Chunks::new(chunk(chunks.said))),
             Seen::NotLookedInto => Header::Other,
         },
+    }
+}
+
+/// Compares the connection that a packet may belong to: AH and ESP follow that of UDP port 500.
+#[track_caller]
+pub fn assert_same_conn(flow: Option<Flow>, packet: &Packet, facts: &Facts) {
+    let expected = match (facts.protocol, facts.ports) {
+        (6 | 17 | 132, Some(ports)) => Some((facts.protocol, ports)),
+        (50 | 51, _) => Some((17, (500, 500))),
+        _ => None,
+    };
+    assert_eq!(flow.is_some(), expected.is_some());
+    if let (Some(flow), Some((protocol, ports))) = (flow, expected) {
+        let found = (flow.source.port.host(), flow.dest.port.host());
+        assert_eq!((flow.transport.protocol().0, found), (protocol, ports));
+        assert_eq!(flow.source.addr, packet.source);
+        assert_eq!(flow.dest.addr, packet.dest);
     }
 }
 

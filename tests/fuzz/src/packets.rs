@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Whole packets from a fuzzer's bytes, with checksums that are right, wrong, missing or half made.
 
-use crate::api::{octets, transports};
+use crate::api::{carried, octets};
 use crate::input::Input;
 use crate::slow::sum;
 use ipvs::addr::{Addr, Endpoint, Family, Protocol};
@@ -54,9 +54,9 @@ pub fn checksum_place(protocol: Protocol) -> Option<Range<usize>> {
 }
 
 impl Whole {
-    /// Makes a packet of a transport protocol; its transport checksum is not made.
+    /// Makes a packet of a connection; its transport checksum is not made.
     pub fn new(input: &mut Input<'_>, (source, dest): (Endpoint, Endpoint)) -> Whole {
-        let protocol = input.one_of(&transports()).protocol();
+        let protocol = input.one_of(&carried(source.addr.family()));
         let network = Network::new(input, (source.addr, dest.addr));
         let mut payload = [source.port.bytes(), dest.port.bytes()].concat();
         payload.extend(input.bytes(match protocol.0 {
@@ -118,6 +118,11 @@ impl Whole {
     pub fn field(&self) -> Option<Range<usize>> {
         let place = checksum_place(self.protocol)?;
         Some(self.transport + place.start..self.transport + place.end)
+    }
+
+    /// Returns whether the transport header begins with two ports.
+    pub fn has_ports(&self) -> bool {
+        [6, 17, 132].contains(&self.protocol.0)
     }
 
     /// Returns the pseudo header, which SCTP and the ICMP of IPv4 do not have.

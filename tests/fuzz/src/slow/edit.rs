@@ -31,10 +31,13 @@ pub fn port_place(side: Side) -> Range<usize> {
 ///
 /// Returns what the transport checksum is afterwards: C makes the one that UDP had not.
 pub fn put_end(whole: &mut Whole, side: Side, to: Endpoint, seal: Seal, output: Output) -> Seal {
-    let port = port_place(side);
-    let port = &mut whole.bytes[whole.transport + port.start..whole.transport + port.end];
-    let is_same = *port == to.port.bytes();
-    port.copy_from_slice(&to.port.bytes());
+    let mut is_same = true;
+    if whole.has_ports() {
+        let port = port_place(side);
+        let port = &mut whole.bytes[whole.transport + port.start..whole.transport + port.end];
+        is_same = *port == to.port.bytes();
+        port.copy_from_slice(&to.port.bytes());
+    }
     whole.bytes[addr_place(whole.family, side)].copy_from_slice(&octets(to.addr));
     whole.renew_network();
     let seal = match (seal, whole.protocol) {
@@ -89,8 +92,10 @@ pub fn hops(whole: &Whole) -> u8 {
 pub fn turn(whole: &mut Whole, seal: Seal) {
     let [source, dest] = [Side::Source, Side::Dest].map(|side| addr_place(whole.family, side));
     swap(&mut whole.bytes, source, dest);
-    let [source, dest] = [Side::Source, Side::Dest].map(port_place);
-    swap(&mut whole.bytes[whole.transport..], source, dest);
+    if whole.has_ports() {
+        let [source, dest] = [Side::Source, Side::Dest].map(port_place);
+        swap(&mut whole.bytes[whole.transport..], source, dest);
+    }
     whole.seal(seal);
 }
 

@@ -20,8 +20,9 @@ pub fn quoted(whole: &Whole) -> Option<(usize, Facts)> {
         Family::V4 => 4,
         Family::V6 => 6,
     };
-    let is_first = facts.fragment.is_none_or(|(offset, _)| offset == 0);
-    (facts.version == version && is_first && facts.ports.is_some()).then_some((place, facts))
+    // AH and ESP have no ports, so that any part of their datagrams will do.
+    let is_known = facts.ports.is_some() || [50, 51].contains(&facts.protocol);
+    (facts.version == version && is_known).then_some((place, facts))
 }
 
 /// Returns whether a type is that of an error that belongs to a connection.
@@ -45,8 +46,10 @@ pub fn put_end(whole: &mut Whole, (place, facts): &(usize, Facts), side: Side, t
         let field = sum::field(&inner[..facts.transport]);
         inner[10..12].copy_from_slice(&field);
     }
-    let port = port_place(side.other());
-    inner[facts.transport..][port].copy_from_slice(&to.port.bytes());
+    if facts.ports.is_some() {
+        let port = port_place(side.other());
+        inner[facts.transport..][port].copy_from_slice(&to.port.bytes());
+    }
     whole.renew_network();
     whole.seal(Seal::Right);
 }

@@ -168,6 +168,15 @@ impl Machine {
         }
     }
 
+    /// Returns whether a packet ends its connection at once.
+    pub fn is_abort(&self, transport: &[u8]) -> bool {
+        match self.protocol.0 {
+            6 => transport[13] & 4 != 0,
+            132 => chunks(transport).said == "ABORT",
+            _ => false,
+        }
+    }
+
     /// Returns whether the client of a connection may take its port again.
     pub fn is_over(&self, seen: Seen, mode: i32) -> bool {
         mode != 0

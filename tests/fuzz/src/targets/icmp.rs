@@ -80,6 +80,7 @@ fn check(whole: &Whole, rewrite: Rewrite, returns: bool) {
     if let (Some(found), Some((place, facts))) = (found, &facts) {
         assert_eq!(usize::from(found.offset), *place);
         api::assert_same(found.packet, facts);
+        api::assert_same_conn(Some(found.flow), &found.packet, facts);
     }
     let Some(facts) = facts else {
         return;
@@ -90,9 +91,10 @@ fn check(whole: &Whole, rewrite: Rewrite, returns: bool) {
     translate(&mut there, rewrite);
     there.assert_same(&expected);
     if returns {
+        let (source, dest) = facts.1.ports.unwrap_or_default();
         let (addr, port) = match rewrite.side {
-            Side::Source => (packet.source, facts.1.ports.expect("there are").1),
-            Side::Dest => (packet.dest, facts.1.ports.expect("there are").0),
+            Side::Source => (packet.source, dest),
+            Side::Dest => (packet.dest, source),
         };
         let port = Port::from_host(port);
         let to = Endpoint { addr, port };

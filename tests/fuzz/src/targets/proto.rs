@@ -18,6 +18,7 @@ pub fn run(bytes: &[u8]) {
     let transport = input.one_of(&transports());
     let machine = Machine::of(transport.protocol()).expect("a table for every protocol");
     let method = Method::from_number(input.byte().into());
+    assert_eq!(Timeouts::default(), Timeouts::DEFAULT);
     let settings = Timeouts {
         tcp: input.u16().max(1).into(),
         tcp_fin: input.u16().max(1).into(),
@@ -27,7 +28,7 @@ pub fn run(bytes: &[u8]) {
         check_state(transport, machine, &settings, number);
     }
     check_state(transport, machine, &settings, input.byte());
-    let mut conn = ConnState::new(method, input.u16().into());
+    let mut conn = ConnState::new(method, input.u32() & 0x1_ffff);
     let mut seen = machine.begin(!rows::of(method).sees_replies || conn.has_no_output());
     check_conn(transport, conn, seen, &settings);
     while !input.is_empty() {
@@ -37,6 +38,15 @@ pub fn run(bytes: &[u8]) {
         assert_eq!(transport.is_over(conn, mode), machine.is_over(seen, mode));
     }
     assert_eq!(conn.method(), method);
+    assert!(flags_are_told(conn));
+}
+
+/// The flags of the ABI (specification 3.3): 0x1000 a template, 0x2000 one packet, 0x10000 tracked.
+fn flags_are_told(conn: ConnState) -> bool {
+    let has = |flag| conn.flags & flag != 0;
+    conn.is_template() == has(0x1000)
+        && conn.is_one_packet() == has(0x2000)
+        && conn.is_tracked() == has(0x10000)
 }
 
 /// Gives one packet to both machines.
@@ -61,6 +71,7 @@ fn step(
     let bytes = transport_header(input, transport);
     let header = read(transport, &bytes);
     assert_eq!(transport.is_opening(header), machine.is_opening(&bytes));
+    assert_eq!(transport.is_abort(header), machine.is_abort(&bytes));
     let may = transport.may_create(header, creation(is_sloppy));
     assert_eq!(may, machine.may_create(&bytes, is_sloppy));
     let next = transport.next(
@@ -137,6 +148,7 @@ fn check_role(number: u8) {
     let transport = Transport::of(protocol);
     if let Some(transport) = transport {
         assert!(transport.protocol() == protocol && transport.has_ports());
+        assert_eq!(transport.can_be_one_packet(), number == 17);
     }
     for (family, icmp) in [(Family::V4, 1), (Family::V6, 58)] {
         let role = Role::of(family, protocol);
@@ -147,7 +159,6 @@ fn check_role(number: u8) {
         assert_eq!(found, transport);
         assert_eq!(role == Role::Icmp, number == icmp);
         assert_eq!(role.needs_whole(), transport.is_some() || number == icmp);
-        let is_ipsec = [50, 51].contains(&number);
-        assert!(!is_ipsec || role != Role::Other);
+        assert_eq!(role == Role::Follower, [50, 51].contains(&number));
     }
 }
