@@ -15,8 +15,8 @@ from packet import ACK, FIN, PSH, RST, SYN, TCP, UDP
 
 AXES = {
     # Of the client and of the server.
-    "families": ("4", "6"),
-    "method": ("nat", "direct"),
+    "families": ("4", "6", "4 over 6", "6 over 4"),
+    "method": ("nat", "direct", "ipip", "gue", "gre"),
     "protocol": ("tcp", "udp", "sctp", "icmp", "ah", "esp"),
     # A client's request, a server's reply, or an ICMP error of either about a packet of the other.
     "direction": ("request", "reply", "client's error", "server's error"),
@@ -70,7 +70,7 @@ def setups():
 
 
 # Values that `exists` does not tell from another one: what is possible with that is possible with them.
-LIKE = {"6": "4", "too short": "too long", "first fragment": "fragments",
+LIKE = {"6": "4", "6 over 4": "4 over 6", "gue": "ipip", "gre": "ipip", "too short": "too long", "first fragment": "fragments",
         "marked": "good", "options": "good", "last hop": "good", "cloned": "linear", "closing": "over", "esp": "ah"}
 
 
