@@ -21,6 +21,7 @@
 pub mod addr;
 pub mod app;
 pub mod conn;
+pub mod defence;
 pub mod flags;
 pub mod flow;
 pub mod hash;

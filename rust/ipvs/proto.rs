@@ -6,6 +6,7 @@
 
 use crate::addr::{Addr, Family, Protocol};
 use crate::conn::state::ConnState;
+use crate::defence::Fate;
 use crate::flow::Flow;
 use crate::packet::Header;
 
@@ -247,6 +248,15 @@ impl Transport {
             Transport::Tcp => old != new && new == tcp::State::Established.code(),
             Transport::Udp => direction == Direction::Reply,
             Transport::Sctp => old != new && new == sctp::State::Established.code(),
+        }
+    }
+
+    /// Returns what becomes of a connection in `state` that `drop_entry` meets.
+    pub const fn fate(self, state: StateCode) -> Fate {
+        match self {
+            Transport::Tcp => tcp::State::from_code(state).fate(),
+            Transport::Udp => Fate::Sample,
+            Transport::Sctp => sctp::State::from_code(state).fate(),
         }
     }
 

@@ -173,6 +173,14 @@ impl ServiceSettings {
         self.flags & flags::service::ONE_PACKET != 0
     }
 
+    /// Returns the flags that templates of the service begin with.
+    pub const fn template_flags(&self) -> u32 {
+        match self.is_one_packet() {
+            true => flags::conn::ONE_PACKET,
+            false => 0,
+        }
+    }
+
     /// Returns the settings with the flag that every service in the table shows.
     pub const fn hashed(self) -> ServiceSettings {
         ServiceSettings {

@@ -23,12 +23,17 @@ impl Cursor {
         serial: 0,
     };
 
-    /// The place before all entries of an order or behind.
-    fn before(order: u32) -> Self {
+    /// The place before all entries whose order is `order` or more.
+    pub fn before(order: u32) -> Self {
         Self {
             order,
             serial: u64::MAX,
         }
+    }
+
+    /// Returns the order of the entry before it; the hash of an entry is its order, but for one bit.
+    pub fn order(self) -> u32 {
+        self.order
     }
 
     /// Tells whether an entry comes behind this place.

@@ -4,6 +4,7 @@
 //! Read without a lock by the packet path, written by `control/sysctl.rs`, which also knows their
 //! names and what may be written.
 
+use crate::defence::Defence;
 use ipvs::proto;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -44,13 +45,8 @@ impl Setting {
 /// The settings of one namespace, named as in `/proc/sys/net/ipv4/vs/`.
 #[pin_data]
 pub(crate) struct Config {
-    pub(crate) amemthresh: Setting,
-    pub(crate) am_droprate: Setting,
     pub(crate) conn_max: ConnMax,
-    pub(crate) drop_entry: Defense,
-    pub(crate) drop_packet: Defense,
     pub(crate) conntrack: Setting,
-    pub(crate) secure_tcp: Defense,
     pub(crate) snat_reroute: Setting,
     pub(crate) sync_version: Setting,
     pub(crate) sync_ports: Setting,
@@ -79,6 +75,8 @@ pub(crate) struct Config {
     pub(crate) est_nice: Setting,
     pub(crate) conn_lfactor: Setting,
     pub(crate) svc_lfactor: Setting,
+    /// What is done against floods.
+    pub(crate) defence: Defence,
     /// How long connections live without a packet.
     pub(crate) timeouts: Timeouts,
     /// How long lblc and lblcr keep an address.
@@ -121,13 +119,8 @@ impl Config {
     pub(crate) fn new(net: &Net, conn_max: Option<i32>) -> impl PinInit<Self, Error> {
         let (conn_lfactor, svc_lfactor) = if net.is_init() { (-4, -3) } else { (-2, -2) };
         try_pin_init!(Self {
-            amemthresh: Setting::new(1024),
-            am_droprate: Setting::new(10),
             conn_max: ConnMax::new(conn_max.unwrap_or(CONN_LIMIT)),
-            drop_entry: Defense::new(),
-            drop_packet: Defense::new(),
             conntrack: Setting::new(0),
-            secure_tcp: Defense::new(),
             snat_reroute: Setting::new(1),
             sync_version: Setting::new(1),
             sync_ports: Setting::new(1),
@@ -153,6 +146,7 @@ impl Config {
             est_nice: Setting::new(0),
             conn_lfactor: Setting::new(conn_lfactor),
             svc_lfactor: Setting::new(svc_lfactor),
+            defence: Defence::new(),
             timeouts: Timeouts::new(proto::Timeouts::DEFAULT),
             cache_expiry: CacheExpiry::new()?,
         }? Error)
@@ -163,7 +157,7 @@ impl Config {
     /// Returns how wary state machines are.
     #[inline]
     pub(crate) fn guard(&self) -> proto::Guard {
-        match self.secure_tcp.is_active() {
+        match self.defence.secure_tcp.is_active() {
             true => proto::Guard::Secure,
             false => proto::Guard::Normal,
         }
@@ -220,50 +214,6 @@ impl ConnMax {
             self.hard.0.store(value, Relaxed);
         }
         self.soft.0.store(value, Relaxed);
-        Ok(())
-    }
-}
-
-/// A measure against floods: off (0), automatic (1), automatic and active (2), always active (3).
-pub(crate) struct Defense(Setting);
-
-impl Defense {
-    const fn new() -> Self {
-        Self(Setting::new(0))
-    }
-
-    /// Returns the mode; an automatic one follows the machine's free memory first.
-    pub(crate) fn evaluate(&self, amemthresh: &Setting) -> i32 {
-        let mode = self.0.get();
-        if !matches!(mode, 1 | 2) {
-            return mode;
-        }
-        let wanted = usize::try_from(amemthresh.get()).unwrap_or(0);
-        let now = if memory::free_pages() < wanted { 2 } else { 1 };
-        // Lost against a writer: then the writer's mode is the newer.
-        match self.0 .0.cmpxchg(mode, now, Relaxed) {
-            Ok(_) => now,
-            Err(found) => found,
-        }
-    }
-
-    /// Returns whether the measure is taken, as of the last evaluation.
-    #[inline]
-    pub(crate) fn is_active(&self) -> bool {
-        self.0.get() > 1
-    }
-
-    /// Changes the mode.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` if there is no such mode.
-    pub(crate) fn set(&self, mode: i32, amemthresh: &Setting) -> Result {
-        if !(0..=3).contains(&mode) {
-            return Err(EINVAL);
-        }
-        self.0 .0.store(mode, Relaxed);
-        self.evaluate(amemthresh);
         Ok(())
     }
 }

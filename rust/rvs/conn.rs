@@ -10,12 +10,14 @@ mod conns;
 mod new;
 mod record;
 mod size;
+mod thinning;
 
 use crate::dest::Dest;
 pub(crate) use conns::Conns;
 use ipvs::addr::{Endpoint, Protocol};
 use ipvs::conn::state::{Activity, ConnState};
 use ipvs::conn::template;
+use ipvs::defence::MOST_PACKETS;
 use ipvs::flags::conn as flags;
 use ipvs::proto::{self, Event, StateCode, Transport};
 use ipvs::xmit::Method;
@@ -202,6 +204,16 @@ impl<'g> Conn<'g> {
         }
     }
 
+    /// Counts a packet of the client: as far as `drop_entry` tells numbers apart.
+    #[inline(always)]
+    pub(crate) fn count_packet(self) {
+        let packets = &self.0.packets;
+        let count = packets.load(Relaxed);
+        if count < MOST_PACKETS {
+            packets.store(count.saturating_add(1), Relaxed);
+        }
+    }
+
     /// Begins its time-out anew.
     #[inline]
     pub(crate) fn touch(self, now: Jiffies) {
@@ -221,6 +233,18 @@ impl<'g> Conn<'g> {
     pub(crate) fn end_with_template(self, rcu: Reader<'g>) {
         let parent = self.0.parent(rcu);
         if let (Kill::Done, Some(parent)) = (self.0.kill(), parent) {
+            parent.kill();
+        }
+    }
+
+    /// Ends it at once, unless others depend on it, and what it depended on as well, unless others
+    /// still do or a connection was established by it.
+    fn end_with_unassured_template(self, rcu: Reader<'g>) {
+        let parent = self.0.parent(rcu);
+        let (Kill::Done, Some(parent)) = (self.0.kill(), parent) else {
+            return;
+        };
+        if !ConnState::unpack(parent.word().bits()).is_assured() {
             parent.kill();
         }
     }

@@ -12,6 +12,8 @@ pub(crate) enum Drop {
     Truncated,
     /// A service wants it, but no server can take it.
     NoServer,
+    /// It was dropped against a flood (`drop_packet`).
+    Defence,
     /// No connection could be made for it: no memory, or as many as allowed.
     NoConnection,
     /// The template that it would depend on has as many connections as it may have.
@@ -44,9 +46,10 @@ pub(crate) enum Drop {
 
 impl Drop {
     /// All reasons, in the order in which they are listed.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Truncated,
         Self::NoServer,
+        Self::Defence,
         Self::NoConnection,
         Self::TemplateFull,
         Self::ServerGone,
@@ -68,6 +71,7 @@ impl Drop {
         match self {
             Self::Truncated => "truncated",
             Self::NoServer => "no_server",
+            Self::Defence => "drop_packet",
             Self::NoConnection => "no_connection",
             Self::TemplateFull => "template_full",
             Self::ServerGone => "server_gone",

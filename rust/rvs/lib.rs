@@ -18,6 +18,7 @@
 mod config;
 mod conn;
 mod control;
+mod defence;
 mod dest;
 mod drops;
 mod lifecycle;

@@ -5,14 +5,16 @@
 //! 1. user space and hooks off: sysctls and proc files go, once no call is inside;
 //! 2. one grace period for all namespaces that go together: no packet and no reader is inside;
 //! 3. packets dropped that the last hooks left waiting for user space;
-//! 4. services flushed, which sends their servers to the trash (`exit`);
-//! 5. connections killed (`exit`);
-//! 6. trash emptied (`exit`);
-//! 7. what is left waits for RCU callbacks; the module's end waits for those.
+//! 4. the memory is not looked at any more (`exit`);
+//! 5. services flushed, which sends their servers to the trash (`exit`);
+//! 6. connections killed (`exit`);
+//! 7. trash emptied (`exit`);
+//! 8. what is left waits for RCU callbacks; the module's end waits for those.
 
 use crate::config::Config;
 use crate::conn::Conns;
 use crate::control::{proc, Session};
+use crate::defence::{self, Watch};
 use crate::drops;
 use crate::netns::{Netns, SLOT};
 use crate::packet::hooks::Hooks;
@@ -20,9 +22,11 @@ use crate::service::{Exclusive, ServiceTable};
 use crate::stats::Stats;
 use kernel::prelude::*;
 use kernel::sync::atomic::Atomic;
+use linux::clock::Ticks;
 use linux::net::{self, Handle, Net};
-use linux::rcu::Arc;
+use linux::rcu::{Arc, Reader};
 use linux::sysctl;
+use linux::work::Delayed;
 
 impl net::PerNet for Netns {
     const SLOT: net::Place<Self> = net::Place::of(&SLOT);
@@ -42,6 +46,7 @@ impl net::PerNet for Netns {
                 hooks <- Hooks::new(handle.clone()),
                 services <- ServiceTable::new(config.svc_lfactor.get()),
                 stats: Stats::new()?,
+                watch <- Delayed::new(Watch::new(handle.clone(), defend)),
             }? Error),
             GFP_KERNEL,
         )?;
@@ -52,8 +57,21 @@ impl net::PerNet for Netns {
     }
 
     fn exit(&self, net: &Net) {
+        self.watch.cancel();
         Session::begin(net, self).flush();
         self.conns.close();
         self.services.trash.clear();
     }
+}
+
+/// Decides which measures against floods a namespace takes, and has connections ended if that is one
+/// of them; returns when to do so again: see [`Watch`].
+fn defend<'g>(net: &'g Net, rcu: Reader<'g>) -> Option<Ticks> {
+    let netns = Netns::of(net, rcu)?.get();
+    let defence = &netns.config.defence;
+    defence.evaluate();
+    if defence.drop_entry.is_active() {
+        netns.conns.thin_out();
+    }
+    defence.is_on().then_some(defence::LOOK)
 }

@@ -8,6 +8,7 @@
 
 use crate::config::Config;
 use crate::conn::Conns;
+use crate::defence::Watch;
 use crate::drops;
 use crate::packet::hooks::Hooks;
 use crate::service::{Exclusive, ServiceTable};
@@ -17,6 +18,7 @@ use kernel::sync::atomic::Atomic;
 use kernel::sync::Mutex;
 use linux::net::{self, Net};
 use linux::rcu::{Arc, Borrow, Reader};
+use linux::work::Delayed;
 
 /// What one network namespace owns.
 #[pin_data]
@@ -43,6 +45,9 @@ pub(crate) struct Netns {
     /// What was counted in the whole namespace.
     #[pin]
     pub(crate) stats: Stats,
+    /// Looks at the memory each second while a measure against floods is on.
+    #[pin]
+    pub(crate) watch: Delayed<Watch>,
 }
 
 /// Where the kernel keeps each namespace's [`Netns`].

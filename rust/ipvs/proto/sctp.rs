@@ -7,6 +7,7 @@
 
 use super::{Creation, Direction, Event, StateCode};
 use crate::conn::state::{Activity, ConnState};
+use crate::defence::Fate;
 use crate::packet::sctp::Chunk;
 use crate::packet::Header;
 
@@ -134,6 +135,25 @@ impl State {
             | State::ShutdownAckSent
             | State::Rejected
             | State::Closed => Activity::Inactive,
+        }
+    }
+
+    /// Returns what becomes of a connection that `drop_entry` meets: half open it goes.
+    pub const fn fate(self) -> Fate {
+        match self {
+            State::Init1 | State::Init => Fate::Go,
+            State::Established => Fate::Sample,
+            State::None
+            | State::CookieSent
+            | State::CookieReplied
+            | State::CookieWait
+            | State::Cookie
+            | State::CookieEchoed
+            | State::ShutdownSent
+            | State::ShutdownReceived
+            | State::ShutdownAckSent
+            | State::Rejected
+            | State::Closed => Fate::Stay,
         }
     }
 

@@ -7,6 +7,7 @@
 
 use super::{Creation, Direction, Event, Guard, StateCode, Timeouts};
 use crate::conn::state::{Activity, ConnState};
+use crate::defence::Fate;
 use crate::packet::tcp::Flags;
 use crate::packet::Header;
 
@@ -120,6 +121,22 @@ impl State {
             | State::CloseWait
             | State::LastAck
             | State::Listen => Activity::Inactive,
+        }
+    }
+
+    /// Returns what becomes of a connection that `drop_entry` meets: half open it goes.
+    pub const fn fate(self) -> Fate {
+        match self {
+            State::SynRecv | State::SynAck => Fate::Go,
+            State::Established => Fate::Sample,
+            State::None
+            | State::SynSent
+            | State::FinWait
+            | State::TimeWait
+            | State::Close
+            | State::CloseWait
+            | State::LastAck
+            | State::Listen => Fate::Stay,
         }
     }
 

@@ -3,6 +3,7 @@
 
 use super::record::Record;
 use super::size::Size;
+use super::thinning::Thinning;
 use super::{Conn, Hash, Hold, Made, New};
 use core::ops::ControlFlow;
 use ipvs::conn::state::ConnState;
@@ -38,6 +39,9 @@ struct Inner {
     size: Size,
     /// 1 while connections of removed servers are to be ended.
     sweep: Atomic<u32>,
+    /// 1 while some of the connections are to be ended against a flood.
+    thin_out: Atomic<u32>,
+    thinning: Thinning,
 }
 
 /// How often a table that has grown is looked at, in seconds.
@@ -53,6 +57,8 @@ impl Conns {
                 handle,
                 size: Size::new(load_factor, max_bits),
                 sweep: Atomic::new(0),
+                thin_out: Atomic::new(0),
+                thinning: Thinning::new(),
             }),
         })
     }
@@ -233,6 +239,12 @@ impl Conns {
         self.inner.sweep.store(1, Relaxed);
         self.inner.schedule(Ticks(1));
     }
+
+    /// Ends some of the connections against a flood soon: `drop_entry`.
+    pub(crate) fn thin_out(&self) {
+        self.inner.thin_out.store(1, Relaxed);
+        self.inner.schedule(Ticks(0));
+    }
 }
 
 impl Inner {
@@ -252,6 +264,9 @@ impl Task for Inner {
         let table = rcu::read(|rcu| self.table.read(rcu)?.upgrade())?;
         if self.sweep.xchg(0, Full) != 0 {
             self.sweep(&table);
+        }
+        if self.thin_out.xchg(0, Full) != 0 {
+            self.thinning.sweep(&table);
         }
         let has_grown = self.size.choose(table.count());
         has_grown.then_some(Ticks::from_seconds(LOOK))

@@ -61,8 +61,14 @@ pub(crate) struct Made<'g> {
 
 impl New<'_, '_> {
     /// Returns whether it is for one packet, so that no other finds it.
+    ///
+    /// A template of such connections has their flag, and is found.
     pub(super) const fn is_one_packet(&self) -> bool {
-        self.flags & flags::ONE_PACKET != 0
+        let is_flagged = self.flags & flags::ONE_PACKET != 0;
+        match self.kind {
+            Kind::Connection(_) => is_flagged,
+            Kind::Template { .. } => false,
+        }
     }
 
     pub(super) fn state(&self) -> ConnState {
@@ -98,6 +104,7 @@ impl New<'_, '_> {
             dest: self.dest.addr.words(),
             mark: self.mark,
             is_of_mark,
+            packets: Atomic::new(0),
         }
     }
 

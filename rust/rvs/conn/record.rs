@@ -37,6 +37,8 @@ pub(super) struct Record {
     pub(super) mark: u32,
     /// It is a template, and a firewall mark takes the place of the virtual address.
     pub(super) is_of_mark: bool,
+    /// How many packets came from the client; the last number counts for more as well.
+    pub(super) packets: Atomic<i8>,
 }
 
 /// The family of client and virtual service, and that of the server.

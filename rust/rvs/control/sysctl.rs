@@ -2,6 +2,7 @@
 //! `/proc/sys/net/ipv4/vs/`: names, and what may be written.
 
 use super::Session;
+use crate::defence::{self, Measure};
 use crate::netns::Netns;
 use kernel::prelude::*;
 use kernel::str::CStr;
@@ -19,8 +20,8 @@ impl Directory for Netns {
     const PATH: &'static CStr = c"net/ipv4/vs";
 
     const FILES: &'static [File<Self>] = &[
-        int(c"amemthresh", |n| &n.config.amemthresh.0, any),
-        int(c"am_droprate", |n| &n.config.am_droprate.0, any),
+        int(c"amemthresh", |n| &n.config.defence.amemthresh, any),
+        int(c"am_droprate", |n| &n.config.defence.am_droprate, any),
         command(
             c"conn_max",
             |n| n.config.conn_max.get(),
@@ -28,19 +29,19 @@ impl Directory for Netns {
         ),
         command(
             c"drop_entry",
-            |n| n.config.drop_entry.evaluate(&n.config.amemthresh),
-            |n, _, mode| n.config.drop_entry.set(mode, &n.config.amemthresh),
+            |n| n.config.defence.drop_entry.mode().number(),
+            |n, _, mode| set_measure(n, &n.config.defence.drop_entry, mode),
         ),
         command(
             c"drop_packet",
-            |n| n.config.drop_packet.evaluate(&n.config.amemthresh),
-            |n, _, mode| n.config.drop_packet.set(mode, &n.config.amemthresh),
+            |n| n.config.defence.drop_packet.mode().number(),
+            |n, _, mode| set_measure(n, &n.config.defence.drop_packet, mode),
         ),
         int(c"conntrack", |n| &n.config.conntrack.0, any),
         command(
             c"secure_tcp",
-            |n| n.config.secure_tcp.evaluate(&n.config.amemthresh),
-            |n, _, mode| n.config.secure_tcp.set(mode, &n.config.amemthresh),
+            |n| n.config.defence.secure_tcp.mode().number(),
+            |n, _, mode| set_measure(n, &n.config.defence.secure_tcp, mode),
         ),
         int(c"snat_reroute", |n| &n.config.snat_reroute.0, any),
         int(
@@ -169,6 +170,13 @@ const fn command(
         writers: Writers::Owner,
         content: Content::Command { load, store },
     }
+}
+
+/// Changes when a measure against floods is taken, and has the memory looked at from now on.
+fn set_measure(netns: &Netns, measure: &Measure, mode: i32) -> Result {
+    netns.config.defence.set(measure, mode)?;
+    netns.watch.schedule_once(defence::LOOK);
+    Ok(())
 }
 
 /// Leaves a setting to the initial user namespace.

@@ -19,5 +19,6 @@ pub(super) fn forward<'g>(
 ) -> Outcome<'g> {
     context.count(&skb, conn, Direction::Original);
     context.update_state(packet, conn, Direction::Original);
+    conn.count_packet();
     transmit::original(context, skb, &Transmit::new(packet, conn))
 }

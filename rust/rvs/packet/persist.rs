@@ -94,7 +94,7 @@ fn make<'g>(
             port: key.dest_port(dest.key().port),
         },
         mark: skb.mark(),
-        flags: template_flags(context.netns),
+        flags: template_flags(context.netns) | settings.template_flags(),
         kind: Kind::Template {
             timeout: Ticks::from_seconds(settings.timeout_seconds),
             is_of_mark: key.is_of_mark,

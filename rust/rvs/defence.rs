@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Defence against floods in one namespace: its settings, and the look at the memory each second.
+//!
+//! Only a work item looks at the memory, as that takes a lock which packets may not wait for. It runs
+//! while a measure is on, and costs packets nothing.
+
+use ipvs::defence::{self, Memory, Mode};
+use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Relaxed};
+use linux::clock::Ticks;
+use linux::memory;
+use linux::net::{Handle, Net};
+use linux::rcu::{self, Arc, Reader};
+use linux::work::Task;
+
+/// A measure against floods, and when it is taken.
+pub(crate) struct Measure(Atomic<i32>);
+
+impl Measure {
+    const fn new() -> Self {
+        Self(Atomic::new(Mode::Off.number()))
+    }
+
+    /// Returns when it is taken.
+    pub(crate) fn mode(&self) -> Mode {
+        Mode::of(self.0.load(Relaxed)).unwrap_or(Mode::Off)
+    }
+
+    /// Returns whether it is taken, as of the last look at the memory.
+    #[inline]
+    pub(crate) fn is_active(&self) -> bool {
+        self.0.load(Relaxed) > Mode::Watching.number()
+    }
+
+    fn evaluate(&self, memory: Memory) -> Mode {
+        let mode = self.mode();
+        let now = mode.evaluated(memory.is_short());
+        // Lost against a writer: the writer's mode is the newer, and is evaluated as well.
+        match self.0.cmpxchg(mode.number(), now.number(), Relaxed) {
+            Ok(_) => now,
+            Err(_) => self.mode(),
+        }
+    }
+}
+
+/// The measures of one namespace, and what they go by.
+pub(crate) struct Defence {
+    /// How much memory there should be, in pages.
+    pub(crate) amemthresh: Atomic<i32>,
+    /// Of how many packets `drop_packet` drops one when it is always taken.
+    pub(crate) am_droprate: Atomic<i32>,
+    pub(crate) drop_entry: Measure,
+    pub(crate) drop_packet: Measure,
+    pub(crate) secure_tcp: Measure,
+    /// Of how many packets one is dropped now; 0 for none.
+    rate: Atomic<i32>,
+    /// How many are left to the next one.
+    left: Atomic<i32>,
+}
+
+impl Defence {
+    /// Makes the measures of a new namespace, none of which is taken.
+    pub(crate) const fn new() -> Self {
+        Self {
+            amemthresh: Atomic::new(1024),
+            am_droprate: Atomic::new(10),
+            drop_entry: Measure::new(),
+            drop_packet: Measure::new(),
+            secure_tcp: Measure::new(),
+            rate: Atomic::new(0),
+            left: Atomic::new(0),
+        }
+    }
+
+    /// Changes when a measure is taken, and looks at the memory at once.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if there is no such mode.
+    ///
+    /// # Locking
+    ///
+    /// Process context.
+    pub(crate) fn set(&self, measure: &Measure, mode: i32) -> Result {
+        let mode = Mode::of(mode).ok_or(EINVAL)?;
+        if measure.0.xchg(mode.number(), Relaxed) != mode.number() {
+            self.evaluate();
+        }
+        Ok(())
+    }
+
+    /// Looks at the memory and decides which measures are taken.
+    ///
+    /// # Locking
+    ///
+    /// Process context.
+    pub(crate) fn evaluate(&self) {
+        let memory = Memory {
+            free: memory::free_pages(),
+            wanted: self.amemthresh.load(Relaxed),
+        };
+        self.drop_entry.evaluate(memory);
+        self.secure_tcp.evaluate(memory);
+        let mode = self.drop_packet.evaluate(memory);
+        let rate = defence::drop_rate(mode, memory, self.am_droprate.load(Relaxed));
+        self.rate.store(rate, Relaxed);
+    }
+
+    /// Returns whether some measure is taken, or would be if memory were short.
+    pub(crate) fn is_on(&self) -> bool {
+        let measures = [&self.drop_entry, &self.drop_packet, &self.secure_tcp];
+        measures
+            .into_iter()
+            .any(|measure| measure.mode() != Mode::Off)
+    }
+
+    /// Returns whether a packet that would be the first of a connection is dropped.
+    #[inline]
+    pub(crate) fn drops_packet(&self) -> bool {
+        let rate = self.rate.load(Relaxed);
+        rate != 0 && self.count_down(rate)
+    }
+
+    #[inline(never)]
+    fn count_down(&self, rate: i32) -> bool {
+        let mut left = self.left.load(Relaxed);
+        loop {
+            let (is_dropped, next) = defence::count_down(left, rate);
+            match self.left.cmpxchg(left, next, Relaxed) {
+                Ok(_) => return is_dropped,
+                Err(found) => left = found,
+            }
+        }
+    }
+}
+
+/// How often the memory is looked at.
+pub(crate) const LOOK: Ticks = Ticks::from_seconds(1);
+
+/// The work item that looks at the memory.
+pub(crate) struct Watch {
+    handle: Arc<Handle>,
+    look: Look,
+}
+
+/// Looks at the memory for a namespace and takes measures; returns when to do so again.
+pub(crate) type Look = for<'g> fn(&'g Net, Reader<'g>) -> Option<Ticks>;
+
+impl Watch {
+    /// Makes that of a namespace.
+    pub(crate) fn new(handle: Arc<Handle>, look: Look) -> Self {
+        Self { handle, look }
+    }
+}
+
+impl Task for Watch {
+    fn run(&self) -> Option<Ticks> {
+        rcu::read(|rcu| (self.look)(self.handle.read(rcu)?, rcu))
+    }
+}
