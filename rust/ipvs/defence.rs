@@ -72,23 +72,21 @@ pub struct Memory {
 
 impl Memory {
     /// Returns how many pages are missing, if any are.
-    const fn missing(self) -> Option<i32> {
-        // Nothing is wanted below zero, and what does not fit is enough.
-        if self.free >= self.wanted.unsigned_abs() as usize || self.wanted < 0 {
-            return None;
-        }
-        // CAST: Less than `wanted`.
-        Some(self.wanted.wrapping_sub(self.free as i32))
+    fn missing(self) -> Option<i32> {
+        // What does not fit is enough.
+        let free = i32::try_from(self.free).ok()?;
+        let missing = self.wanted.checked_sub(free)?;
+        (missing > 0).then_some(missing)
     }
 
     /// Returns whether there is too little.
-    pub const fn is_short(self) -> bool {
+    pub fn is_short(self) -> bool {
         self.missing().is_some()
     }
 
     /// Returns of how many packets one is dropped by an automatic measure: the more is missing, the
     /// fewer.
-    const fn drop_rate(self) -> i32 {
+    fn drop_rate(self) -> i32 {
         match self.missing() {
             Some(missing) => match self.wanted.checked_div(missing) {
                 Some(rate) => rate,
@@ -102,7 +100,7 @@ impl Memory {
 /// Returns of how many packets `drop_packet` drops one: 0 for none.
 ///
 /// `always` is the setting `am_droprate`.
-pub const fn drop_rate(mode: Mode, memory: Memory, always: i32) -> i32 {
+pub fn drop_rate(mode: Mode, memory: Memory, always: i32) -> i32 {
     match mode {
         Mode::Off | Mode::Watching => 0,
         Mode::Acting => memory.drop_rate(),

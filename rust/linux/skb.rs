@@ -377,7 +377,7 @@ impl Skb<'_> {
     #[inline]
     pub fn peek<'b>(&'b mut self, buffer: &'b mut [u8; PEEK]) -> &'b [u8] {
         match self.family() {
-            Family::V4 => self.peek_copy(buffer),
+            Family::V4 => self.peek_short(buffer),
             Family::V6 => {
                 self.pull();
                 self.head()
@@ -385,8 +385,9 @@ impl Skb<'_> {
         }
     }
 
+    /// Returns the first bytes: the linear part when it holds [`PEEK`] bytes or all, else a copy.
     #[inline]
-    fn peek_copy<'b>(&'b self, buffer: &'b mut [u8; PEEK]) -> &'b [u8] {
+    pub fn peek_short<'b>(&'b self, buffer: &'b mut [u8; PEEK]) -> &'b [u8] {
         let head = self.head();
         let len = self.len() as usize;
         if head.len() >= PEEK.min(len) {

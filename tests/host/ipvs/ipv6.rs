@@ -15,11 +15,12 @@ type Extension = (u8, Vec<u8>);
 
 /// Extension headers of every kind, with a length that fits what follows.
 fn extension() -> impl Strategy<Value = Extension> {
-    let options = (prop_oneof![Just(0_u8), Just(43), Just(60)], 0_u8..4).prop_map(|(kind, units)| {
-        let mut bytes = vec![units];
-        bytes.resize(7 + 8 * usize::from(units), 1);
-        (kind, bytes)
-    });
+    let options =
+        (prop_oneof![Just(0_u8), Just(43), Just(60)], 0_u8..4).prop_map(|(kind, units)| {
+            let mut bytes = vec![units];
+            bytes.resize(7 + 8 * usize::from(units), 1);
+            (kind, bytes)
+        });
     let authentication = (0_u8..6).prop_map(|words| {
         let mut bytes = vec![words];
         bytes.resize(7 + 4 * usize::from(words), 2);
