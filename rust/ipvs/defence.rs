@@ -87,13 +87,8 @@ impl Memory {
     /// Returns of how many packets one is dropped by an automatic measure: the more is missing, the
     /// fewer.
     fn drop_rate(self) -> i32 {
-        match self.missing() {
-            Some(missing) => match self.wanted.checked_div(missing) {
-                Some(rate) => rate,
-                None => 0,
-            },
-            None => 0,
-        }
+        let rate = |missing| self.wanted.checked_div(missing);
+        self.missing().and_then(rate).unwrap_or(0)
     }
 }
 
