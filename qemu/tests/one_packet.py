@@ -4,9 +4,11 @@ import struct
 
 import genl
 import packet
+import sockopt
 from cases import case
 from conntrack import RULES, table
 from packet import SYN
+from socket_options import ADD, ADD_DEST, Used
 
 CLIENT, VIP, SERVER, OTHER = "10.1.0.2", "10.9.0.1", "10.2.0.11", "10.2.0.12"
 METHODS = (("NAT", "-m", 5353), ("DR", "-g", 53))
@@ -173,6 +175,31 @@ def server_on_the_director(d):
     d.wires()
     d.control(f"-A -u {VIP}:53 -s rr -o", f"-a -u {VIP}:53 -r 10.2.0.1:5353 -m")
     ask(d, 2)
+    d.counts()
+
+
+@case(rows=tuple((f"{title} {name}", flags, number, port) for title, flags in (("one packet", 0x2000), ("tracked", 0x10000), ("both", 0x12000))
+                 for name, number, port in (("NAT", 0, 5353), ("DR", 3, 53))))
+def flags_of_a_server(d, row):
+    """The old socket options give a server flags of its own, which its connections begin with."""
+    _, flags, number, port = row
+    d.wires()
+    d.rules(RULES.replace("STATES", "{ new, established, related, untracked, invalid }"))
+    used = Used(d)
+    for protocol, port_of_service in ((17, 53), (6, 80)):
+        key = sockopt.service(protocol=protocol, port=port_of_service)
+        used.set("a service", ADD, key)
+        used.set("a server", ADD_DEST, key + sockopt.dest(port=port if protocol == 17 else 80, flags=flags | number))
+    ask(d, 2)
+    for _ in range(2):
+        d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, SYN))
+    d.counts()
+    d.ipvsadm("-Lnc")
+    table(d)
+    d.run("nft list ruleset")
+    # An edit by netlink takes them away.
+    d.ipvsadm(f"-e -u {VIP}:53 -r {SERVER}:{port} {'-g' if number else '-m'}")
+    ask(d, 2, 1054)
     d.counts()
 
 

@@ -204,6 +204,7 @@ DEST_ROWS = {
     "u 0x7fffffff": dict(upper=0x7FFFFFFF), "224.0.0.1": dict(address="224.0.0.1"), "255.255.255.255": dict(address="255.255.255.255"),
     "0.0.0.0": dict(address="0.0.0.0"), "port 0": dict(port=0), "local": dict(address="10.9.0.1", flags=1), "direct": dict(flags=3),
     "method 5": dict(flags=5), "method 7": dict(flags=7), "flags that do not stay": dict(flags=0xFFFEDFF8), "as shown": dict(flags=0x183),
+    "all flags": dict(flags=0xFFFFFFFF), "for one packet": dict(flags=0x2003), "tracked": dict(flags=0x10000),
 }
 
 

@@ -93,8 +93,6 @@ pub enum Refusal {
     DestAddress,
     /// The real server has another family than the service, and a sync daemon runs.
     DestDaemon,
-    /// A flag of a real server that socket options can give.
-    DestFlagNotYet,
     /// The bypass method for a real server.
     BypassNotYet,
     /// A time-out is out of range.
@@ -172,9 +170,7 @@ impl Refusal {
             | Refusal::DestSettings(DestError::Weight)
             | Refusal::DestSettings(DestError::LowerAboveUpper) => Errno::Range,
             Refusal::Unloading => Errno::NoModule,
-            Refusal::BypassNotYet | Refusal::DestFlagNotYet | Refusal::DaemonNotYet => {
-                Errno::Unsupported
-            }
+            Refusal::BypassNotYet | Refusal::DaemonNotYet => Errno::Unsupported,
             Refusal::Family | Refusal::FamilyAbsent => Errno::Family,
         }
     }
@@ -215,7 +211,6 @@ impl Refusal {
             Refusal::BypassNotYet => c"The bypass method is not supported yet.",
             Refusal::Timeout => c"A timeout is longer than the kernel can count.",
             Refusal::DestDaemon => c"A running sync daemon allows no server of the other family.",
-            Refusal::DestFlagNotYet => c"A server's own flags are not supported yet.",
             Refusal::OptionLength => c"The argument of the socket option has a wrong length.",
             Refusal::OptionName => c"A name is empty or has no end.",
             Refusal::OptionProtocol => c"Socket options know TCP, UDP and SCTP only.",
@@ -241,7 +236,7 @@ impl Refusal {
     }
 
     /// Every refusal.
-    pub const ALL: [Refusal; 45] = [
+    pub const ALL: [Refusal; 44] = [
         Refusal::Malformed,
         Refusal::ServiceMissing,
         Refusal::ServiceMalformed,
@@ -271,7 +266,6 @@ impl Refusal {
         Refusal::BypassNotYet,
         Refusal::Timeout,
         Refusal::DestDaemon,
-        Refusal::DestFlagNotYet,
         Refusal::OptionLength,
         Refusal::OptionName,
         Refusal::OptionProtocol,

@@ -247,6 +247,8 @@ impl TunnelSettings {
 pub struct DestSettings {
     /// How packets get there.
     pub method: Method,
+    /// Flags besides the method that its connections begin with: see [`INHERITED`].
+    pub inherited: u32,
     /// Its share; 0 takes no new connection.
     pub weight: u32,
     /// From this many connections on it is overloaded; 0 means never.
@@ -257,11 +259,17 @@ pub struct DestSettings {
     pub tunnel: TunnelSettings,
 }
 
+/// The flags besides the method that connections can have from their server: `NFCT`, and for
+/// protocols of which each packet can stand for itself, `ONE_PACKET`.
+pub const INHERITED: u32 = flags::conn::ONE_PACKET | flags::conn::NFCT;
+
 /// How packets get to a real server, small enough to change at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forwarding {
     /// The method.
     pub method: Method,
+    /// See [`DestSettings::inherited`].
+    pub inherited: u32,
     /// Parameters of the tunnel method.
     pub tunnel: TunnelSettings,
 }
@@ -286,15 +294,17 @@ impl Forwarding {
     pub const fn pack(self) -> u64 {
         let [low, high] = self.tunnel.port.host().to_be_bytes();
         let [first, second] = self.tunnel.flags.to_be_bytes();
-        let [.., method] = self.method.number().to_be_bytes();
-        u64::from_be_bytes([0, 0, method, self.tunnel.kind, low, high, first, second])
+        let [_, a, b, c] = (self.method.number() | self.inherited).to_be_bytes();
+        u64::from_be_bytes([a, b, c, self.tunnel.kind, low, high, first, second])
     }
 
     /// Takes it out of a word.
     pub const fn unpack(word: u64) -> Self {
-        let [_, _, method, kind, low, high, first, second] = word.to_be_bytes();
+        let [a, b, c, kind, low, high, first, second] = word.to_be_bytes();
+        let numbers = u32::from_be_bytes([0, a, b, c]);
         Self {
-            method: Method::from_number(u32::from_be_bytes([0, 0, 0, method])),
+            method: Method::from_number(numbers),
+            inherited: numbers & INHERITED,
             tunnel: TunnelSettings {
                 kind,
                 port: Port::from_host(u16::from_be_bytes([low, high])),
@@ -344,6 +354,7 @@ impl DestSettings {
     pub const fn forwarding(&self) -> Forwarding {
         Forwarding {
             method: self.method,
+            inherited: self.inherited,
             tunnel: self.tunnel,
         }
     }
@@ -604,6 +615,7 @@ mod tests {
     fn forwarding_fits_a_word() {
         let forwarding = Forwarding {
             method: Method::Unknown7,
+            inherited: INHERITED,
             tunnel: TunnelSettings {
                 kind: 0xab,
                 port: Port::from_host(0x1234),
@@ -621,7 +633,12 @@ mod tests {
                 port: Port::from_host(port),
                 flags: 0,
             };
-            let place = Forwarding { method, tunnel }.place(&SERVER)?;
+            let forwarding = Forwarding {
+                method,
+                inherited: 0,
+                tunnel,
+            };
+            let place = forwarding.place(&SERVER)?;
             (place.addr == SERVER.addr).then_some(place.port.host())
         };
         assert_eq!(place(Method::Nat, TunnelSettings::GUE, 5), Some(80));
@@ -658,6 +675,7 @@ mod tests {
 
     const SETTINGS: DestSettings = DestSettings {
         method: Method::Direct,
+        inherited: 0,
         weight: 1,
         upper: 0,
         lower: 0,

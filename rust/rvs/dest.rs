@@ -166,6 +166,11 @@ impl Dest {
         self.forwarding().method
     }
 
+    /// Returns the flags besides the method that new connections begin with.
+    pub(crate) fn inherited(&self) -> u32 {
+        self.forwarding().inherited
+    }
+
     /// Returns where packets without a connection show that they are its own: see
     /// [`Forwarding::place`].
     pub(crate) fn place(&self) -> Option<Endpoint> {
@@ -190,10 +195,15 @@ impl Dest {
 
     /// Returns what can be changed about it.
     pub(crate) fn settings(&self) -> DestSettings {
-        let Forwarding { method, tunnel } = self.forwarding();
+        let Forwarding {
+            method,
+            inherited,
+            tunnel,
+        } = self.forwarding();
         let thresholds = self.thresholds();
         DestSettings {
             method,
+            inherited,
             weight: self.weight(),
             upper: thresholds.upper,
             lower: thresholds.lower,

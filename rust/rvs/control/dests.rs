@@ -27,7 +27,6 @@ impl Session<'_> {
         if service.dest(&request.key).is_some() {
             return Err(Refusal::DestExists);
         }
-        check_flags(request)?;
         check_method(&request.settings)?;
         let services = &self.netns.services;
         let Some(removed) = services.trash.take(&request.key, service.key()) else {
@@ -71,7 +70,6 @@ impl Session<'_> {
         self.check_daemons(service, request)?;
         check_dest(service, request)?;
         let dest = service.dest(&request.key).ok_or(Refusal::DestUnknown)?;
-        check_flags(request)?;
         check_method(&request.settings)?;
         let place = request.settings.forwarding().place(&request.key);
         if place == dest.place() {
@@ -122,14 +120,6 @@ fn check_address(net: &Net, key: &DestKey) -> Result<(), Refusal> {
     match route::kind(net, key.addr.to_ip()) {
         route::Kind::Local | route::Kind::Unicast => Ok(()),
         route::Kind::Other => Err(Refusal::DestAddress),
-    }
-}
-
-/// Refuses flags that connections do not inherit yet.
-fn check_flags(request: &DestRequest) -> Result<(), Refusal> {
-    match request.flags {
-        0 => Ok(()),
-        _ => Err(Refusal::DestFlagNotYet),
     }
 }
 

@@ -71,13 +71,20 @@ pub(super) fn connect<'g>(
     Some(made)
 }
 
-/// Returns the flags, besides the method, of a new connection of a service.
-pub(super) fn conn_flags(context: PacketContext<'_>, service: &Service, flow: &Flow) -> u32 {
-    let settings = service.settings(context.rcu);
-    let tracked = template_flags(context.netns);
-    match settings.is_one_packet() && flow.transport.can_be_one_packet() {
-        true => tracked | flags::conn::ONE_PACKET,
-        false => tracked,
+/// Returns the flags, besides the method, of a new connection of a service to one of its servers.
+pub(super) fn conn_flags(
+    context: PacketContext<'_>,
+    (service, dest): (&Service, &Dest),
+    flow: &Flow,
+) -> u32 {
+    let of_service = match service.settings(context.rcu).is_one_packet() {
+        true => flags::conn::ONE_PACKET,
+        false => 0,
+    };
+    let wanted = template_flags(context.netns) | of_service | dest.inherited();
+    match flow.transport.can_be_one_packet() {
+        true => wanted,
+        false => wanted & !flags::conn::ONE_PACKET,
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) fn choose<'g>(
         dest: held.dest,
         port: connection_port(service.key(), held.dest.key().port, &first.flow),
         template: Some(held.hold),
-        flags: conn_flags(context, service, &first.flow),
+        flags: conn_flags(context, (service, &held.dest), &first.flow),
     })
 }
 

@@ -97,7 +97,7 @@ fn choose<'g>(
         dest,
         port,
         template: None,
-        flags: conn_flags(context, service, flow),
+        flags: conn_flags(context, (service, &dest), flow),
     })
 }
 

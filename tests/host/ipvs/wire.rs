@@ -82,7 +82,7 @@ prop_compose! {
         let [weight, upper, lower, active, inactive, persistent] = numbers;
         let [port, tunnel_port] = ports.map(Port::from_host);
         let tunnel = TunnelSettings { kind, port: tunnel_port, flags };
-        let settings = DestSettings { method: Method::from_number(method), weight, upper, lower, tunnel };
+        let settings = DestSettings { method: Method::from_number(method), inherited: 0, weight, upper, lower, tunnel };
         let statistics = Statistics::default();
         Dest { key: DestKey { addr, port }, settings, active, inactive, persistent, statistics }
     }

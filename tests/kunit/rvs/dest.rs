@@ -6,7 +6,7 @@ mod tests {
     use crate::dest::{Dest, Trash};
     use ipvs::addr::{ipv4, Port, Protocol};
     use ipvs::conn::state::Activity;
-    use ipvs::service::{DestKey, DestSettings, ServiceKey, TunnelSettings};
+    use ipvs::service::{DestKey, DestSettings, ServiceKey, TunnelSettings, INHERITED};
     use ipvs::xmit::Method;
     use kernel::prelude::*;
     use linux::rcu::{self, Arc};
@@ -17,6 +17,7 @@ mod tests {
         assert_eq!(dest.settings(), SETTINGS);
         let other = DestSettings {
             method: Method::Tunnel,
+            inherited: INHERITED,
             weight: 9,
             upper: 0,
             lower: 0,
@@ -107,6 +108,7 @@ mod tests {
 
     const SETTINGS: DestSettings = DestSettings {
         method: Method::Nat,
+        inherited: 0,
         weight: 1,
         upper: 4,
         lower: 2,

@@ -24,6 +24,7 @@ pub(super) const SETTINGS: ServiceSettings = ServiceSettings {
 /// Settings of a server.
 pub(super) const SERVER: DestSettings = DestSettings {
     method: Method::Direct,
+    inherited: 0,
     weight: 1,
     upper: 0,
     lower: 0,

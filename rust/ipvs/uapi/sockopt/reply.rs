@@ -121,9 +121,10 @@ pub fn dest_entry(dest: &Dest) -> [u8; size::DEST_ENTRY] {
         | Method::Unknown6
         | Method::Unknown7 => dest_flags::NO_OUTPUT,
     };
+    let flags = settings.method.number() | settings.inherited | output | dest_flags::INACTIVE;
     Struct::new()
         .place(0, dest.key.addr, dest.key.port)
-        .number(8, settings.method.number() | output | dest_flags::INACTIVE)
+        .number(8, flags)
         .number(12, settings.weight)
         .number(16, settings.upper)
         .number(20, settings.lower)
@@ -225,10 +226,11 @@ mod tests {
         assert_eq!(at(&bytes, 40), 0xffff_fff0_u32.to_ne_bytes());
         let settings = DestSettings {
             method: Method::Nat,
+            inherited: dest_flags::ONE_PACKET,
             ..DEST.settings
         };
         let bytes = dest_entry(&Dest { settings, ..DEST });
-        assert_eq!(at(&bytes, 8), 0x100_u32.to_ne_bytes());
+        assert_eq!(at(&bytes, 8), 0x2100_u32.to_ne_bytes());
     }
 
     #[test]
@@ -273,6 +275,7 @@ mod tests {
         },
         settings: DestSettings {
             method: Method::Direct,
+            inherited: 0,
             weight: 3,
             upper: 0,
             lower: 0,

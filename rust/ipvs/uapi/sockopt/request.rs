@@ -3,9 +3,10 @@
 
 use super::size;
 use crate::addr::{ipv4, Addr, Port, Protocol};
-use crate::flags::conn as dest_flags;
 use crate::refusal::Refusal;
-use crate::service::{DestKey, DestSettings, ServiceKey, ServiceProtocol, TunnelSettings};
+use crate::service::{
+    DestKey, DestSettings, ServiceKey, ServiceProtocol, TunnelSettings, INHERITED,
+};
 use crate::wire::genl::{Config, DaemonRequest, DestRequest, ServiceRequest};
 use crate::xmit::Method;
 use core::ffi::CStr;
@@ -290,17 +291,14 @@ fn dest_key(bytes: &[u8]) -> Result<DestKey, Refusal> {
     })
 }
 
-/// The flags of a real server that its connections would inherit, besides the method.
-const INHERITED: u32 = dest_flags::ONE_PACKET | dest_flags::NFCT;
-
 fn dest(bytes: &[u8]) -> Result<DestRequest, Refusal> {
     let bytes_of_dest = bytes.get(size::SERVICE..).ok_or(Refusal::OptionLength)?;
     let flags = number(bytes_of_dest, 8)?;
     Ok(DestRequest {
         key: dest_key(bytes)?,
-        flags: flags & INHERITED,
         settings: DestSettings {
             method: Method::from_number(flags),
+            inherited: flags & INHERITED,
             weight: number(bytes_of_dest, 12)?,
             upper: number(bytes_of_dest, 16)?,
             lower: number(bytes_of_dest, 20)?,
@@ -397,8 +395,8 @@ mod tests {
         };
         assert_eq!(request.key.addr, ipv4([10, 2, 0, 11]));
         assert_eq!(request.key.port, Port::from_host(80));
-        assert_eq!(request.flags, dest_flags::NFCT);
         let settings = request.settings;
+        assert_eq!(settings.inherited, crate::flags::conn::NFCT);
         assert_eq!(settings.method, Method::Direct);
         assert_eq!((settings.weight, settings.upper, settings.lower), (3, 9, 4));
     }

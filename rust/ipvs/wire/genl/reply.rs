@@ -370,6 +370,7 @@ mod tests {
         },
         settings: DestSettings {
             method: Method::Tunnel,
+            inherited: 0,
             weight: 3,
             upper: 20,
             lower: 10,

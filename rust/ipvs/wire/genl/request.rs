@@ -187,8 +187,6 @@ pub fn parse_service(bytes: Option<&[u8]>) -> Result<ServiceRequest<'_>, Refusal
 pub struct DestRequest {
     /// Which server.
     pub key: DestKey,
-    /// Flags besides the method that its connections are to inherit: see [`crate::flags::conn`].
-    pub flags: u32,
     /// What it is to be; not checked yet.
     pub settings: DestSettings,
 }
@@ -280,9 +278,9 @@ pub fn parse_dest(bytes: Option<&[u8]>, service: Family) -> Result<DestRequest, 
     };
     Ok(DestRequest {
         key: found.key(service)?,
-        flags: 0,
         settings: DestSettings {
             method: Method::from_number(method),
+            inherited: 0,
             weight,
             upper,
             lower,
