@@ -5,8 +5,6 @@ import re
 import struct
 
 import genl
-import sockopt
-import topology
 from cases import case
 from genl import address, port, u16, u32
 
@@ -33,17 +31,6 @@ def field(name, value):
     return WORDS[name](value if name == "ADDR" else int(value))
 
 
-def socket_option(word):
-    """Returns the name of the errno that adding a server with these flags gets."""
-    with topology.inside("director"):
-        client = sockopt.Client()
-    added = client.set(1154, sockopt.service())
-    error = client.set(1159, sockopt.service() + sockopt.dest(flags=int(word.split("=")[1])))
-    client.close()
-    name = sockopt.error_name(added or error)
-    return "EOPNOTSUPP" if name == "ENOTSUP" else name
-
-
 def netlink(d, what, kind, fields):
     """Sends one request of the request language and returns the name of its errno and its sentence."""
     values = {name: field(name, value) for name, value in (word.split("=", 1) for word in fields)}
@@ -63,7 +50,7 @@ def request_is_refused(d, row):
     what, request, errno, sentence = row
     d.bare()
     kind, *words = request.split()
-    found, said = (socket_option(words[0]), "") if kind == "sockopt-dest" else netlink(d, what, kind, words)
+    found, said = netlink(d, what, kind, words)
     d.expect(f"{errno}, found {found}", found == errno)
     d.expect(f"“{sentence}”, found “{said}”", said == sentence)
     d.ipvsadm("-Ln")
