@@ -16,7 +16,7 @@ use crate::bindings;
 use crate::rcu::{self, Arc, Borrow, Reader};
 use crate::sync::might_sleep;
 use core::cell::UnsafeCell;
-use core::ffi::{c_void, CStr};
+use core::ffi::c_void;
 use core::mem::{offset_of, size_of, MaybeUninit};
 use core::ptr::{self, NonNull};
 use kernel::error::{from_result, to_result};
@@ -83,13 +83,20 @@ impl Net {
         unsafe { bindings::ns_capable(owner, CAP_NET_ADMIN) }
     }
 
-    /// Returns whether there is an interface of this name.
-    pub fn has_device(&self, name: &CStr) -> bool {
+    /// Returns whether there is an interface of this name; a longer one than any has names none.
+    pub fn has_device(&self, name: &[u8]) -> bool {
+        let mut text = [0_u8; bindings::IFNAMSIZ as usize];
+        if name.len() >= text.len() {
+            return false;
+        }
+        for (place, byte) in text.iter_mut().zip(name) {
+            *place = *byte;
+        }
         rcu::read(|_rcu| {
-            // SAFETY: By the type invariant the namespace is allocated; the name ends with a zero
-            // byte; this is a read section, after which the interface is not used.
-            let device =
-                unsafe { bindings::dev_get_by_name_rcu(self.as_raw(), name.as_char_ptr()) };
+            let name = text.as_ptr().cast();
+            // SAFETY: By the type invariant the namespace is allocated; the name is shorter than its
+            // room of zeroes; this is a read section, after which the interface is not used.
+            let device = unsafe { bindings::dev_get_by_name_rcu(self.as_raw(), name) };
             !device.is_null()
         })
     }

@@ -9,7 +9,6 @@ use crate::service::{
 };
 use crate::wire::genl::{Config, DaemonRequest, DestRequest, ServiceRequest};
 use crate::xmit::Method;
-use core::ffi::CStr;
 
 /// No argument of an option to set is longer, in bytes.
 pub const ARGUMENT_MAX: usize = size::SERVICE_AND_DEST;
@@ -216,12 +215,14 @@ fn port(bytes: &[u8], offset: usize) -> Result<Port, Refusal> {
 }
 
 /// Reads a name in its room of 16 bytes.
-fn name(bytes: &[u8], offset: usize) -> Result<&CStr, Refusal> {
+fn name(bytes: &[u8], offset: usize) -> Result<&[u8], Refusal> {
     let room = bytes
         .get(offset..)
         .and_then(|rest| rest.first_chunk::<16>());
     let room = room.ok_or(Refusal::OptionLength)?;
-    CStr::from_bytes_until_nul(room).map_err(|_| Refusal::OptionName)
+    let end = room.iter().position(|byte| *byte == 0);
+    let name = end.and_then(|end| room.get(..end));
+    name.ok_or(Refusal::OptionName)
 }
 
 fn config(bytes: &[u8]) -> Result<Config, Refusal> {
@@ -275,7 +276,7 @@ fn check_protocol(protocol: ServiceProtocol) -> Result<(), Refusal> {
 fn service(key: ServiceKey, bytes: &[u8]) -> Result<ServiceRequest<'_>, Refusal> {
     Ok(ServiceRequest {
         key,
-        scheduler: name(bytes, 16)?.to_bytes(),
+        scheduler: name(bytes, 16)?,
         flags: number(bytes, 32)?,
         mask: u32::MAX,
         timeout: number(bytes, 36)?,
@@ -419,7 +420,7 @@ mod tests {
         let Ok(Set::StartDaemon(request)) = parse_set(1163, &named) else {
             unreachable!("it is a daemon");
         };
-        assert_eq!((request.state, request.interface), (1, c"eth0"));
+        assert_eq!((request.state, request.interface), (1, b"eth0".as_slice()));
         assert_eq!(parse_set(1163, &[0; 24]), Err(Refusal::OptionName));
         assert_eq!(parse_set(1163, &[b'e'; 24]), Err(Refusal::OptionName));
         assert_eq!(parse_set(1164, &named), Ok(Set::StopDaemon(1)));

@@ -5,7 +5,6 @@ use super::{daemon_attribute, INTERFACE_MAX};
 use crate::addr::{ipv4, ipv6, Addr, Port};
 use crate::refusal::Refusal;
 use crate::wire::{Attribute, Attributes, Malformed};
-use core::ffi::CStr;
 
 /// What a sync daemon does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +35,8 @@ impl Role {
 pub struct DaemonRequest<'a> {
     /// The number of its role, judged after the interface.
     pub state: u32,
-    /// The name of the interface.
-    pub interface: &'a CStr,
+    /// The name of the interface, at most 15 bytes.
+    pub interface: &'a [u8],
     /// Tells the groups of directors apart.
     pub sync_id: u32,
     /// The longest message, in bytes.
@@ -54,7 +53,7 @@ pub struct DaemonRequest<'a> {
 #[derive(Default)]
 struct DaemonAttributes<'a> {
     state: Option<u32>,
-    interface: Option<&'a CStr>,
+    interface: Option<&'a [u8]>,
     sync_id: Option<u32>,
     max_len: Option<u16>,
     group: Option<Addr>,
@@ -69,7 +68,7 @@ impl<'a> DaemonAttributes<'a> {
         for item in Attributes::of(bytes) {
             match item.kind {
                 daemon_attribute::STATE => found.state = Some(item.u32()?),
-                daemon_attribute::INTERFACE => found.interface = Some(name(&item)?),
+                daemon_attribute::INTERFACE => found.interface = Some(item.string(INTERFACE_MAX)?),
                 daemon_attribute::SYNC_ID => found.sync_id = Some(item.u32()?),
                 daemon_attribute::MAX_LEN => found.max_len = Some(item.u16()?),
                 daemon_attribute::GROUP => found.group = Some(ipv4(start(&item)?)),
@@ -86,12 +85,6 @@ impl<'a> DaemonAttributes<'a> {
     fn parse(bytes: Option<&'a [u8]>) -> Result<DaemonAttributes<'a>, Refusal> {
         Self::read(bytes.ok_or(Refusal::DaemonMissing)?).map_err(|_| Refusal::DaemonMalformed)
     }
-}
-
-/// Reads the name of an interface.
-fn name<'a>(item: &Attribute<'a>) -> Result<&'a CStr, Malformed> {
-    item.string(INTERFACE_MAX)?;
-    CStr::from_bytes_until_nul(item.payload).map_err(|_| Malformed::Unterminated)
 }
 
 /// Returns the first bytes of an address.
@@ -208,7 +201,7 @@ mod tests {
 
     const PLAIN: DaemonRequest<'static> = DaemonRequest {
         state: 2,
-        interface: c"eth0",
+        interface: b"eth0",
         sync_id: 7,
         max_len: None,
         group: None,
