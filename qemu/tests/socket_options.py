@@ -5,6 +5,7 @@ import pathlib
 import platform
 import struct
 
+import packet
 import sockopt
 import topology
 from cases import case
@@ -204,7 +205,7 @@ DEST_ROWS = {
     "u 0x7fffffff": dict(upper=0x7FFFFFFF), "224.0.0.1": dict(address="224.0.0.1"), "255.255.255.255": dict(address="255.255.255.255"),
     "0.0.0.0": dict(address="0.0.0.0"), "port 0": dict(port=0), "local": dict(address="10.9.0.1", flags=1), "direct": dict(flags=3),
     "method 5": dict(flags=5), "method 7": dict(flags=7), "flags that do not stay": dict(flags=0xFFFEDFF8), "as shown": dict(flags=0x183),
-    "all flags": dict(flags=0xFFFFFFFF), "for one packet": dict(flags=0x2003), "tracked": dict(flags=0x10000),
+    "one-packet": dict(flags=0x2000), "tracked": dict(flags=0x10000), "all flags": dict(flags=0xFFFFFFF8),
 }
 
 
@@ -227,6 +228,27 @@ def servers(d, row):
     used.set("delete", DEL_DEST, data)
     used.set("delete", DEL_DEST, service() + dest(address="10.2.0.12"))
     used.get("now", DESTS, dests_question(2), 24 + 2 * 96)
+
+
+@case(rows=(("plain", 0), ("one-packet", 0x2000), ("tracked", 0x10000), ("both", 0x12000)))
+def connections_inherit_flags_of_their_server(d, row):
+    d.wires()
+    d.rules("add table ip t; add chain ip t forward { type filter hook forward priority 0; }; "
+            + "; ".join(f"add rule ip t forward ct state {state} counter" for state in ("new", "established", "untracked")))
+    used = Used(d)
+    for protocol in (6, 17):
+        key = service(protocol=protocol)
+        used.set("service", ADD, key)
+        used.set("server", ADD_DEST, key + dest(port=8080, flags=row[1]))
+    for make in (lambda *ends: packet.udp(*ends, b"query"), lambda *ends: packet.tcp(*ends, packet.SYN, seq=1000)):
+        for again in range(2):
+            d.send("client", make("10.1.0.2", 40000, "10.9.0.1", 80))
+    d.send("servers", packet.udp("10.2.0.11", 8080, "10.1.0.2", 40000, b"answer"))
+    d.send("servers", packet.tcp("10.2.0.11", 8080, "10.1.0.2", 40000, packet.SYN | packet.ACK, seq=5000, ack=1001))
+    d.run("nft list ruleset")
+    d.counts()
+    d.ipvsadm("-e -u 10.9.0.1:80 -r 10.2.0.11:8080 -m -w 2")
+    used.get("after an edit by netlink", DESTS, dests_question(1, protocol=17), 24 + 96)
 
 
 @case
