@@ -5,6 +5,7 @@ import pathlib
 import platform
 import struct
 
+import genl
 import packet
 import sockopt
 import topology
@@ -299,6 +300,23 @@ def daemons_that_cannot_be(d, row):
     for state in (0, 1, 2, 3, 0xFFFFFFFF):
         used.set(f"state {state}", STOP, daemon(state=state))
     used.get("none", DAEMON, bytes(48))
+
+
+@case
+def a_server_of_another_family_keeps_daemons_out(d):
+    used = director(d)
+    other = genl.dest(ADDR=genl.address("2001:db8::1"), ADDR_FAMILY=genl.u16(10), FWD_METHOD=genl.u32(2))
+    wanted = genl.nest("DAEMON", STATE=genl.u32(1), MCAST_IFN=b"none\0", SYNC_ID=genl.u32(0))
+    d.execute("ip address add 2001:db8::1/128 dev lo nodad", "director")
+    used.add(port=81)
+    for title, command in (("new", genl.NEW_DEST), ("delete", genl.DEL_DEST), ("new again", genl.NEW_DEST)):
+        d.request(title, command, genl.service(), other)
+        d.request("by netlink", genl.NEW_DAEMON, wanted)
+        used.set("by socket option", START, daemon(interface=b"none"))
+        used.get("what is shown", DESTS, dests_question(1), 24 + 96)
+        used.get("what is counted", SERVICE, service() + bytes(60))
+    d.request("without the service", genl.DEL_SERVICE, genl.service())
+    d.request("by netlink", genl.NEW_DAEMON, wanted)
 
 
 @case
