@@ -72,10 +72,10 @@ impl Machine {
             .copied()
     }
 
-    /// Returns a connection that has seen no packet.
-    pub fn begin(&self, has_no_output: bool) -> Seen {
+    /// Returns a connection in one of the states, which is not counted as active.
+    pub fn begin(&self, number: u8, has_no_output: bool) -> Seen {
         Seen {
-            state: self.state(0).expect("the first one"),
+            state: self.states[usize::from(number) % self.states.len()],
             is_active: false,
             has_no_output,
         }

@@ -29,7 +29,14 @@ pub fn run(bytes: &[u8]) {
     }
     check_state(transport, machine, &settings, input.byte());
     let mut conn = ConnState::new(method, input.u32() & 0x1_ffff);
-    let mut seen = machine.begin(!rows::of(method).sees_replies || conn.has_no_output());
+    let mut seen = machine.begin(
+        input.byte(),
+        !rows::of(method).sees_replies || conn.has_no_output(),
+    );
+    conn.state = StateCode(seen.state.number);
+    if input.is_empty() {
+        sweep(machine, transport, (conn, seen));
+    }
     check_conn(transport, conn, seen, &settings);
     while !input.is_empty() {
         (conn, seen) = step(&mut input, machine, transport, (conn, seen));
@@ -47,6 +54,17 @@ fn flags_are_told(conn: ConnState) -> bool {
     conn.is_template() == has(0x1000)
         && conn.is_one_packet() == has(0x2000)
         && conn.is_tracked() == has(0x10000)
+}
+
+/// Gives every kind of packet to both machines in one state.
+fn sweep(machine: &Machine, transport: Transport, state: (ConnState, Seen)) {
+    for kinds in 0..8 {
+        for event in 0..32 {
+            // Of SCTP the bytes are type, length and type of the next chunk.
+            let bytes = [kinds, event, 8, 6];
+            step(&mut Input::of(&bytes), machine, transport, state);
+        }
+    }
 }
 
 /// Gives one packet to both machines.
@@ -89,6 +107,7 @@ fn step(
     };
     let assures = transport.assures(conn.state, next.state, direction);
     assert_eq!(assures, machine.assures(seen.state, after.state, direction));
+    assert_eq!(next.state, StateCode(after.state.number));
     (next, after)
 }
 
