@@ -7,6 +7,7 @@ mod parse;
 mod plan;
 mod proto;
 mod rewrite;
+mod tunnel;
 
 /// One question that is asked about any bytes.
 pub struct Target {
@@ -25,6 +26,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "rewrite",
         run: rewrite::run,
+    },
+    Target {
+        name: "tunnel",
+        run: tunnel::run,
     },
     Target {
         name: "icmp",

@@ -40,6 +40,7 @@ fn check_row(method: Method) {
     let way = match row.way {
         Way::Route(NextHop::Table) => "table",
         Way::Route(NextHop::Server) => "server",
+        Way::Wrap => "wrap",
         Way::Deliver => "deliver",
         Way::Pass => "pass",
     };
