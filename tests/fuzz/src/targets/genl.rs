@@ -162,8 +162,8 @@ fn dest(values: Option<&Option<Values>>, service: Family) -> Result<DestRequest,
     };
     Ok(DestRequest {
         key: dest_key(values, service)?,
-        flags: 0,
         settings: DestSettings {
+            inherited: 0,
             method: Method::from_number(number(method)),
             weight: number(weight),
             upper: number(upper),
