@@ -324,6 +324,16 @@ mod tests {
     }
 
     #[test]
+    fn no_error_answers_what_ends_a_connection() {
+        use crate::packet::tcp::Flags;
+        let tcp = |flags| Transport::Tcp.is_abort(Header::Tcp(flags));
+        assert!(tcp(Flags::RST) && !tcp(Flags::SYN));
+        for transport in [Transport::Tcp, Transport::Udp, Transport::Sctp] {
+            assert!(!transport.is_abort(Header::Missing));
+        }
+    }
+
+    #[test]
     fn only_datagrams_are_connections_of_their_own() {
         assert!(Transport::Udp.can_be_one_packet() && !Transport::Tcp.can_be_one_packet());
     }
