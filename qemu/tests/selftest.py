@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The kernel's own selftest ipvs.sh, from the source package: its DR and NAT cases."""
+"""The kernel's own selftest ipvs.sh, from the source package: all its cases."""
 import topology
 from cases import case
 
 FOLDER = "/share/selftests/netfilter"
-# The script as it is, up to where it would start all its cases, of which one is for tunnels.
+# The script as it is, up to where it would start all its cases.
 ONE_CASE = ("cd {folder} && set -- && source <(sed '/^trap cleanup EXIT/,$d' ipvs.sh) && trap cleanup EXIT && "
             "cleanup >/dev/null 2>&1; setup && {name}")
 
 
-@case(rows=("test_dr", "test_nat"))
+@case(rows=("test_dr", "test_nat", "test_tun"))
 def ipvs_sh(d, name):
     code, output = topology.run(["bash", "-c", ONE_CASE.format(folder=FOLDER, name=name)], stdin="")
     d.say(f"ipvs.sh {name}: exit {code}")

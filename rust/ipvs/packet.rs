@@ -14,6 +14,7 @@ pub mod checksum;
 pub mod icmp;
 pub mod ipv4;
 pub mod ipv6;
+pub mod outer;
 pub mod sctp;
 pub mod tcp;
 pub mod udp;

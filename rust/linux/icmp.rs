@@ -5,12 +5,14 @@
 //!
 //! C header: `include/net/icmp.h`, `include/linux/icmpv6.h`, `include/net/dst.h`
 
+mod quoted;
 mod v4;
 mod v6;
 
 use crate::bindings;
 use crate::inet::Family;
 use crate::skb::Skb;
+pub use quoted::Quoted;
 
 /// Why a packet goes no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

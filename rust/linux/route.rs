@@ -330,6 +330,13 @@ impl Cache {
         held.is_valid().then(|| Self::route(held, rcu))
     }
 
+    /// Returns how many bytes the remembered route took, whether or not the routing tables have changed
+    /// since.
+    pub fn last_mtu(&self, rcu: Reader<'_>) -> Option<u32> {
+        let held = self.0.read(rcu)?.get();
+        Some(Self::route(held, rcu).mtu())
+    }
+
     /// Borrows what the slot holds or held.
     #[inline]
     fn route<'g>(held: &'g Held, rcu: Reader<'g>) -> Route<'g> {

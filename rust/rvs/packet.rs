@@ -16,3 +16,4 @@ mod schedule;
 mod stray;
 mod transmit;
 mod tunnel;
+mod tunneled;

@@ -28,8 +28,14 @@ impl<'g> PacketContext<'g> {
     /// Counts a packet of a connection whose server was not removed.
     #[inline(always)]
     pub(super) fn count(self, skb: &Skb<'g>, conn: Conn<'g>, direction: Direction) {
+        self.count_bytes(skb.len(), conn, direction);
+    }
+
+    /// The same for a packet of so many bytes.
+    #[inline(always)]
+    pub(super) fn count_bytes(self, bytes: u32, conn: Conn<'g>, direction: Direction) {
         if let Some(dest) = conn.server(self.rcu).filter(|dest| dest.is_available()) {
-            stats::packet(&dest.stats, &self.netns.stats, direction, skb.len());
+            stats::packet(&dest.stats, &self.netns.stats, direction, bytes);
         }
     }
 

@@ -9,6 +9,7 @@ use super::first::First;
 use super::outcome::Outcome;
 use super::schedule::{begin, Refused};
 use super::transmit::{self, Transmit};
+use super::tunneled;
 use crate::conn::Conn;
 use crate::drops::Drop;
 use ipvs::packet::icmp::{self, Quoted};
@@ -40,13 +41,20 @@ pub(super) fn receive<'g>(
         // An error is short enough to be sent whole.
         return Outcome::Drop(skb, Drop::Malformed);
     }
-    let Some(quoted) = read_quoted(&mut skb, packet) else {
+    let quoted = read_quoted(&mut skb, packet);
+    let conn = |quoted: &Quoted| context.netns.conns.find(&quoted.flow.reversed(), context.rcu);
+    let found = quoted.as_ref().and_then(conn);
+    if !matches!(found, Some((_, Direction::Reply))) {
+        skb = match tunneled::receive(context, skb, packet) {
+            Ok(skb) => skb,
+            Err(outcome) => return outcome,
+        };
+    }
+    let Some(quoted) = &quoted else {
         return Outcome::Accept(skb);
     };
-    let quoted = &quoted;
     let error = Error { packet, quoted };
-    let conns = &context.netns.conns;
-    match conns.find(&quoted.flow.reversed(), context.rcu) {
+    match found {
         Some((conn, Direction::Reply)) => from_server(context, skb, &error, conn),
         Some((conn, Direction::Original)) if takes_errors(&skb) => {
             from_client(context, skb, &error, conn)

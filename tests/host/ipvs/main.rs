@@ -13,4 +13,5 @@ mod sched;
 mod sctp;
 mod service;
 mod snapshot;
+mod tunnel;
 mod wire;
