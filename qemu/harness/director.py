@@ -68,10 +68,10 @@ class Director:
         for name in ("client", "servers"):
             self.ends[name] = wire.End(name, "eth0", ignore=ignore)
 
-    def hosts(self, clients=1, servers=2, plan=topology.IPV4):
-        """Builds clients, the director and servers with full stacks."""
+    def hosts(self, clients=1, servers=2, plan=topology.IPV4, quiet=True):
+        """Builds clients, the director and servers with full stacks; quiet: the servers' ARP, see `topology.hosts`."""
         self.plan = plan
-        self.names += topology.hosts(clients, servers, plan)
+        self.names += topology.hosts(clients, servers, plan, quiet)
 
     def netns(self, name):
         """Adds an empty namespace."""

@@ -234,8 +234,11 @@ def wired(*plans, director="director"):
     router(director, ("eth0", "eth1"), plans)
 
 
-def hosts(clients=1, servers=2, plan=IPV4):
-    """Builds clients, a director and servers with full stacks on one bridge; returns their names."""
+def hosts(clients=1, servers=2, plan=IPV4, quiet=True):
+    """Builds clients, a director and servers with full stacks on one bridge; returns their names.
+
+    quiet: the servers answer ARP only for the addresses of the device that is asked.
+    """
     clients = [f"client{number}" for number in range(1, clients + 1)]
     servers = [f"server{number}" for number in range(1, servers + 1)]
     names = ["switch", "director", *clients, *servers]
@@ -252,7 +255,7 @@ def hosts(clients=1, servers=2, plan=IPV4):
     batch(["link set lo up", "link set eth0 up", *plan.addresses("eth0", "eth0")], "director")
     if plan.family == 4:
         set_sysctls("director", [("ipv4/ip_forward", 1), ("ipv4/conf/all/send_redirects", 0), ("ipv4/conf/eth0/send_redirects", 0)])
-        for name in servers:
+        for name in servers if quiet else ():
             set_sysctls(name, [("ipv4/conf/all/arp_ignore", 1), ("ipv4/conf/all/arp_announce", 2)])
     else:
         set_sysctls("director", [("ipv6/conf/all/forwarding", 1)])
