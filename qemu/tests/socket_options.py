@@ -248,8 +248,11 @@ def connections_inherit_flags_of_their_server(d, row):
     d.send("servers", packet.tcp("10.2.0.11", 8080, "10.1.0.2", 40000, packet.SYN | packet.ACK, seq=5000, ack=1001))
     d.run("nft list ruleset")
     d.counts()
-    d.ipvsadm("-e -u 10.9.0.1:80 -r 10.2.0.11:8080 -m -w 2")
-    used.get("after an edit by netlink", DESTS, dests_question(1, protocol=17), 24 + 96)
+    for change in ("-e -u 10.9.0.1:80 -r 10.2.0.11:8080 -m -w 2", "-e -t 10.9.0.1:80 -r 10.2.0.11:8080 -m -w 2"):
+        d.ipvsadm(change)
+    for protocol in (6, 17):
+        answer = used.client.get(DESTS, dests_question(1, protocol=protocol), 24 + 96)
+        d.say(f"flags after an edit by netlink: {answer.data[32:36].hex()}")
 
 
 @case
