@@ -136,6 +136,18 @@ def fragments_are_put_together_from_the_first_service_on(d):
     counters(d)
 
 
+@case
+def fragments_are_put_together_for_a_server_of_ipv6(d):
+    """A tunnel leads to it from a service of IPv4."""
+    d.wires(IPV6)
+    pieces = packet.fragments(packet.udp(CLIENT, 40000, SERVER, 80, bytes(500)), 200)
+    d.control("-A -t 10.9.0.1:80 -s rr", f"-a -t 10.9.0.1:80 -r [{SERVER}]:80 -m")
+    d.send("client", pieces, "with a server that is refused")
+    d.ipvsadm(f"-a -t 10.9.0.1:80 -r [{SERVER}]:80 -i")
+    d.send("client", pieces, "with one of a tunnel")
+    counters(d)
+
+
 UNTRACKED = "table ip6 t {\n chain c {\n type filter hook prerouting priority -450;\n notrack\n }\n}"
 
 

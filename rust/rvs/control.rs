@@ -189,11 +189,13 @@ impl<'a> Session<'a> {
     /// Has the packets of a family looked at.
     fn start_family(&self, family: Family) -> Result<(), Refusal> {
         let result = self.netns.hooks.turn_on::<Packets>(hook_family(family));
-        result.map_err(|error| match error {
-            ENOMEM => Refusal::Memory,
-            EAFNOSUPPORT => Refusal::FamilyAbsent,
-            _ => Refusal::Namespace,
-        })
+        result.map_err(no_hooks)
+    }
+
+    /// Has fragments of a family put together.
+    fn defragment(&self, family: Family) -> Result<(), Refusal> {
+        let result = self.netns.hooks.defragment(hook_family(family));
+        result.map_err(no_hooks)
     }
 
     /// Leaves the packets of a family alone again if it has no service.
@@ -208,6 +210,15 @@ impl<'a> Session<'a> {
         if self.netns.config.expire_nodest_conn.is_on() {
             self.netns.conns.sweep();
         }
+    }
+}
+
+/// Says why hooks do not go on.
+fn no_hooks(error: Error) -> Refusal {
+    match error {
+        ENOMEM => Refusal::Memory,
+        EAFNOSUPPORT => Refusal::FamilyAbsent,
+        _ => Refusal::Namespace,
     }
 }
 

@@ -53,6 +53,7 @@ impl Session<'_> {
 
     fn new_dest(&self, service: &Service, request: &DestRequest) -> Result<Arc<Dest>, Refusal> {
         check_address(self.net, &request.key)?;
+        self.defragment(request.key.addr.family())?;
         let dest = Dest::new(request.key, *service.key(), &request.settings);
         Arc::pin_init(dest, GFP_KERNEL).map_err(out_of_memory)
     }

@@ -19,7 +19,7 @@ pub(crate) struct Hooks {
 struct On {
     v4: Option<Registration>,
     v6: Option<Registration>,
-    /// What puts fragments of IPv6 together, on as with C from the first service to the end.
+    /// What puts fragments of IPv6 together, on as with C from the first service or server to the end.
     whole: Option<Registration>,
 }
 
@@ -52,15 +52,34 @@ impl Hooks {
     ///
     /// Process context.
     pub(crate) fn turn_on<H: PacketHook>(&self, family: Family) -> Result {
+        self.defragment(family)?;
         let mut on = self.on.lock();
-        if family == Family::V6 && on.whole.is_none() {
-            on.whole = Some(Registration::defragmenting(self.handle.clone())?);
-        }
         let place = on.of(family);
         if place.is_none() {
             *place = Some(Registration::new::<H>(self.handle.clone(), family)?);
         }
         Ok(())
+    }
+
+    /// Has fragments of a family put together, where the hooks do not do it themselves; called when a
+    /// server is added.
+    ///
+    /// # Errors
+    ///
+    /// As [`Hooks::turn_on`].
+    ///
+    /// # Locking
+    ///
+    /// Process context.
+    pub(crate) fn defragment(&self, family: Family) -> Result {
+        let mut on = self.on.lock();
+        match family {
+            Family::V6 if on.whole.is_none() => {
+                on.whole = Some(Registration::defragmenting(self.handle.clone())?);
+                Ok(())
+            }
+            Family::V4 | Family::V6 => Ok(()),
+        }
     }
 
     /// Leaves the packets of a family alone again; called when its last service went.
