@@ -93,8 +93,6 @@ pub enum Refusal {
     DestAddress,
     /// The real server has another family than the service, and a sync daemon runs.
     DestDaemon,
-    /// The bypass method for a real server.
-    BypassNotYet,
     /// A time-out is out of range.
     Timeout,
     /// The argument of a socket option has another length, or there is no such option.
@@ -170,7 +168,7 @@ impl Refusal {
             | Refusal::DestSettings(DestError::Weight)
             | Refusal::DestSettings(DestError::LowerAboveUpper) => Errno::Range,
             Refusal::Unloading => Errno::NoModule,
-            Refusal::BypassNotYet | Refusal::DaemonNotYet => Errno::Unsupported,
+            Refusal::DaemonNotYet => Errno::Unsupported,
             Refusal::Family | Refusal::FamilyAbsent => Errno::Family,
         }
     }
@@ -208,7 +206,6 @@ impl Refusal {
             Refusal::DestExists => c"The server exists already.",
             Refusal::DestUnknown => c"The service has no such server.",
             Refusal::DestAddress => c"The server's address is neither local nor unicast here.",
-            Refusal::BypassNotYet => c"The bypass method is not supported yet.",
             Refusal::Timeout => c"A timeout is longer than the kernel can count.",
             Refusal::DestDaemon => c"A running sync daemon allows no server of the other family.",
             Refusal::OptionLength => c"The argument of the socket option has a wrong length.",
@@ -236,7 +233,7 @@ impl Refusal {
     }
 
     /// Every refusal.
-    pub const ALL: [Refusal; 44] = [
+    pub const ALL: [Refusal; 43] = [
         Refusal::Malformed,
         Refusal::ServiceMissing,
         Refusal::ServiceMalformed,
@@ -263,7 +260,6 @@ impl Refusal {
         Refusal::DestExists,
         Refusal::DestUnknown,
         Refusal::DestAddress,
-        Refusal::BypassNotYet,
         Refusal::Timeout,
         Refusal::DestDaemon,
         Refusal::OptionLength,
@@ -343,7 +339,7 @@ mod tests {
         assert_eq!(Refusal::Timeout.errno().number(), 22);
         assert_eq!(Refusal::Malformed.errno().number(), 34);
         assert_eq!(Refusal::Unloading.errno().number(), 92);
-        assert_eq!(Refusal::BypassNotYet.errno().number(), 95);
+        assert_eq!(Refusal::DaemonNotYet.errno().number(), 95);
         assert_eq!(Refusal::FamilyAbsent.errno().number(), 97);
     }
 

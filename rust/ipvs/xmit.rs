@@ -10,6 +10,7 @@ use crate::packet::icmp::is_error_packet;
 use crate::packet::{Packet, Side};
 pub use edit::{Checksum, Edit, HopLimit, Rewrite};
 
+mod bypass;
 mod direct;
 mod edit;
 mod local;
@@ -39,6 +40,9 @@ pub enum Method {
 }
 
 impl Method {
+    /// How packets get past all servers of a service to where they were going.
+    pub const PAST_SERVERS: Method = Method::Bypass;
+
     /// Returns the number.
     pub const fn number(self) -> u32 {
         self as u32
@@ -81,7 +85,8 @@ impl Method {
             Method::Local => local::ROW,
             Method::Direct => direct::ROW,
             Method::Tunnel => tunnel::ROW,
-            Method::Bypass | Method::Unknown5 | Method::Unknown6 | Method::Unknown7 => pass::ROW,
+            Method::Bypass => bypass::ROW,
+            Method::Unknown5 | Method::Unknown6 | Method::Unknown7 => pass::ROW,
         }
     }
 }
@@ -145,6 +150,8 @@ impl Row {
 pub enum Way {
     /// A route to the server.
     Route(NextHop),
+    /// A route to where it is going anyway.
+    Past,
     /// A route to the server, and a place in a packet that goes there.
     Wrap,
     /// Nothing: the server is this host, and the packet of the connection goes on.
@@ -169,6 +176,8 @@ pub enum LocalRule {
     Unchanged,
     /// Where packets end or begin, but not to a loopback address from outside.
     Rewritten,
+    /// Not at all.
+    Never,
 }
 
 /// Where the packet is.
@@ -256,6 +265,7 @@ impl LocalRoute {
     fn allows(&self, rule: LocalRule) -> bool {
         match rule {
             LocalRule::Unchanged => self.is_packet_local,
+            LocalRule::Never => false,
             LocalRule::Rewritten => {
                 self.place == Place::Host && !(self.is_server_loopback && self.is_from_outside)
             }
@@ -342,6 +352,7 @@ mod tests {
         };
         assert!(is_delivered(stays(Method::Nat, elsewhere)));
         assert_eq!(stays(Method::Direct, elsewhere), Plan::Boundary);
+        assert_eq!(stays(Method::PAST_SERVERS, LOCAL), Plan::Boundary);
         assert!(is_delivered(stays(Method::Direct, LOCAL)));
     }
 

@@ -67,6 +67,15 @@ pub fn kind(net: &Net, addr: IpAddr) -> Kind {
     }
 }
 
+/// Returns whether packets to `addr` lead past this host, as C asks: of IPv6 only the address is looked
+/// at.
+pub fn leads_past(net: &Net, addr: IpAddr) -> bool {
+    match addr {
+        IpAddr::V4(addr) => v4::kind(net, addr) == Kind::Unicast,
+        IpAddr::V6(addr) => v6::is_unicast(addr),
+    }
+}
+
 /// The bytes of the address that this host sends from; those of IPv4 are the first.
 type Source = [u8; 16];
 

@@ -207,7 +207,14 @@ mod tests {
         assert_eq!(mtu_inside(0, &found), 0);
         assert_eq!(found.told.mtu(), Some(1300));
         assert_eq!(found.told.with_mtu(1280).mtu(), Some(1280));
-        assert_eq!(Told { code: 3, ..found.told }.mtu(), None);
+        assert_eq!(
+            Told {
+                code: 3,
+                ..found.told
+            }
+            .mtu(),
+            None
+        );
     }
 
     /// Reads an error about an outer packet with a header behind its network header, and so many bytes of

@@ -128,7 +128,7 @@ fn ends_here(net: &Net, addr: &bindings::in6_addr) -> bool {
 }
 
 /// Returns whether an address is one of one host, as far as it tells.
-fn is_unicast(addr: Ipv6Addr) -> bool {
+pub(super) fn is_unicast(addr: Ipv6Addr) -> bool {
     !addr.is_unspecified() && !addr.is_multicast() && addr.to_ipv4_mapped().is_none()
 }
 

@@ -27,7 +27,6 @@ impl Session<'_> {
         if service.dest(&request.key).is_some() {
             return Err(Refusal::DestExists);
         }
-        check_method(&request.settings)?;
         let services = &self.netns.services;
         let Some(removed) = services.trash.take(&request.key, service.key()) else {
             return self.link(service, &self.new_dest(service, request)?);
@@ -71,7 +70,6 @@ impl Session<'_> {
         self.check_daemons(service, request)?;
         check_dest(service, request)?;
         let dest = service.dest(&request.key).ok_or(Refusal::DestUnknown)?;
-        check_method(&request.settings)?;
         let place = request.settings.forwarding().place(&request.key);
         if place == dest.place() {
             return service.edit_dest(&self.exclusive, &dest, &request.settings);
@@ -131,18 +129,4 @@ fn check_dest(service: &Service, request: &DestRequest) -> Result<(), Refusal> {
         return Err(Refusal::DestFamily);
     }
     Ok(request.settings.check()?)
-}
-
-/// Refuses a forwarding method that packets cannot take yet.
-fn check_method(settings: &DestSettings) -> Result<(), Refusal> {
-    match settings.method {
-        Method::Bypass => Err(Refusal::BypassNotYet),
-        Method::Nat
-        | Method::Local
-        | Method::Tunnel
-        | Method::Direct
-        | Method::Unknown5
-        | Method::Unknown6
-        | Method::Unknown7 => Ok(()),
-    }
 }

@@ -12,6 +12,7 @@ use ipvs::flags;
 use ipvs::flow::Flow;
 use ipvs::packet::icmp::is_error_packet;
 use ipvs::packet::Packet;
+use ipvs::xmit::Method;
 use linux::clock::Jiffies;
 use linux::rcu::Borrow;
 use linux::skb::Skb;
@@ -71,17 +72,54 @@ pub(super) fn connect<'g>(
     Some(made)
 }
 
+/// Makes a connection past all servers, which nothing counts.
+#[cold]
+pub(super) fn pass_by<'g>(
+    context: PacketContext<'g>,
+    skb: &Skb<'g>,
+    first: &First<'_>,
+    service: &Service,
+) -> Option<Made<'g>> {
+    let flow = &first.flow;
+    let flags = template_flags(context.netns) | service_flags(context, service);
+    let new = New {
+        flow,
+        hash: first.hash,
+        server: None,
+        method: Method::PAST_SERVERS,
+        dest: Endpoint {
+            addr: flow.dest.addr.family().unspecified(),
+            port: Port::ANY,
+        },
+        mark: skb.mark(),
+        flags: for_transport(flags, flow),
+        kind: Kind::Connection(None),
+    };
+    create(context, new)
+}
+
 /// Returns the flags, besides the method, of a new connection of a service to one of its servers.
 pub(super) fn conn_flags(
     context: PacketContext<'_>,
     (service, dest): (&Service, &Dest),
     flow: &Flow,
 ) -> u32 {
-    let of_service = match service.settings(context.rcu).is_one_packet() {
+    let of_service = service_flags(context, service);
+    for_transport(
+        template_flags(context.netns) | of_service | dest.inherited(),
+        flow,
+    )
+}
+
+fn service_flags(context: PacketContext<'_>, service: &Service) -> u32 {
+    match service.settings(context.rcu).is_one_packet() {
         true => flags::conn::ONE_PACKET,
         false => 0,
-    };
-    let wanted = template_flags(context.netns) | of_service | dest.inherited();
+    }
+}
+
+/// Returns the flags that connections of the flow's protocol can have.
+fn for_transport(wanted: u32, flow: &Flow) -> u32 {
     match flow.transport.can_be_one_packet() {
         true => wanted,
         false => wanted & !flags::conn::ONE_PACKET,

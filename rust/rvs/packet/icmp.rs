@@ -42,7 +42,12 @@ pub(super) fn receive<'g>(
         return Outcome::Drop(skb, Drop::Malformed);
     }
     let quoted = read_quoted(&mut skb, packet);
-    let conn = |quoted: &Quoted| context.netns.conns.find(&quoted.flow.reversed(), context.rcu);
+    let conn = |quoted: &Quoted| {
+        context
+            .netns
+            .conns
+            .find(&quoted.flow.reversed(), context.rcu)
+    };
     let found = quoted.as_ref().and_then(conn);
     if !matches!(found, Some((_, Direction::Reply))) {
         skb = match tunneled::receive(context, skb, packet) {

@@ -2,7 +2,7 @@
 //! Packets of no connection: whether a service wants them, and which server gets them.
 
 use super::context::PacketContext;
-use super::first::{conn_flags, connect, Choice, First};
+use super::first::{conn_flags, connect, pass_by, Choice, First};
 use super::forward::forward;
 use super::outcome::Outcome;
 use super::persist;
@@ -12,9 +12,11 @@ use crate::service::Service;
 use ipvs::addr::Port;
 use ipvs::app::ftp;
 use ipvs::flow::Flow;
+use ipvs::packet::icmp::is_error_packet;
 use ipvs::proto::Direction;
 use ipvs::service::ServiceKey;
 use linux::icmp;
+use linux::route;
 use linux::skb::Skb;
 
 /// Why a packet gets no connection.
@@ -71,9 +73,22 @@ pub(super) fn begin<'g>(
         true => persist::choose(context, skb, first, service),
         false => choose(context, first, service),
     };
-    let choice = choice.map_err(|reason| refused(reason, flow, service.key()))?;
-    let made = connect(context, skb, first, choice);
+    let made = match choice {
+        Ok(choice) => connect(context, skb, first, choice),
+        Err(Drop::NoServer) if passes_by(context, first, service) => {
+            pass_by(context, skb, first, service)
+        }
+        Err(reason) => return Err(refused(reason, flow, service.key())),
+    };
     made.ok_or(Refused::For(Drop::NoConnection))
+}
+
+/// Returns whether a packet that no server takes may go to where it was going.
+#[cold]
+fn passes_by(context: PacketContext<'_>, first: &First<'_>, service: &Service) -> bool {
+    let may_pass = service.key().is_mark() && context.netns.config.cache_bypass.is_on();
+    let to = || first.flow.dest.addr.to_ip();
+    may_pass && !is_error_packet(first.packet) && route::leads_past(context.net, to())
 }
 
 /// Has the scheduler pick the server of a new connection.

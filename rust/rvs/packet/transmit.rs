@@ -65,22 +65,42 @@ pub(super) fn original<'g>(
 ) -> Outcome<'g> {
     let row = transmit.state.method().row();
     match row.way {
-        Way::Route(next_hop) => along_route(context, skb, transmit, (row, next_hop)),
+        Way::Route(next_hop) => {
+            let route = find_route(context, transmit.conn, (next_hop, Sender::Other));
+            along_route(skb, transmit, row, route)
+        }
+        Way::Past => past_servers(context, skb, transmit, row),
         Way::Wrap => tunnel::original(context, skb, transmit),
         Way::Deliver => deliver(skb, transmit, None),
         Way::Pass => Outcome::Accept(skb),
     }
 }
 
+/// Sends a packet to where it is going, whatever server its connection may have.
+#[inline(never)]
+fn past_servers<'g>(
+    context: PacketContext<'g>,
+    skb: Skb<'g>,
+    transmit: &Transmit<'_, 'g>,
+    row: Row,
+) -> Outcome<'g> {
+    let target = Target {
+        addr: transmit.packet.dest.to_ip(),
+        hop: route::NextHop::Table,
+        sender: Sender::Other,
+    };
+    let route = Route::to(context.net, target, context.rcu);
+    along_route(skb, transmit, row, route)
+}
+
 #[inline(always)]
 fn along_route<'g>(
-    context: PacketContext<'g>,
     mut skb: Skb<'g>,
     transmit: &Transmit<'_, 'g>,
-    (row, next_hop): (Row, NextHop),
+    row: Row,
+    route: Option<Route<'g>>,
 ) -> Outcome<'g> {
-    let way = (next_hop, Sender::Other);
-    let Some(route) = find_route(context, transmit.conn, way) else {
+    let Some(route) = route else {
         icmp::send_unreachable(&mut skb);
         return Outcome::Free(skb, Drop::NoRoute);
     };

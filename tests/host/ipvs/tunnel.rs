@@ -16,7 +16,11 @@ fn kinds(is_partial: bool) -> Vec<Kind> {
     let mut kinds = Vec::new();
     for kind in 0..4 {
         for flags in 0..4 {
-            let settings = TunnelSettings { kind, port: PORT, flags };
+            let settings = TunnelSettings {
+                kind,
+                port: PORT,
+                flags,
+            };
             kinds.push(Tunnel::new(Family::V4, settings, is_partial).kind);
         }
     }
@@ -26,7 +30,10 @@ fn kinds(is_partial: bool) -> Vec<Kind> {
 fn ends(family: Family) -> (Addr, Addr) {
     match family {
         Family::V4 => (ipv4([10, 2, 0, 1]), ipv4([10, 2, 0, 11])),
-        Family::V6 => (ipv6([0xfd, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]), ipv6([0xfd; 16])),
+        Family::V6 => (
+            ipv6([0xfd, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
+            ipv6([0xfd; 16]),
+        ),
     }
 }
 
@@ -72,10 +79,26 @@ fn cases(tos: u8, discovers: bool) -> Vec<Case> {
                     let partial = is_partial.then_some(Partial { start, field: 6 });
                     let tunnel = Tunnel { outer, kind };
                     let (source, dest) = ends(outer);
-                    let ends = Ends { source, dest, port: FROM, discovers };
-                    let load = Load { head: &inner, length: inner.len() as u32, partial, is_gso };
+                    let ends = Ends {
+                        source,
+                        dest,
+                        port: FROM,
+                        discovers,
+                    };
+                    let load = Load {
+                        head: &inner,
+                        length: inner.len() as u32,
+                        partial,
+                        is_gso,
+                    };
                     let outer = Outer::new(tunnel, &load, &ends).unwrap();
-                    cases.push(Case { tunnel, inner, partial, outer, is_gso });
+                    cases.push(Case {
+                        tunnel,
+                        inner,
+                        partial,
+                        outer,
+                        is_gso,
+                    });
                 }
             }
         }
@@ -85,11 +108,19 @@ fn cases(tos: u8, discovers: bool) -> Vec<Case> {
 
 impl Case {
     fn network(&self) -> usize {
-        if self.tunnel.outer == Family::V4 { 20 } else { 40 }
+        if self.tunnel.outer == Family::V4 {
+            20
+        } else {
+            40
+        }
     }
 
     fn inner_family(&self) -> Family {
-        if self.inner[0] >> 4 == 4 { Family::V4 } else { Family::V6 }
+        if self.inner[0] >> 4 == 4 {
+            Family::V4
+        } else {
+            Family::V6
+        }
     }
 
     /// What the hardware makes of a packet: the inner checksum, then that of what follows the outer
@@ -104,7 +135,10 @@ impl Case {
         };
         match (self.outer.left, self.partial) {
             (Left::Inner, Some(partial)) => {
-                fill(header + usize::from(partial.start), usize::from(partial.field));
+                fill(
+                    header + usize::from(partial.start),
+                    usize::from(partial.field),
+                );
             }
             (Left::Outer(field), _) => fill(self.network(), usize::from(field)),
             (Left::Inner, None) => {}
@@ -189,7 +223,12 @@ fn every_checksum_on_the_wire_is_good() {
         let transport = &inner[inner.len() - 29..];
         let (source, dest) = ends(case.inner_family());
         let sum = pseudo_header(source, dest, Protocol::UDP, 29).bytes(transport);
-        assert_eq!(sum.fold() == 0xffff, !is_left_to_the_server, "{:?}", case.tunnel);
+        assert_eq!(
+            sum.fold() == 0xffff,
+            !is_left_to_the_server,
+            "{:?}",
+            case.tunnel
+        );
     }
     assert_eq!(seen, (24, 16));
 }
@@ -215,9 +254,15 @@ fn segments_begin_with_the_pseudo_header() {
 #[test]
 fn the_header_of_gue_says_where_the_inner_checksum_is() {
     for case in cases(0, true) {
-        let Kind::Gue { remote, .. } = case.tunnel.kind else { continue };
+        let Kind::Gue { remote, .. } = case.tunnel.kind else {
+            continue;
+        };
         let behind = &case.outer.bytes()[case.network()..];
-        let number = if case.inner_family() == Family::V4 { 4 } else { 41 };
+        let number = if case.inner_family() == Family::V4 {
+            4
+        } else {
+            41
+        };
         assert_eq!(behind[..4], [&FROM.bytes()[..], &PORT.bytes()].concat());
         let length = (behind.len() + case.inner.len()) as u16;
         assert_eq!(behind[4..6], length.to_be_bytes());
@@ -237,13 +282,33 @@ fn the_header_of_gue_says_where_the_inner_checksum_is() {
 #[test]
 fn a_length_that_does_not_fit_is_left_out() {
     let inner = packet(Family::V4, 0, true);
-    let kind = Kind::Gue { port: PORT, summed: true, remote: false };
-    let tunnel = Tunnel { outer: Family::V4, kind };
+    let kind = Kind::Gue {
+        port: PORT,
+        summed: true,
+        remote: false,
+    };
+    let tunnel = Tunnel {
+        outer: Family::V4,
+        kind,
+    };
     let (source, dest) = ends(Family::V4);
-    let ends = Ends { source, dest, port: FROM, discovers: true };
-    let partial = Some(Partial { start: 20, field: 6 });
+    let ends = Ends {
+        source,
+        dest,
+        port: FROM,
+        discovers: true,
+    };
+    let partial = Some(Partial {
+        start: 20,
+        field: 6,
+    });
     for (length, told) in [(65523, 65535_u16), (65524, 0), (200_000, 0)] {
-        let load = Load { head: &inner, length, partial, is_gso: true };
+        let load = Load {
+            head: &inner,
+            length,
+            partial,
+            is_gso: true,
+        };
         let outer = Outer::new(tunnel, &load, &ends).unwrap();
         assert_eq!(outer.bytes()[24..26], told.to_be_bytes());
     }
@@ -252,7 +317,9 @@ fn a_length_that_does_not_fit_is_left_out() {
 #[test]
 fn an_error_about_what_was_sent_leads_to_the_client() {
     for case in cases(0, true) {
-        let mut error = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, 1, 0, 0, 10, 2, 0, 15, 10, 2, 0, 1];
+        let mut error = vec![
+            0x45, 0, 0, 0, 0, 0, 0, 0, 64, 1, 0, 0, 10, 2, 0, 15, 10, 2, 0, 1,
+        ];
         error.extend([3, 4, 0, 0, 0, 0, 5, 0]);
         error.extend(case.outer.bytes());
         error.extend(&case.inner);
@@ -276,10 +343,20 @@ fn an_error_about_what_was_sent_leads_to_the_client() {
 fn headers_that_are_cut_off_or_of_another_family_make_no_outer_packet() {
     for case in cases(0, true) {
         let (source, dest) = ends(case.tunnel.outer);
-        let good = Ends { source, dest, port: FROM, discovers: true };
+        let good = Ends {
+            source,
+            dest,
+            port: FROM,
+            discovers: true,
+        };
         for length in 0..case.inner.len() {
             let head = &case.inner[..length];
-            let load = Load { head, length: 100, partial: case.partial, is_gso: case.is_gso };
+            let load = Load {
+                head,
+                length: 100,
+                partial: case.partial,
+                is_gso: case.is_gso,
+            };
             // Whatever comes of it, it does not go wrong.
             let made = Outer::new(case.tunnel, &load, &good);
             assert!(made.is_none() || length >= 20);
@@ -288,15 +365,27 @@ fn headers_that_are_cut_off_or_of_another_family_make_no_outer_packet() {
             Family::V4 => ends(Family::V6),
             Family::V6 => ends(Family::V4),
         };
-        let wrong = Ends { source: other.0, dest: other.1, ..good };
-        let load = Load { head: &case.inner, length: 49, partial: case.partial, is_gso: false };
+        let wrong = Ends {
+            source: other.0,
+            dest: other.1,
+            ..good
+        };
+        let load = Load {
+            head: &case.inner,
+            length: 49,
+            partial: case.partial,
+            is_gso: false,
+        };
         assert_eq!(Outer::new(case.tunnel, &load, &wrong), None);
     }
 }
 
 #[test]
 fn what_a_tunnel_leaves_of_the_way() {
-    let plain = |outer| Tunnel { outer, kind: Kind::Plain };
+    let plain = |outer| Tunnel {
+        outer,
+        kind: Kind::Plain,
+    };
     assert_eq!(plain(Family::V4).room(1500), Some(1480));
     assert_eq!(plain(Family::V6).room(1500), Some(1460));
     assert_eq!(plain(Family::V4).room(88), Some(68));
