@@ -115,7 +115,7 @@ pub const fn count_down(left: i32, rate: i32) -> (bool, i32) {
 
 /// What `drop_entry` does with an entry that it meets and no other depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum Judgement {
     /// It stays.
     Stay,
     /// It goes.
@@ -125,16 +125,16 @@ pub enum Fate {
 }
 
 /// Returns what becomes of an entry.
-pub fn fate(transport: Transport, conn: ConnState) -> Fate {
+pub fn judge(transport: Transport, conn: ConnState) -> Judgement {
     if !conn.is_template() {
-        return transport.fate(conn.state);
+        return transport.judge(conn.state);
     }
     if conn.flags & flags::conn::ONE_PACKET != 0 {
-        return Fate::Sample;
+        return Judgement::Sample;
     }
     match conn.is_assured() {
-        true => Fate::Stay,
-        false => Fate::Go,
+        true => Judgement::Stay,
+        false => Judgement::Go,
     }
 }
 
@@ -269,26 +269,32 @@ mod tests {
     fn half_open_connections_go_and_established_ones_are_sampled() {
         for state in tcp::State::ALL {
             let expected = match state {
-                tcp::State::SynRecv | tcp::State::SynAck => Fate::Go,
-                tcp::State::Established => Fate::Sample,
-                _ => Fate::Stay,
+                tcp::State::SynRecv | tcp::State::SynAck => Judgement::Go,
+                tcp::State::Established => Judgement::Sample,
+                _ => Judgement::Stay,
             };
-            assert_eq!(fate(Transport::Tcp, conn(state.code())), expected);
+            assert_eq!(judge(Transport::Tcp, conn(state.code())), expected);
         }
-        assert_eq!(fate(Transport::Udp, conn(StateCode::NEW)), Fate::Sample);
-        let of_sctp = |state: sctp::State| fate(Transport::Sctp, conn(state.code()));
-        assert_eq!(of_sctp(sctp::State::Established), Fate::Sample);
-        assert_eq!(of_sctp(sctp::State::Init), Fate::Go);
-        assert_eq!(of_sctp(sctp::State::Closed), Fate::Stay);
+        assert_eq!(
+            judge(Transport::Udp, conn(StateCode::NEW)),
+            Judgement::Sample
+        );
+        let of_sctp = |state: sctp::State| judge(Transport::Sctp, conn(state.code()));
+        assert_eq!(of_sctp(sctp::State::Established), Judgement::Sample);
+        assert_eq!(of_sctp(sctp::State::Init), Judgement::Go);
+        assert_eq!(of_sctp(sctp::State::Closed), Judgement::Stay);
     }
 
     #[test]
     fn templates_go_unless_a_connection_was_established() {
         let template = |more| ConnState::new(Method::Nat, flags::conn::TEMPLATE | more);
-        assert_eq!(fate(Transport::Tcp, template(0)), Fate::Go);
-        assert_eq!(fate(Transport::Tcp, template(0).assured()), Fate::Stay);
+        assert_eq!(judge(Transport::Tcp, template(0)), Judgement::Go);
+        assert_eq!(
+            judge(Transport::Tcp, template(0).assured()),
+            Judgement::Stay
+        );
         let of_one_packet = template(flags::conn::ONE_PACKET);
-        assert_eq!(fate(Transport::Udp, of_one_packet), Fate::Sample);
+        assert_eq!(judge(Transport::Udp, of_one_packet), Judgement::Sample);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use crate::addr::{Addr, Family, Protocol};
 use crate::conn::state::ConnState;
-use crate::defence::Fate;
+use crate::defence::Judgement;
 use crate::flow::Flow;
 use crate::packet::Header;
 
@@ -252,11 +252,11 @@ impl Transport {
     }
 
     /// Returns what becomes of a connection in `state` that `drop_entry` meets.
-    pub const fn fate(self, state: StateCode) -> Fate {
+    pub const fn judge(self, state: StateCode) -> Judgement {
         match self {
-            Transport::Tcp => tcp::State::from_code(state).fate(),
-            Transport::Udp => Fate::Sample,
-            Transport::Sctp => sctp::State::from_code(state).fate(),
+            Transport::Tcp => tcp::State::from_code(state).judge(),
+            Transport::Udp => Judgement::Sample,
+            Transport::Sctp => sctp::State::from_code(state).judge(),
         }
     }
 

@@ -104,6 +104,10 @@ impl Defence {
         let mode = self.drop_packet.evaluate(memory);
         let rate = defence::drop_rate(mode, memory, self.am_droprate.load(Relaxed));
         self.rate.store(rate, Relaxed);
+        if mode == Mode::Acting {
+            // As with C the count begins anew.
+            self.left.store(rate, Relaxed);
+        }
     }
 
     /// Returns whether some measure is taken, or would be if memory were short.

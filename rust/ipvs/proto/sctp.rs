@@ -7,7 +7,7 @@
 
 use super::{Creation, Direction, Event, StateCode};
 use crate::conn::state::{Activity, ConnState};
-use crate::defence::Fate;
+use crate::defence::Judgement;
 use crate::packet::sctp::Chunk;
 use crate::packet::Header;
 
@@ -139,10 +139,10 @@ impl State {
     }
 
     /// Returns what becomes of a connection that `drop_entry` meets: half open it goes.
-    pub const fn fate(self) -> Fate {
+    pub const fn judge(self) -> Judgement {
         match self {
-            State::Init1 | State::Init => Fate::Go,
-            State::Established => Fate::Sample,
+            State::Init1 | State::Init => Judgement::Go,
+            State::Established => Judgement::Sample,
             State::None
             | State::CookieSent
             | State::CookieReplied
@@ -153,7 +153,7 @@ impl State {
             | State::ShutdownReceived
             | State::ShutdownAckSent
             | State::Rejected
-            | State::Closed => Fate::Stay,
+            | State::Closed => Judgement::Stay,
         }
     }
 

@@ -7,7 +7,7 @@
 
 use super::{Creation, Direction, Event, Guard, StateCode, Timeouts};
 use crate::conn::state::{Activity, ConnState};
-use crate::defence::Fate;
+use crate::defence::Judgement;
 use crate::packet::tcp::Flags;
 use crate::packet::Header;
 
@@ -125,10 +125,10 @@ impl State {
     }
 
     /// Returns what becomes of a connection that `drop_entry` meets: half open it goes.
-    pub const fn fate(self) -> Fate {
+    pub const fn judge(self) -> Judgement {
         match self {
-            State::SynRecv | State::SynAck => Fate::Go,
-            State::Established => Fate::Sample,
+            State::SynRecv | State::SynAck => Judgement::Go,
+            State::Established => Judgement::Sample,
             State::None
             | State::SynSent
             | State::FinWait
@@ -136,7 +136,7 @@ impl State {
             | State::Close
             | State::CloseWait
             | State::LastAck
-            | State::Listen => Fate::Stay,
+            | State::Listen => Judgement::Stay,
         }
     }
 

@@ -4,7 +4,7 @@
 use super::record::Record;
 use super::Conn;
 use core::ops::{ControlFlow, RangeInclusive};
-use ipvs::defence::{self, Fate, Lots, IDLE};
+use ipvs::defence::{self, Judgement, Lots, IDLE};
 use kernel::sync::atomic::{Atomic, Relaxed};
 use linux::clock::{Jiffies, Ticks};
 use linux::random;
@@ -62,10 +62,10 @@ fn meet<'g>(conn: Conn<'g>, now: Jiffies, lots: &mut Lots, rcu: Reader<'g>) {
     if conn.0.word().is_pinned() {
         return;
     }
-    let goes = match defence::fate(conn.transport(), conn.state()) {
-        Fate::Stay => false,
-        Fate::Go => true,
-        Fate::Sample => conn.is_idle(now) && lots.draw(conn.0.packets.load(Relaxed)),
+    let goes = match defence::judge(conn.transport(), conn.state()) {
+        Judgement::Stay => false,
+        Judgement::Go => true,
+        Judgement::Sample => conn.is_idle(now) && lots.draw(conn.0.packets.load(Relaxed)),
     };
     if goes {
         conn.end_with_unassured_template(rcu);
