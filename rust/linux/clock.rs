@@ -80,6 +80,12 @@ impl Ticks {
         Self(ticks)
     }
 
+    /// Returns what is left of it after `other`; nothing if that is longer.
+    #[inline]
+    pub const fn less(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
     /// Returns it as C's `unsigned long`.
     #[inline]
     pub(crate) const fn long(self) -> kernel::ffi::c_ulong {

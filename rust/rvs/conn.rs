@@ -127,9 +127,9 @@ impl<'g> Conn<'g> {
             .update(|bits| Some(ConnState::unpack(bits).stale().pack()));
     }
 
-    /// Returns how long it has left without another packet.
+    /// Returns how long it has left without another packet, as listings show it.
     pub(crate) fn time_left(self, now: Jiffies) -> Ticks {
-        table::Record::deadline(&**self.0).since(now)
+        self.0.time_out().since(now)
     }
 
     /// Returns the place in a listing after it.

@@ -3,6 +3,7 @@
 
 use crate::dest::Dest;
 use ipvs::addr::{Addr, Endpoint, Family, Port, Words};
+use ipvs::conn::overtime::overtime;
 use ipvs::conn::state::ConnState;
 use ipvs::conn::template::TemplateKey;
 use ipvs::flow::Flow;
@@ -139,6 +140,11 @@ impl Record {
             && self.virtual_end() == flow.dest
     }
 
+    /// Returns when its time is over; it may stay longer, see [`overtime`].
+    pub(super) fn time_out(&self) -> Jiffies {
+        Jiffies(self.used.load(Relaxed)).plus(Ticks(self.timeout.load(Relaxed)))
+    }
+
     /// Keeps tracking from remembering a connection that has ended.
     fn end_tracking(&self, scope: &Scope) {
         if self.client_port == Port::ANY {
@@ -173,7 +179,9 @@ impl table::Record for Record {
     type Scope = Scope;
 
     fn deadline(&self) -> Jiffies {
-        Jiffies(self.used.load(Relaxed)).plus(Ticks(self.timeout.load(Relaxed)))
+        let timeout = Ticks(self.timeout.load(Relaxed));
+        let overtime = Ticks::from_seconds(overtime(timeout.seconds()));
+        self.time_out().plus(overtime.min(Ticks::MAX.less(timeout)))
     }
 
     fn same_second(&self, other: &Self) -> bool {
