@@ -38,6 +38,12 @@ def nobody_takes_it(d):
     d.send("client", packet.tcp(CLIENT, 40001, VIP, 80, SYN))
 
 
+def dropped_as_set(d):
+    d.sysctl("am_droprate", 1)
+    d.sysctl("drop_packet", 3)
+    d.send("client", packet.tcp(CLIENT, 40001, VIP, 80, SYN))
+
+
 def server_removed(d):
     d.control(f"-d -t {VIP}:80 -r {SERVER}:8080")
     d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, ACK, ack=1))
@@ -61,7 +67,7 @@ def error_with_a_wrong_checksum(d):
     d.send("servers", packet.icmp(SERVER, CLIENT, 3, 1, 0, packet.tcp(CLIENT, 40000, SERVER, 8080, SYN, ttl=63), bad=1))
 
 
-@case(only=("rvs",), rows=(("truncated", cut_off), ("no_server", nobody_takes_it), ("server_gone", server_removed),
+@case(only=("rvs",), rows=(("truncated", cut_off), ("no_server", nobody_takes_it), ("drop_packet", dropped_as_set), ("server_gone", server_removed),
                            ("no_route", no_way), ("time_to_live", forwarded_too_often), ("too_big", longer_than_the_way_out),
                            ("checksum", error_with_a_wrong_checksum)))
 def every_drop_has_a_name(d, row):
@@ -99,3 +105,27 @@ def services_are_listed_in_the_order_of_addition(d):
     d.control(*(f"-A -t 10.9.0.{host}:80 -s rr" for host in (7, 3, 9, 1, 5)))
     listed = re.findall(r"^TCP +0A0900(\w\w):0050", d.read("/proc/thread-self/net/ip_vs"), re.M)
     d.expect(f"7, 3, 9, 1, 5: {listed}", listed == ["07", "03", "09", "01", "05"])
+
+
+def said(d):
+    """Returns what the module has said in the kernel log since the case began."""
+    log = d.execute("dmesg")[1].rsplit("rvs-guest: case", 1)[-1]
+    return [line.split("rvs: ", 1)[1] for line in log.splitlines() if "rvs: " in line]
+
+
+@case(only=("rvs",))
+def the_log_says_why_a_command_is_refused(d):
+    opened(d)
+    # The limit is for all of the network's lines.
+    d.quiet(6)
+    # What is asked for and not there, or there already, is no mistake.
+    for command in (f"-d -t {VIP}:80 -r 10.2.0.99:80", "-D -t 10.9.0.9:80", f"-A -t {VIP}:80 -s rr", f"-a -t {VIP}:80 -r {SERVER}:8080 -m"):
+        d.ipvsadm(command)
+    d.expect("no line", said(d) == [])
+    for command in ("-A -t 10.9.0.2:80 -s nosuch", f"-a -t {VIP}:80 -r 224.0.0.1:80 -m", f"-a -t {VIP}:80 -r 10.2.0.12:80 -m -x 1 -y 2"):
+        d.ipvsadm(command)
+    reasons = ("There is no such scheduler.", "The server's address is neither local nor unicast here.", "The lower threshold is above the upper threshold.")
+    d.expect(f"one line each: {said(d)}", said(d) == [f"a command is refused: {reason}" for reason in reasons])
+    for _ in range(100):
+        d.execute("ipvsadm -A -t 10.9.0.2:80 -s nosuch")
+    d.expect("not one for each of a hundred", len(said(d)) < 50)

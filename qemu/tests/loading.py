@@ -25,6 +25,9 @@ def loads_and_unloads(d):
     for _ in range(5):
         d.expect("rvs loads", modprobe("rvs") == 0)
         d.expect("its settings are there", pathlib.Path("/proc/sys/net/ipv4/vs/conn_max").exists())
+        said = [line for line in lines_of_the_log() if line.startswith("rvs: ")][-1:]
+        line = f"rvs: IP Virtual Server version 1.2.1, for Linux {run('uname -r')[1].strip()}"
+        d.expect(f"it says so: {said}", said == [line])
         d.expect("rvs unloads", modprobe("-r rvs") == 0)
         d.expect("its settings are gone", not pathlib.Path("/proc/sys/net/ipv4/vs").exists())
 

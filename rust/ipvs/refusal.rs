@@ -173,6 +173,18 @@ impl Refusal {
         }
     }
 
+    /// Returns whether the kernel log says why: not where the errno does, and programs that only ask
+    /// whether something is there get it.
+    pub const fn is_logged(self) -> bool {
+        !matches!(
+            self,
+            Refusal::ServiceUnknown
+                | Refusal::ServiceExists
+                | Refusal::DestUnknown
+                | Refusal::DestExists
+        )
+    }
+
     /// Returns the sentence: at most [`SENTENCE_MAX`] bytes.
     pub const fn sentence(self) -> &'static CStr {
         match self {
@@ -321,6 +333,17 @@ mod tests {
     fn engines_of_c_are_told_from_unknown_ones() {
         assert_eq!(Refusal::of_engine(b"sip"), Refusal::EngineNotYet);
         assert_eq!(Refusal::of_engine(b"xyz"), Refusal::EngineUnknown);
+    }
+
+    #[test]
+    fn answers_to_questions_are_not_logged() {
+        let quiet = Refusal::ALL
+            .into_iter()
+            .filter(|refusal| !refusal.is_logged());
+        assert!(quiet
+            .map(|refusal| refusal.errno().number())
+            .eq([3, 17, 17, 2]));
+        assert!(Refusal::SchedulerUnknown.is_logged());
     }
 
     #[test]

@@ -3,3 +3,6 @@
 
 pub mod procfs;
 pub mod sockopt;
+
+/// The version of IPVS that users see.
+pub const VERSION: &str = "1.2.1";

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* The C headers that bindgen reads for the crate `linux`; everything else comes with helpers.c. */
+#include <generated/utsrelease.h>
 #include <linux/hrtimer_types.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/x_tables.h>

@@ -23,6 +23,7 @@ pub mod inet;
 mod life;
 mod list;
 pub mod lock;
+pub mod log;
 pub mod memory;
 pub mod module;
 pub mod net;

@@ -29,9 +29,10 @@ mod stats;
 mod util;
 mod xt;
 
+use ipvs::uapi::VERSION;
 use kernel::prelude::*;
 use kernel::str::CStr;
-use linux::{module, net, notifier, pool, xtables};
+use linux::{log, module, net, notifier, pool, xtables};
 
 module! {
     type: Rvs,
@@ -98,7 +99,7 @@ impl kernel::Module for Rvs {
         // Behind that: it fails only if another module has the options, which `ip_vs` alone asks for
         // and which is kept out. A call may hold on to the module from now on.
         let options = control::sockopt::register()?;
-        Ok(Self {
+        let rvs = Self {
             // Last, as it does not fail: a rule may hold on to the module from now on.
             _match: xt::register()?,
             _options: options,
@@ -108,7 +109,12 @@ impl kernel::Module for Rvs {
             _pool: pool,
             _modules: modules,
             _callbacks: callbacks,
-        })
+        };
+        pr_info!(
+            "IP Virtual Server version {VERSION}, for Linux {}\n",
+            log::RELEASE
+        );
+        Ok(rvs)
     }
 }
 

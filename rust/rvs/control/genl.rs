@@ -87,6 +87,7 @@ impl Handler for Ipvs {
             Err(failure) => {
                 if let Failure::Refused(refusal) = failure {
                     request.explain(refusal.sentence());
+                    super::log(refusal);
                 }
                 Err(failure.error())
             }

@@ -6,6 +6,7 @@ use crate::netns::Netns;
 use crate::service::Service;
 use core::ops::ControlFlow;
 use ipvs::uapi::procfs::{self, Line};
+use ipvs::uapi::VERSION;
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;
 use kernel::str::CStr;
@@ -24,7 +25,7 @@ impl Listing for Services {
     fn header(net: &Net, out: &SeqFile) {
         let Ok(netns) = Netns::get(net) else { return };
         let size = netns.conns.size();
-        seq_print!(out, "IP Virtual Server version 1.2.1 (size={size})\n");
+        seq_print!(out, "IP Virtual Server version {VERSION} (size={size})\n");
         seq_print!(out, "Prot LocalAddress:Port Scheduler Flags\n");
         seq_print!(
             out,
