@@ -5,6 +5,7 @@
 use crate::slow::headers::{Facts, Fault, Seen};
 use crate::slow::sum;
 use ipvs::addr::{Addr, Family, Port, Protocol};
+use ipvs::conn::state::ConnState;
 use ipvs::flow::Flow;
 use ipvs::packet::checksum::{Field, Sum};
 use ipvs::packet::icmp::CHECKSUM;
@@ -44,6 +45,11 @@ pub fn carried(family: Family) -> Vec<Protocol> {
     let is_extension = |protocol: &Protocol| family == Family::V6 && protocol.0 == 51;
     all.filter(|protocol| of_conns(protocol) && !is_extension(protocol))
         .collect()
+}
+
+/// Returns what becomes of a connection in a state that `drop_entry` meets.
+pub fn dropped(transport: Transport, conn: ConnState) -> String {
+    format!("{:?}", transport.fate(conn.state)).to_lowercase()
 }
 
 /// Returns the error that tells of a fault.

@@ -6,6 +6,7 @@ mod icmp;
 mod parse;
 mod plan;
 mod proto;
+mod quoted;
 mod rewrite;
 mod tunnel;
 

@@ -53,3 +53,53 @@ pub fn put_end(whole: &mut Whole, (place, facts): &(usize, Facts), side: Side, t
     whole.renew_network();
     whole.seal(Seal::Right);
 }
+
+/// A client's packet in a tunnel's packet that an error quotes.
+pub struct Inside {
+    /// 0: nothing lies between, 1: UDP and GUE, 2: GRE.
+    pub kind: u8,
+    pub port: u16,
+    pub server: Vec<u8>,
+    /// Where the tunnel's packet begins in the error, and the client's in it.
+    pub places: (usize, usize),
+    pub facts: Facts,
+}
+
+/// Returns the client's packet of which an error tells, if both are of IPv4.
+pub fn inside(whole: &Whole) -> Option<Inside> {
+    let place = whole.transport + HEADER;
+    let bytes = whole.bytes.get(place..)?;
+    let is_first = |facts: &Facts| facts.fragment.is_some_and(|(offset, _)| offset == 0);
+    let outer = headers::read(bytes).ok()?;
+    let rest = bytes.get(outer.transport..)?;
+    let (kind, length) = match outer.protocol {
+        4 => (0, 0),
+        47 => match (rest.get(..2)?, rest.get(2..4)?) {
+            ([0, 0], [8, 0]) => (2, 4),
+            ([0x80, 0], [8, 0]) => (2, 8),
+            _ => return None,
+        },
+        17 => match rest.get(8..12)? {
+            // Version 0, data, so many words of fields; protocol 4.
+            [first @ 0..=31, 4, ..] => (1, 12 + usize::from(*first) * 4),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let inner = outer.transport + length;
+    let facts = headers::read(bytes.get(inner..)?).ok()?;
+    let are_of_ipv4 = [&outer, &facts]
+        .iter()
+        .all(|facts| facts.version == 4 && is_first(facts));
+    (are_of_ipv4 && facts.ports.is_some()).then(|| Inside {
+        kind,
+        port: if kind == 1 {
+            outer.ports.map_or(0, |ports| ports.1)
+        } else {
+            0
+        },
+        server: outer.dest,
+        places: (place, inner),
+        facts,
+    })
+}

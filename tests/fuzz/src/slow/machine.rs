@@ -15,6 +15,8 @@ pub struct State {
     letters: &'static str,
     seconds: &'static str,
     pub is_active: bool,
+    /// What becomes of a connection that `drop_entry` meets.
+    pub dropped: &'static str,
 }
 
 /// A connection in the eyes of a machine.
@@ -48,12 +50,13 @@ impl Machine {
     fn new(protocol: u8, text: &'static str) -> Machine {
         let rows = table(text);
         let states = rows.iter().filter_map(|row| match row[..] {
-            ["state", number, name, letters, seconds, active] => Some(State {
+            ["state", number, name, letters, seconds, active, dropped] => Some(State {
                 number: number.parse().expect("a number"),
                 name,
                 letters,
                 seconds,
                 is_active: active == "active",
+                dropped,
             }),
             _ => None,
         });

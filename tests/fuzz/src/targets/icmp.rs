@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! ICMP errors: which packet they quote, and what becomes of them on the way to the other side.
 
+use super::quoted::check as quoted_inside;
 use crate::api::{self, finish};
 use crate::input::Input;
 use crate::packets::{Network, Seal, Whole};
@@ -34,6 +35,7 @@ pub fn run(bytes: &[u8]) {
         meet(&mut whole, side);
     }
     check_good(&mut whole, off);
+    quoted_inside(&whole);
     check(&whole, Rewrite { side, to }, is_packet && meets);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! State machines: any sequence of packets takes a connection where the tables of words say.
 
-use crate::api::{creation, transports};
+use crate::api::{self, creation, transports};
 use crate::input::Input;
 use crate::slow::machine::{Machine, Seen};
 use crate::slow::rows;
@@ -146,6 +146,7 @@ fn check_conn(transport: Transport, conn: ConnState, seen: Seen, settings: &Time
     let seconds = transport.timeout(conn.state, settings);
     assert_eq!(seconds, seen.state.seconds(settings));
     assert!(seconds > 0);
+    assert_eq!(api::dropped(transport, conn), seen.state.dropped);
     assert_eq!(ConnState::unpack(conn.pack()), conn);
 }
 

@@ -4,9 +4,10 @@
 //! The outer headers are read as the standards say: RFC 2003, RFC 2473, RFC 2784, RFC 3168 and the
 //! draft of GUE. What output and hardware fill in is filled in here.
 
-use crate::api::octets;
+use super::quoted;
+use crate::api::{icmp, octets};
 use crate::input::Input;
-use crate::packets::{Seal, Whole};
+use crate::packets::{Network, Seal, Whole};
 use crate::slow::edit::hops;
 use crate::slow::headers::read;
 use crate::slow::sum;
@@ -51,6 +52,24 @@ pub fn run(bytes: &[u8]) {
         expected.seal(Seal::Right);
     }
     assert_eq!(received, expected.bytes);
+    check_error(&way, &sent, &mut input);
+}
+
+/// An error about the outer packet tells of the inner one, if both are of IPv4.
+fn check_error(way: &Way, sent: &[u8], input: &mut Input<'_>) {
+    let (router, back) = (way.ends.dest, way.ends.source);
+    let network = Network::new(&mut Input::of(&[]), (router, back));
+    let mut message = input.bytes(8);
+    message.extend(sent);
+    let error = Whole::wrap(network, icmp(way.outer), &message);
+    let found = quoted::check(&error);
+    let are_of_ipv4 = way.outer == Family::V4 && way.inner.family == Family::V4;
+    assert_eq!(found.is_some(), are_of_ipv4 && way.inner.has_ports());
+    if let Some(found) = found {
+        let place = found.places.0 + found.places.1;
+        assert_eq!(place + way.inner.bytes.len(), error.bytes.len());
+        assert_eq!(found.server, octets(way.ends.dest));
+    }
 }
 
 fn way(input: &mut Input<'_>) -> Way {
