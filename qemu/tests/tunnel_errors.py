@@ -61,7 +61,7 @@ def as_much_as_fits_is_kept_in_mind(d, kind):
 
 
 @case(rows=KINDS)
-def what_may_be_cut_is_told_nobody(d, kind):
+def what_may_be_cut_is_told_no_sender(d, kind):
     tunnel = start(d, kind)
     tell(d, outer(kind, request(frag=0)), 3, 4, 1300, "an error about a packet that may be cut")
     tunnel.udp(bytes(1372), "1400 bytes that may not be cut", frag=DF)

@@ -124,7 +124,7 @@ impl<'a> Skb<'a> {
         }
         // SAFETY: The packet is valid by its type invariant, and its checksum is left to the hardware.
         let start = unsafe { bindings::rvs_helper_skb_checksum_start_offset(self.as_raw()) };
-        // SAFETY: As above.
+        // SAFETY: The packet is valid, and where its checksum is to be is known as it is left to do.
         let field = unsafe { bindings::rvs_helper_skb_csum_offset(self.as_raw()) };
         Some((u16::try_from(start).ok()?, field))
     }
@@ -271,7 +271,7 @@ impl<'a> Wrapped<'a> {
         skb.allow_fragmenting();
         skb.set_route(route);
         skb.set_handled();
-        // SAFETY: The packet is valid.
+        // SAFETY: The packet is ours until it is sent, so its fields can be read.
         let socket = unsafe { (*skb.as_raw()).sk };
         match family {
             // SAFETY: The packet is ours, begins with a header of IPv4, has a route, and is not used after

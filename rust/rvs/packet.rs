@@ -2,6 +2,7 @@
 //! The way of a packet, downwards only: hook, look-up, schedule, state, plan, transmit.
 
 mod context;
+mod dispatch;
 mod established;
 mod first;
 mod follower;

@@ -2,8 +2,9 @@
 //! A packet of a client on its way to the server of its connection.
 
 use super::context::PacketContext;
+use super::dispatch;
 use super::outcome::Outcome;
-use super::transmit::{self, Transmit};
+use super::transmit::Transmit;
 use crate::conn::Conn;
 use ipvs::packet::Packet;
 use ipvs::proto::Direction;
@@ -20,5 +21,5 @@ pub(super) fn forward<'g>(
     context.count(&skb, conn, Direction::Original);
     context.update_state(packet, conn, Direction::Original);
     conn.count_packet();
-    transmit::original(context, skb, &Transmit::new(packet, conn))
+    dispatch::original(context, skb, &Transmit::new(packet, conn))
 }

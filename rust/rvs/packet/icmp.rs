@@ -5,6 +5,7 @@
 //! sender of the error might have sent: its connection is the error's, and so is its direction.
 
 use super::context::{takes_requests, PacketContext};
+use super::dispatch;
 use super::first::First;
 use super::outcome::Outcome;
 use super::schedule::{begin, Refused};
@@ -117,7 +118,7 @@ fn from_client<'g>(
         quoted: Some(error.quoted),
         ..Transmit::new(error.packet, conn)
     };
-    transmit::original(context, skb, &transmit)
+    dispatch::original(context, skb, &transmit)
 }
 
 /// Sends an error about what belongs to no connection to the server that a service has for a client's

@@ -3,7 +3,6 @@
 
 use super::context::PacketContext;
 use super::outcome::Outcome;
-use super::tunnel;
 use crate::conn::{end, Conn};
 use crate::dest::Dest;
 use crate::drops::Drop;
@@ -11,9 +10,7 @@ use ipvs::conn::state::ConnState;
 use ipvs::packet::checksum::{Field, Sum};
 use ipvs::packet::icmp::{self as icmp_header, Quoted};
 use ipvs::packet::{Packet, Seal, Sealing, Side};
-use ipvs::xmit::{
-    self, Checksum, Edit, HopLimit, LocalRoute, NextHop, Place, Plan, Rewrite, Row, Way,
-};
+use ipvs::xmit::{self, Checksum, Edit, HopLimit, LocalRoute, NextHop, Place, Plan, Rewrite, Row};
 use linux::conntrack::{self, Reply};
 use linux::icmp;
 use linux::inet::Point;
@@ -57,28 +54,9 @@ impl<'a, 'g> Transmit<'a, 'g> {
     }
 }
 
-/// Sends a packet of a client to its server.
-pub(super) fn original<'g>(
-    context: PacketContext<'g>,
-    skb: Skb<'g>,
-    transmit: &Transmit<'_, 'g>,
-) -> Outcome<'g> {
-    let row = transmit.state.method().row();
-    match row.way {
-        Way::Route(next_hop) => {
-            let route = find_route(context, transmit.conn, (next_hop, Sender::Other));
-            along_route(skb, transmit, row, route)
-        }
-        Way::Past => past_servers(context, skb, transmit, row),
-        Way::Wrap => tunnel::original(context, skb, transmit),
-        Way::Deliver => deliver(skb, transmit, None),
-        Way::Pass => Outcome::Accept(skb),
-    }
-}
-
 /// Sends a packet to where it is going, whatever server its connection may have.
 #[inline(never)]
-fn past_servers<'g>(
+pub(super) fn past_servers<'g>(
     context: PacketContext<'g>,
     skb: Skb<'g>,
     transmit: &Transmit<'_, 'g>,
@@ -94,7 +72,7 @@ fn past_servers<'g>(
 }
 
 #[inline(always)]
-fn along_route<'g>(
+pub(super) fn along_route<'g>(
     mut skb: Skb<'g>,
     transmit: &Transmit<'_, 'g>,
     row: Row,
@@ -230,7 +208,7 @@ pub(super) fn deliver_here<'g>(
     deliver(skb, transmit, planned.rewrite)
 }
 
-fn deliver<'g>(
+pub(super) fn deliver<'g>(
     mut skb: Skb<'g>,
     transmit: &Transmit<'_, 'g>,
     rewrite: Option<Rewrite>,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! ICMP errors about outer packets: routers on the way to a server, or the server itself, tell this host
-//! of them, and this host tells the client of the packet inside.
+//! ICMP errors about outer packets.
+//!
+//! Routers on the way to a server, or the server itself, tell this host of them, and this host tells the
+//! client of the packet inside.
 
 use super::context::{takes_requests, PacketContext};
 use super::outcome::Outcome;

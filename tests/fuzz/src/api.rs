@@ -49,7 +49,7 @@ pub fn carried(family: Family) -> Vec<Protocol> {
 
 /// Returns what becomes of a connection in a state that `drop_entry` meets.
 pub fn dropped(transport: Transport, conn: ConnState) -> String {
-    format!("{:?}", transport.fate(conn.state)).to_lowercase()
+    format!("{:?}", transport.judge(conn.state)).to_lowercase()
 }
 
 /// Returns the error that tells of a fault.
