@@ -33,7 +33,6 @@ use kernel::prelude::*;
 use kernel::sync::MutexGuard;
 use linux::clock::HZ;
 use linux::inet;
-use linux::log;
 use linux::module::ModuleRef;
 use linux::net::Net;
 use linux::rcu::Arc;
@@ -211,16 +210,6 @@ impl<'a> Session<'a> {
         if self.netns.config.expire_nodest_conn.is_on() {
             self.netns.conns.sweep();
         }
-    }
-}
-
-/// Says in the kernel log why a command is refused: `ipvsadm` shows the errno only.
-fn log(refusal: Refusal) {
-    if !refusal.is_logged() || !log::may_say() {
-        return;
-    }
-    if let Ok(sentence) = refusal.sentence().to_str() {
-        pr_notice!("a command is refused: {sentence}\n");
     }
 }
 

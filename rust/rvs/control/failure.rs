@@ -3,6 +3,7 @@
 
 use ipvs::refusal::Refusal;
 use kernel::prelude::*;
+use linux::log;
 
 /// Why a request is not answered.
 pub(super) enum Failure {
@@ -28,14 +29,25 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
-    /// Returns what user space gets to see.
+    /// Returns what user space gets to see, and says in the kernel log why a command is refused.
     pub(super) fn error(&self) -> Error {
         match self {
             Failure::Failed(error) => *error,
             Failure::Refused(refusal) => {
+                log(*refusal);
                 let errno = i32::from(refusal.errno().number());
                 Error::from_errno(errno.wrapping_neg())
             }
         }
+    }
+}
+
+/// Says in the kernel log why a command is refused: `ipvsadm` shows the errno only.
+fn log(refusal: Refusal) {
+    if !refusal.is_logged() || !log::may_say() {
+        return;
+    }
+    if let Ok(sentence) = refusal.sentence().to_str() {
+        pr_notice!("a command is refused: {sentence}\n");
     }
 }

@@ -87,7 +87,6 @@ impl Handler for Ipvs {
             Err(failure) => {
                 if let Failure::Refused(refusal) = failure {
                     request.explain(refusal.sentence());
-                    super::log(refusal);
                 }
                 Err(failure.error())
             }
