@@ -7,7 +7,7 @@
 
 use crate::conn::state::ConnState;
 use crate::flags;
-use crate::proto::Transport;
+use crate::proto::{Judgement, Transport};
 use core::ops::RangeInclusive;
 
 /// When a measure is taken, as users set it and see it.
@@ -111,17 +111,6 @@ pub const fn count_down(left: i32, rate: i32) -> (bool, i32) {
         return (false, left);
     }
     (true, rate)
-}
-
-/// What `drop_entry` does with an entry that it meets and no other depends on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judgement {
-    /// It stays.
-    Stay,
-    /// It goes.
-    Go,
-    /// It is sampled: see [`Lots`].
-    Sample,
 }
 
 /// Returns what becomes of an entry.

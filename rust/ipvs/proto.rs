@@ -6,7 +6,6 @@
 
 use crate::addr::{Addr, Family, Protocol};
 use crate::conn::state::ConnState;
-use crate::defence::Judgement;
 use crate::flow::Flow;
 use crate::packet::Header;
 
@@ -106,6 +105,17 @@ pub enum Guard {
     Normal,
     /// As under attack: an established state takes an answer of the server.
     Secure,
+}
+
+/// What `drop_entry` does with an entry that it meets and no other depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// It stays.
+    Stay,
+    /// It goes.
+    Go,
+    /// It is sampled: see [`crate::defence::Lots`].
+    Sample,
 }
 
 /// Which first packets may create a connection.

@@ -5,9 +5,8 @@
 //! compared with the specification at a glance. There are three directions because a director that
 //! routes directly never sees what the real server answers.
 
-use super::{Creation, Direction, Event, StateCode};
+use super::{Creation, Direction, Event, Judgement, StateCode};
 use crate::conn::state::{Activity, ConnState};
-use crate::defence::Judgement;
 use crate::packet::sctp::Chunk;
 use crate::packet::Header;
 

@@ -5,9 +5,8 @@
 //! compared with the specification at a glance. There are three directions because a director that
 //! routes directly never sees what the real server answers.
 
-use super::{Creation, Direction, Event, Guard, StateCode, Timeouts};
+use super::{Creation, Direction, Event, Guard, Judgement, StateCode, Timeouts};
 use crate::conn::state::{Activity, ConnState};
-use crate::defence::Judgement;
 use crate::packet::tcp::Flags;
 use crate::packet::Header;
 

@@ -4,7 +4,8 @@
 use super::record::Record;
 use super::Conn;
 use core::ops::{ControlFlow, RangeInclusive};
-use ipvs::defence::{self, Judgement, Lots, IDLE};
+use ipvs::defence::{self, Lots, IDLE};
+use ipvs::proto::Judgement;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use linux::clock::{Jiffies, Ticks};
 use linux::random;
