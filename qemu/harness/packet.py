@@ -375,7 +375,7 @@ def show(packet, quoted=False):
     body = packet[header:length]
     whole = not frag & 0x3FFF and len(body) == length - header
     # What the kernel itself makes (ICMP errors) has an identification from a random sequence.
-    generated = protocol == ICMP and not quoted and len(body) > 0 and body[0] in (0, 3, 11) and ttl in (63, 64)
+    generated = protocol == ICMP and not quoted and len(body) > 0 and body[0] in (0, 3, 4, 11) and ttl in (63, 64)
     # So has what it puts around a packet, where that may be cut.
     gue = protocol == UDP and struct.unpack_from("!H", body, 2)[0] == GUE_PORT if len(body) > 4 else False
     generated |= (protocol in (IPIP, IPV6_IN_IP, GRE) or gue) and ident > 1

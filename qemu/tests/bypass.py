@@ -18,7 +18,7 @@ def start(d, plan, value="1"):
     d.sysctl("cache_bypass", value)
     six = " -6" * (plan.family == 6)
     d.control(f"-A -f 7{six} -s rr")
-    d.rules("table inet t { chain c { type filter hook prerouting priority mangle; iif eth0 meta l4proto { tcp, udp } meta mark set 7; } }")
+    d.rules("table inet t { chain c { type filter hook prerouting priority -150; iifname eth0 meta l4proto { tcp, udp } meta mark set 7; }; }\n")
     ip = "ip -6" if plan.family == 6 else "ip"
     # What is marked ends at this host, whatever its address; what this host sends is not marked.
     d.run(f"{ip} rule add fwmark 7 lookup 100")

@@ -26,9 +26,9 @@ def tracked(d, row):
 @case(rows=PAIRS)
 def rules_see_the_outer_packet(d, pair):
     tunnel = Tunnel(d, f"ipip {pair}")
-    d.rules("table inet t { chain o { type filter hook output priority 0; meta l4proto { 4, 41 } counter; counter; } "
-            "chain p { type filter hook postrouting priority 0; meta l4proto { 4, 41 } counter; counter; } "
-            "chain i { type filter hook input priority 0; counter; } }")
+    d.rules("table inet t { chain o { type filter hook output priority 0; meta l4proto { 4, 41 } counter; counter; }; "
+            "chain p { type filter hook postrouting priority 0; meta l4proto { 4, 41 } counter; counter; }; "
+            "chain i { type filter hook input priority 0; counter; }; }\n")
     tunnel.tcp(SYN)
     tunnel.udp()
     d.run("nft list ruleset")
@@ -37,7 +37,7 @@ def rules_see_the_outer_packet(d, pair):
 @case(rows=PAIRS)
 def rule_drops_the_outer_packet(d, pair):
     tunnel = Tunnel(d, f"ipip {pair}")
-    d.rules("table inet t { chain o { type filter hook output priority 0; meta l4proto { 4, 41 } counter drop; } }")
+    d.rules("table inet t { chain o { type filter hook output priority 0; meta l4proto { 4, 41 } counter drop; }; }\n")
     tunnel.udp()
     d.counts()
 

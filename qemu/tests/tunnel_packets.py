@@ -167,7 +167,7 @@ def service_of_a_firewall_mark(d, pair):
     d.wires(inner, *(plan for plan in (outer,) if plan is not inner))
     six = " -6" * (inner.family == 6)
     d.control(f"-A -f 7{six} -s rr", f"-a -f 7{six} -r {outer.end(outer.servers[0], 0)} -i")
-    d.rules("table inet t { chain c { type filter hook input priority mangle; meta mark set 7; } }")
+    d.rules("table inet t { chain c { type filter hook prerouting priority -150; meta l4proto { tcp, udp } meta mark set 7; }; }\n")
     d.send("client", packet.udp(inner.clients[0], 40000, inner.vips[0], 80, b"request"))
     d.send("client", packet.tcp(inner.clients[0], 40000, inner.vips[1], 443, SYN))
     d.counts()

@@ -39,10 +39,10 @@ pub enum Method {
     Unknown7 = 7,
 }
 
-impl Method {
-    /// How packets get past all servers of a service to where they were going.
-    pub const PAST_SERVERS: Method = Method::Bypass;
+/// How packets get past all servers of a service to where they were going.
+pub const PAST_SERVERS: Method = Method::Bypass;
 
+impl Method {
     /// Returns the number.
     pub const fn number(self) -> u32 {
         self as u32
@@ -352,7 +352,7 @@ mod tests {
         };
         assert!(is_delivered(stays(Method::Nat, elsewhere)));
         assert_eq!(stays(Method::Direct, elsewhere), Plan::Boundary);
-        assert_eq!(stays(Method::PAST_SERVERS, LOCAL), Plan::Boundary);
+        assert_eq!(stays(PAST_SERVERS, LOCAL), Plan::Boundary);
         assert!(is_delivered(stays(Method::Direct, LOCAL)));
     }
 

@@ -12,7 +12,7 @@ use ipvs::flags;
 use ipvs::flow::Flow;
 use ipvs::packet::icmp::is_error_packet;
 use ipvs::packet::Packet;
-use ipvs::xmit::Method;
+use ipvs::xmit::PAST_SERVERS;
 use linux::clock::Jiffies;
 use linux::rcu::Borrow;
 use linux::skb::Skb;
@@ -86,7 +86,7 @@ pub(super) fn pass_by<'g>(
         flow,
         hash: first.hash,
         server: None,
-        method: Method::PAST_SERVERS,
+        method: PAST_SERVERS,
         dest: Endpoint {
             addr: flow.dest.addr.family().unspecified(),
             port: Port::ANY,

@@ -93,6 +93,7 @@ fn leave<'g>(
 }
 
 /// Puts a packet into another one and sends that.
+#[inline(never)]
 fn send<'g>(
     mut skb: Skb<'g>,
     transmit: &Transmit<'_, 'g>,
