@@ -18,6 +18,8 @@ HOP_BY_HOP, ICMP, TCP, UDP, ROUTING, FRAGMENT, ICMP6, DESTINATION, SCTP = 0, 1, 
 IPIP, IPV6_IN_IP, GRE = 4, 41, 47
 # The UDP port of GUE in scenarios.
 GUE_PORT = 6080
+# The address from which the director of scenarios sends to servers.
+OWN = bytes((10, 2, 0, 1))
 EXTENSIONS = {HOP_BY_HOP: "hop-by-hop", ROUTING: "routing", DESTINATION: "destination"}
 ETHER_TYPE = {4: 0x0800, 6: 0x86DD}
 ARP = 0x0806
@@ -315,7 +317,9 @@ def show_gre(_source, _target, body, whole):
     """Returns the text of GRE and of what is in it."""
     flags, kind = struct.unpack_from("!HH", body)
     summed = flags & 0x8000 and len(body) >= 8
-    check = f" checksum {'ok' if whole and checksum(body) == 0xFFFF else body[4:8].hex()}" if summed else ""
+    # What is to be cut into segments, longer than a wire takes, may hold anything there: each segment gets its own.
+    stored = "of each segment" if len(body) > 1500 else "ok" if whole and checksum(body) == 0xFFFF else body[4:8].hex()
+    check = f" checksum {stored}" if summed else ""
     rest = body[8 if summed else 4:]
     load = show_load(rest) if kind in ETHER_TYPE.values() and rest else f" data {digest(rest)}"
     return f"gre flags {flags:#x} type {kind:#06x}{check}{load}"
@@ -376,9 +380,8 @@ def show(packet, quoted=False):
     whole = not frag & 0x3FFF and len(body) == length - header
     # What the kernel itself makes (ICMP errors) has an identification from a random sequence.
     generated = protocol == ICMP and not quoted and len(body) > 0 and body[0] in (0, 3, 4, 11) and ttl in (63, 64)
-    # So has what it puts around a packet, where that may be cut.
-    gue = protocol == UDP and struct.unpack_from("!H", body, 2)[0] == GUE_PORT if len(body) > 4 else False
-    generated |= (protocol in (IPIP, IPV6_IN_IP, GRE) or gue) and ident > 1
+    # So has what the director sends itself, as the packets around others, where those may be cut.
+    generated |= source == OWN and ident > 0
     check = "ok" if checksum(packet[:header]) == 0xFFFF else "bad"
     text = (f"ip {unpacked(source)}>{unpacked(target)} tos {tos:#x} length {length} "
             f"id {'*' if generated else ident} frag {frag:#x} ttl {ttl} header {header} checksum {check}")
