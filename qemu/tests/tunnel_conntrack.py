@@ -70,7 +70,7 @@ def client_on_this_host(d, row):
               f"s.setblocking(False); s.connect_ex(('{where}', 80)); s.close()")
     d.run(["python3", "-c", script])
     d.ends["servers"].frames()
-    d.counts()
+    d.proc("ip_vs")
 
 
 @case(rows=("4in4", "6in6"))

@@ -40,6 +40,7 @@ fn check_row(method: Method) {
     let way = match row.way {
         Way::Route(NextHop::Table) => "table",
         Way::Route(NextHop::Server) => "server",
+        Way::Past => "past",
         Way::Wrap => "wrap",
         Way::Deliver => "deliver",
         Way::Pass => "pass",
@@ -47,6 +48,7 @@ fn check_row(method: Method) {
     let local = match row.local {
         LocalRule::Unchanged => "unchanged",
         LocalRule::Rewritten => "rewritten",
+        LocalRule::Never => "never",
     };
     assert_eq!((way, local), (words.way, words.local));
     let shows = match method.shows() {
