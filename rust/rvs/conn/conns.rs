@@ -175,7 +175,7 @@ impl Conns {
             table::New {
                 record: new.record(now),
                 bits: new.state().pack(),
-                hash: new.hash.0,
+                hash: new.first_hash(),
                 second_hash: new.second_hash(&self.inner.seed),
                 server,
                 parent: new.into_parent().map(|Hold(pin)| pin),

@@ -4,7 +4,7 @@
 use super::record::{Families, Record};
 use super::{Conn, Hold};
 use crate::dest::Dest;
-use ipvs::addr::Endpoint;
+use ipvs::addr::{Endpoint, Port};
 use ipvs::conn::state::ConnState;
 use ipvs::flags::conn as flags;
 use ipvs::flow::Flow;
@@ -14,6 +14,7 @@ use ipvs::xmit::Method;
 use kernel::sync::atomic::Atomic;
 use linux::apart::Apart;
 use linux::clock::{Jiffies, Ticks};
+use linux::random;
 use linux::rcu::{Borrow, Reader};
 
 /// The hash of a flow, with the seed of the connections that made it.
@@ -125,6 +126,18 @@ impl New<'_, '_> {
         }
     }
 
+    /// Returns the hash of the flow, by which packets find the entry.
+    ///
+    /// Port 0 of a client is no port: no packet of the client finds its connections, of which each packet
+    /// makes another one. Each has a place of its own in the table, so that no look-up meets them all.
+    #[inline(always)]
+    pub(super) fn first_hash(&self) -> u32 {
+        match self.kind {
+            Kind::Connection(_) if self.flow.source.port == Port::ANY => random_hash(),
+            Kind::Connection(_) | Kind::Template { .. } => self.hash.0,
+        }
+    }
+
     /// Returns the hash of packets as the server sees them, and of its replies, if these are another
     /// flow.
     #[inline(always)]
@@ -135,4 +148,12 @@ impl New<'_, '_> {
         };
         has_key.then(|| self.flow.hash_to(&self.dest, seed))
     }
+}
+
+/// Returns a hash that no flow has.
+#[cold]
+fn random_hash() -> u32 {
+    let [word]: [u64; 1] = random::words();
+    let [a, b, c, d, ..] = word.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
 }

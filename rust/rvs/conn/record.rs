@@ -181,7 +181,10 @@ impl table::Record for Record {
     fn deadline(&self) -> Jiffies {
         let timeout = Ticks(self.timeout.load(Relaxed));
         let overtime = Ticks::from_seconds(overtime(timeout.seconds()));
-        self.time_out().plus(overtime.min(Ticks::MAX.less(timeout)))
+        let whole = Ticks(timeout.0.saturating_add(overtime.0));
+        // A moment further away could not be told from the past by a look-up a little later.
+        let longest = Ticks::MAX.less(Ticks::from_seconds(HELD));
+        Jiffies(self.used.load(Relaxed)).plus(whole.min(longest))
     }
 
     fn same_second(&self, other: &Self) -> bool {

@@ -74,11 +74,20 @@ pub(super) fn receive<'g>(
 /// stack while the packet is sent.
 #[inline(never)]
 fn read_quoted(skb: &mut Skb<'_>, packet: &Packet) -> Option<Quoted> {
-    let mut buffer = [0; PEEK];
     let in_place = icmp::quoted(skb.head(), packet);
-    let short = in_place.or_else(|| icmp::quoted(skb.peek_short(&mut buffer), packet));
     // Most errors are short enough to be copied, which leaves fragments of IPv6 the fragments they are.
-    short.or_else(|| icmp::quoted(skb.peek(&mut buffer), packet))
+    let short = in_place.or_else(|| read_short(skb, packet));
+    short.or_else(|| read_long(skb, packet))
+}
+
+#[inline(never)]
+fn read_short(skb: &mut Skb<'_>, packet: &Packet) -> Option<Quoted> {
+    icmp::quoted(skb.peek_short(&mut [0; PEEK]), packet)
+}
+
+#[inline(never)]
+fn read_long(skb: &mut Skb<'_>, packet: &Packet) -> Option<Quoted> {
+    icmp::quoted(skb.peek(&mut [0; PEEK]), packet)
 }
 
 /// Lets an error of a server, or of a router on the way to it, through to the client.

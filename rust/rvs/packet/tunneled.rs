@@ -10,6 +10,7 @@ use super::transmit;
 use crate::conn::Conn;
 use crate::dest::Dest;
 use crate::drops::Drop;
+use ipvs::addr::Family;
 use ipvs::packet::outer::{self, Inside};
 use ipvs::packet::Packet;
 use ipvs::proto::Direction;
@@ -28,7 +29,12 @@ pub(super) fn receive<'g>(
     mut skb: Skb<'g>,
     error: &Packet,
 ) -> Result<Skb<'g>, Outcome<'g>> {
-    if !takes_requests(&skb) || !skb.has_local_route() {
+    // Errors of IPv6 pass, as with C.
+    let is_read = match error.family() {
+        Family::V4 => true,
+        Family::V6 => false,
+    };
+    if !is_read || !takes_requests(&skb) || !skb.has_local_route() {
         return Ok(skb);
     }
     let Some(inside) = read(&mut skb, error) else {
