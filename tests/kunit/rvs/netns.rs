@@ -5,6 +5,7 @@
 mod tests {
     use crate::netns::Netns;
     use kernel::prelude::*;
+    use kernel::sync::atomic::Relaxed;
     use linux::net::Net;
     use linux::rcu;
 
@@ -35,22 +36,18 @@ mod tests {
     #[test]
     fn automatic_defence_follows_the_memory() -> Result {
         let netns = Netns::get(Net::init())?;
-        let config = &netns.config;
-        config.drop_entry.set(1, &config.amemthresh)?;
-        assert_eq!(config.drop_entry.evaluate(&config.am_droprate), 1);
-        config
-            .amemthresh
-            .0
-            .store(i32::MAX, kernel::sync::atomic::Relaxed);
-        let starved = config.drop_entry.evaluate(&config.amemthresh);
-        config
-            .amemthresh
-            .0
-            .store(1024, kernel::sync::atomic::Relaxed);
-        assert_eq!(starved, 2);
-        assert_eq!(config.drop_entry.evaluate(&config.am_droprate), 1);
-        assert!(config.drop_entry.set(4, &config.amemthresh).is_err());
-        assert!(config.drop_entry.set(0, &config.amemthresh).is_ok());
+        let defence = &netns.config.defence;
+        let mode = || defence.drop_entry.mode().number();
+        defence.set(&defence.drop_entry, 1)?;
+        assert_eq!(mode(), 1);
+        defence.amemthresh.store(i32::MAX, Relaxed);
+        defence.evaluate();
+        let starved = mode();
+        defence.amemthresh.store(1024, Relaxed);
+        defence.evaluate();
+        assert_eq!((starved, mode()), (2, 1));
+        assert!(defence.set(&defence.drop_entry, 4).is_err());
+        assert!(defence.set(&defence.drop_entry, 0).is_ok());
         Ok(())
     }
 }
