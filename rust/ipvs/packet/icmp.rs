@@ -5,7 +5,7 @@
 //! director, so addresses in it must be put back before the other side understands it.
 
 use super::checksum::{pseudo_header, Sum};
-use super::{parse_quoted, put_port, Fragment, Header, Packet, Side};
+use super::{parse_quoted, put_port, Error, Fragment, Header, Packet, Side};
 use crate::addr::{Addr, Endpoint, Family};
 use crate::flow::Flow;
 use crate::proto::Transport;
@@ -87,6 +87,17 @@ pub fn quoted(head: &[u8], outer: &Packet) -> Option<Quoted> {
         packet,
         flow,
     })
+}
+
+/// Returns whether `head`, the first bytes of the ICMP error `outer`, ends before the headers of the
+/// quoted packet do: then more bytes may tell more.
+pub fn ends_early(head: &[u8], outer: &Packet) -> bool {
+    let offset = usize::from(outer.transport_offset).saturating_add(HEADER);
+    match head.get(offset..).map(parse_quoted) {
+        Some(Ok(packet)) => packet.header == Header::Missing,
+        Some(Err(error)) => error == Error::Truncated,
+        None => true,
+    }
 }
 
 /// Puts an end into an error and into what it quotes.

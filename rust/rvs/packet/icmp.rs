@@ -76,13 +76,23 @@ pub(super) fn receive<'g>(
 fn read_quoted(skb: &mut Skb<'_>, packet: &Packet) -> Option<Quoted> {
     let in_place = icmp::quoted(skb.head(), packet);
     // Most errors are short enough to be copied, which leaves fragments of IPv6 the fragments they are.
-    let short = in_place.or_else(|| read_short(skb, packet));
-    short.or_else(|| read_long(skb, packet))
+    match in_place.map_or_else(|| read_short(skb, packet), |quoted| Ok(Some(quoted))) {
+        Ok(quoted) => quoted,
+        Err(TooShort) => read_long(skb, packet),
+    }
 }
 
+/// More bytes may tell more.
+struct TooShort;
+
 #[inline(never)]
-fn read_short(skb: &mut Skb<'_>, packet: &Packet) -> Option<Quoted> {
-    icmp::quoted(skb.peek_short(&mut [0; PEEK]), packet)
+fn read_short(skb: &mut Skb<'_>, packet: &Packet) -> Result<Option<Quoted>, TooShort> {
+    let mut buffer = [0; PEEK];
+    let head = skb.peek_short(&mut buffer);
+    match icmp::quoted(head, packet) {
+        None if icmp::ends_early(head, packet) => Err(TooShort),
+        quoted => Ok(quoted),
+    }
 }
 
 #[inline(never)]
