@@ -132,9 +132,18 @@ impl New<'_, '_> {
     /// makes another one. Each has a place of its own in the table, so that no look-up meets them all.
     #[inline(always)]
     pub(super) fn first_hash(&self) -> u32 {
+        match self.lacks_port() {
+            true => random_hash(),
+            false => self.hash.0,
+        }
+    }
+
+    /// Returns whether it is a connection of a client's port 0.
+    #[inline(always)]
+    fn lacks_port(&self) -> bool {
         match self.kind {
-            Kind::Connection(_) if self.flow.source.port == Port::ANY => random_hash(),
-            Kind::Connection(_) | Kind::Template { .. } => self.hash.0,
+            Kind::Connection(_) => self.flow.source.port == Port::ANY,
+            Kind::Template { .. } => false,
         }
     }
 
@@ -146,7 +155,12 @@ impl New<'_, '_> {
             Kind::Connection(_) => self.method.row().has_reply_key,
             Kind::Template { .. } => false,
         };
-        has_key.then(|| self.flow.hash_to(&self.dest, seed))
+        match (has_key, self.lacks_port()) {
+            (true, _) => Some(self.flow.hash_to(&self.dest, seed)),
+            // Its replies find the newest of them.
+            (false, true) => Some(self.hash.0),
+            (false, false) => None,
+        }
     }
 }
 
