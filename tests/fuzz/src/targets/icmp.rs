@@ -9,7 +9,7 @@ use crate::slow::edit::addr_place;
 use crate::slow::icmp as slow;
 use ipvs::addr::{Endpoint, Family, Port};
 use ipvs::packet::checksum::{Field, Sum};
-use ipvs::packet::icmp::{is_error_packet, is_good, quoted};
+use ipvs::packet::icmp::{ends_early, is_error_packet, is_good, quoted};
 use ipvs::packet::{parse, Packet, Side};
 use ipvs::xmit::{Edit, HopLimit, Rewrite};
 
@@ -35,6 +35,7 @@ pub fn run(bytes: &[u8]) {
         meet(&mut whole, side);
     }
     check_good(&mut whole, off);
+    check_prefixes(&whole);
     quoted_inside(&whole);
     check(&whole, Rewrite { side, to }, is_packet && meets);
 }
@@ -60,6 +61,20 @@ fn meet(whole: &mut Whole, side: Side) {
     };
     whole.bytes[addr_place(whole.family, side)].copy_from_slice(&addr);
     whole.renew_network();
+}
+
+/// The beginning of an error that does not end early tells what all of it tells.
+fn check_prefixes(whole: &Whole) {
+    let Ok(error) = parse(&whole.bytes, whole.bytes.len() as u32) else {
+        return;
+    };
+    let flow = |head: &[u8]| quoted(head, &error).map(|quoted| quoted.flow);
+    for end in 0..=whole.bytes.len() {
+        let head = &whole.bytes[..end];
+        if !ends_early(head, &error) {
+            assert_eq!(flow(head), flow(&whole.bytes));
+        }
+    }
 }
 
 /// A right checksum is taken for one, and no other.
