@@ -30,11 +30,7 @@ pub(super) fn receive<'g>(
     error: &Packet,
 ) -> Result<Skb<'g>, Outcome<'g>> {
     // Errors of IPv6 pass, as with C.
-    let is_read = match error.family() {
-        Family::V4 => true,
-        Family::V6 => false,
-    };
-    if !is_read || !takes_requests(&skb) || !skb.has_local_route() {
+    if error.family() == Family::V6 || !takes_requests(&skb) || !skb.has_local_route() {
         return Ok(skb);
     }
     let Some(inside) = read(&mut skb, error) else {
