@@ -224,12 +224,14 @@ class Director:
         first = data[0] if isinstance(data, list) else data
         return self.captured(title or f"{where} > {packet.show(first)}")
 
-    def counts(self, title=""):
-        """Writes down active and inactive connections of every destination, and the connections themselves."""
+    def counts(self, title="", spread=1):
+        """Writes down active and inactive connections of every destination, and the connections themselves.
+
+        A timer that has run out and was set again (a template that is held) has been late twice: its `spread` is more."""
         text = self.read("/proc/thread-self/net/ip_vs")
         self.say(f"counts {title}".rstrip())
         self.lines += ["  " + " ".join(line.split()) for line in transcript.service_blocks(text, 3)[3:]]
-        self.lines += ["  " + line for line in transcript.connection_lines(self.read("/proc/thread-self/net/ip_vs_conn"))[1:]]
+        self.lines += ["  " + line for line in transcript.connection_lines(self.read("/proc/thread-self/net/ip_vs_conn"), spread)[1:]]
 
 
 def sorted_messages(lines):

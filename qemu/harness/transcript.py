@@ -4,12 +4,12 @@ import difflib
 import re
 
 # With the blanks that fill a column before it: it may have a digit more or less.
-TOLERANT = re.compile(" *\x01(\\d+)\x02")
+TOLERANT = re.compile(" *\x01(\\d+)\x02(\x02*)")
 
 
-def about(seconds):
-    """Returns a number that may differ by one between two transcripts (a timer read at slightly different times)."""
-    return f"\x01{int(seconds)}\x02"
+def about(seconds, spread=1):
+    """Returns a number that may differ by `spread` between two transcripts (a timer read at slightly different times)."""
+    return f"\x01{int(seconds)}" + "\x02" * spread
 
 
 def plain(line):
@@ -17,13 +17,13 @@ def plain(line):
 
 
 def same(left, right):
-    """Says whether two lines are equal, numbers of `about` within one."""
+    """Says whether two lines are equal, numbers of `about` within their spread."""
     if left == right:
         return True
     if TOLERANT.sub("", left) != TOLERANT.sub("", right):
         return False
     pairs = zip(TOLERANT.findall(left), TOLERANT.findall(right))
-    return all(abs(int(a) - int(b)) <= 1 for a, b in pairs)
+    return all(abs(int(a) - int(b)) <= 1 + len(more) for (a, more), (b, _) in pairs)
 
 
 def compare(left, right, names):
@@ -37,8 +37,8 @@ def compare(left, right, names):
                                      names[0], names[1], lineterm="", n=3))
 
 
-def connection_lines(text):
-    """Sorts the lines of /proc/net/ip_vs_conn and makes their `Expires` tolerant."""
+def connection_lines(text, spread=1):
+    """Sorts the lines of /proc/net/ip_vs_conn and makes their `Expires` tolerant, to within `spread` seconds."""
     header, *lines = text.splitlines()
     fields = header.split()
     at = fields.index("Expires")
@@ -47,7 +47,7 @@ def connection_lines(text):
         words = line.split()
         number = words[at] if at < len(words) else ""
         place = line.rfind(f" {number}") + 1
-        result.append(line[:place] + about(number) + line[place + len(number):] if number.isdigit() else line)
+        result.append(line[:place] + about(number, spread) + line[place + len(number):] if number.isdigit() else line)
     return [header] + sorted(result, key=plain)
 
 

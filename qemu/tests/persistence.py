@@ -174,7 +174,7 @@ def template_times(d):
     d.quiet(15)
     d.counts("after 15")
     d.quiet(20)
-    d.counts("its time is over, and it is held")
+    d.counts("its time is over, and it is held", spread=3)
     d.quiet(70)
     d.counts("all SYN_RECV over")
     d.quiet(250)
