@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """IPv6 with the director as its own client, and as a real server of its own services."""
+import socket
+
 import packet
 from cases import case
 from ipv6_packets import CLIENT, METHODS, SERVER, VIP, counters, start
 from packet import SYN
-from topology import IPV6
+from topology import IPV6, inside
 
 ASK = ("import socket\n"
        "try:\n"
@@ -103,3 +105,16 @@ def too_big_for_a_client_here(d):
     d.run(["sh", "-c", f"python3 -c \"{code}\" 2>&1 | tail -n 3"])
     counters(d)
     d.captured("local")
+
+
+@case
+def packet_of_the_other_version_passes(d):
+    start(d)
+    d.control("-A -u 10.9.0.1:80 -s rr", "-a -u 10.9.0.1:80 -r 10.2.0.11:80 -m")
+    with inside("director"):
+        sock = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    with sock:
+        for data in (packet.udp("10.1.0.2", 40000, "10.9.0.1", 80, bytes(64)), packet.udp(CLIENT, 40000, VIP, 80, bytes(64))):
+            sock.sendto(data, (CLIENT, 0))
+            d.captured(f"of version {data[0] >> 4} to {CLIENT}")
+    d.counts()

@@ -2,7 +2,8 @@
 //! IPv6 headers and the extension headers behind them (RFC 8200).
 
 use super::{Error, Fragment, Header, Packet, Side};
-use crate::addr::{ipv6, Protocol};
+use crate::addr::{ipv6, Family, Protocol};
+use crate::proto::Role;
 use core::net::Ipv6Addr;
 
 /// The header without extensions, in bytes.
@@ -27,16 +28,35 @@ const HEADERS_MAX: usize = 12;
 ///
 /// When one of them is cut off, or there are more than [`HEADERS_MAX`].
 pub(super) fn read(head: &[u8]) -> Result<Packet, Error> {
-    let (header, rest) = head
-        .split_first_chunk::<{ HEADER as usize }>()
-        .ok_or(Error::Truncated)?;
+    let (mut packet, rest) = read_fixed(head).ok_or(Error::Truncated)?;
+    skip_extensions(&mut packet, rest)?;
+    Ok(packet)
+}
+
+/// Reads the header of a packet without extension headers, and returns what follows it in `head`.
+///
+/// `None` if it is another one, or has no length, or does not fit `length`.
+#[inline]
+pub(super) fn read_plain(head: &[u8], length: u32) -> Option<(Packet, &[u8])> {
+    let (packet, rest) = read_fixed(head)?;
+    let is_plain = match Role::of(Family::V6, packet.protocol) {
+        Role::Transport(_) | Role::Icmp => true,
+        Role::Follower | Role::Other => false,
+    };
+    let fits = packet.length > u32::from(HEADER) && packet.length <= length;
+    (is_plain && fits).then_some((packet, rest))
+}
+
+/// Reads the header as if no extension header followed. `None` if it is cut off.
+#[inline]
+fn read_fixed(head: &[u8]) -> Option<(Packet, &[u8])> {
+    let (header, rest) = head.split_first_chunk::<{ HEADER as usize }>()?;
     let [_, _, _, _, l0, l1, next, hop_limit, addrs @ ..] = header;
-    let (source, dest) = addrs.split_first_chunk::<16>().ok_or(Error::Truncated)?;
-    let dest: &[u8; 16] = dest.first_chunk().ok_or(Error::Truncated)?;
-    let mut packet = Packet {
+    let (source, dest) = addrs.split_first_chunk::<16>()?;
+    let packet = Packet {
         protocol: Protocol(*next),
         source: ipv6(*source),
-        dest: ipv6(*dest),
+        dest: ipv6(*dest.first_chunk()?),
         transport_offset: HEADER,
         length: u32::from(HEADER).saturating_add(u32::from(u16::from_be_bytes([*l0, *l1]))),
         fragment: Fragment::Whole,
@@ -45,8 +65,7 @@ pub(super) fn read(head: &[u8]) -> Result<Packet, Error> {
         ports: None,
         header: Header::Missing,
     };
-    skip_extensions(&mut packet, rest)?;
-    Ok(packet)
+    Some((packet, rest))
 }
 
 /// Moves on to the transport header, over the extension headers.

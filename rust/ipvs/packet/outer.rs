@@ -67,6 +67,11 @@ const GRE: u8 = 47;
 /// The protocol number of a packet of IPv4 in another one.
 const IPV4: u8 = 4;
 
+/// Returns whether an error that quotes `quoted`, or what belongs to no flow, may be about an outer packet.
+pub fn may_be_quoted(quoted: Option<&icmp::Quoted>) -> bool {
+    quoted.is_none_or(|quoted| quoted.packet.protocol == Protocol::UDP)
+}
+
 /// Returns the packet of a client that the ICMP error `error` quotes inside an outer one.
 ///
 /// `head` are the first bytes of the error.

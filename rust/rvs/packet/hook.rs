@@ -13,7 +13,7 @@ use super::first::First;
 use super::follower;
 use super::icmp;
 use super::outcome::Outcome;
-use super::read::{read, reassemble};
+use super::read::{is_of_hook, read, reassemble};
 use super::stray;
 use crate::drops::Drop;
 use crate::netns::Netns;
@@ -67,8 +67,8 @@ fn verdict(netns: &Netns, outcome: Outcome<'_>) -> Verdict {
 #[inline]
 fn receive<'g>(context: PacketContext<'g>, skb: Skb<'g>) -> Outcome<'g> {
     match packet::parse_plain(skb.head(), skb.len()) {
-        Some(packet) => transport(context, skb, &packet),
-        None => receive_any(context, skb),
+        Some(packet) if is_of_hook(&skb, &packet) => transport(context, skb, &packet),
+        _ => receive_any(context, skb),
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn receive<'g>(
     };
     let found = quoted.as_ref().and_then(conn);
     if !matches!(found, Some((_, Direction::Reply))) {
-        skb = match tunneled::receive(context, skb, packet) {
+        skb = match tunneled::receive(context, skb, (packet, quoted.as_ref())) {
             Ok(skb) => skb,
             Err(outcome) => return outcome,
         };

@@ -13,7 +13,17 @@ const TRANSPORT: usize = 20;
 /// Reads a packet's headers: in place if they lie there, else from a copy.
 ///
 /// `None` as well for a packet that is not of its hook's family, as raw sockets can send.
+#[inline(always)]
 pub(super) fn read(skb: &mut Skb<'_>) -> Option<Packet> {
+    match packet::parse_simple(skb.head(), skb.len()) {
+        Some(packet) => is_of_hook(skb, &packet).then_some(packet),
+        None => read_any(skb),
+    }
+}
+
+/// Reads headers that are not simple.
+#[inline(never)]
+fn read_any(skb: &mut Skb<'_>) -> Option<Packet> {
     let len = skb.len();
     let in_place = packet::parse(skb.head(), len);
     let packet = match in_place {
@@ -56,7 +66,8 @@ fn read_on(skb: &Skb<'_>, packet: Packet) -> Packet {
 }
 
 /// Returns whether a packet is of the family of the hook that it is in.
-fn is_of_hook(skb: &Skb<'_>, packet: &Packet) -> bool {
+#[inline]
+pub(super) fn is_of_hook(skb: &Skb<'_>, packet: &Packet) -> bool {
     match (skb.family(), packet.family()) {
         (inet::Family::V4, Family::V4) | (inet::Family::V6, Family::V6) => true,
         (inet::Family::V4, Family::V6) | (inet::Family::V6, Family::V4) => false,

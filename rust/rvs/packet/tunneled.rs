@@ -11,6 +11,7 @@ use crate::conn::Conn;
 use crate::dest::Dest;
 use crate::drops::Drop;
 use ipvs::addr::Family;
+use ipvs::packet::icmp::Quoted;
 use ipvs::packet::outer::{self, Inside};
 use ipvs::packet::Packet;
 use ipvs::proto::Direction;
@@ -18,7 +19,7 @@ use ipvs::xmit::Way;
 use linux::rcu::Borrow;
 use linux::skb::{Skb, PEEK};
 
-/// Takes an error about an outer packet that this host sent.
+/// Takes an error about an outer packet that this host sent; `quoted` is what was found in it.
 ///
 /// # Errors
 ///
@@ -27,10 +28,11 @@ use linux::skb::{Skb, PEEK};
 pub(super) fn receive<'g>(
     context: PacketContext<'g>,
     mut skb: Skb<'g>,
-    error: &Packet,
+    (error, quoted): (&Packet, Option<&Quoted>),
 ) -> Result<Skb<'g>, Outcome<'g>> {
     // Errors of IPv6 pass, as with C.
-    if error.family() == Family::V6 || !takes_requests(&skb) || !skb.has_local_route() {
+    let may_be_outer = error.family() == Family::V4 && outer::may_be_quoted(quoted);
+    if !may_be_outer || !takes_requests(&skb) || !skb.has_local_route() {
         return Ok(skb);
     }
     let Some(inside) = read(&mut skb, error) else {
@@ -45,11 +47,18 @@ pub(super) fn receive<'g>(
     Err(tell_client(context, skb, &inside, (conn, dest)))
 }
 
-/// Reads what an error quotes, in place if it lies there, else from a copy.
-#[inline(never)]
+/// Reads what an error quotes, in place if all of it lies there, else from a copy.
 fn read(skb: &mut Skb<'_>, error: &Packet) -> Option<Inside> {
-    let in_place = outer::inside(skb.head(), error);
-    in_place.or_else(|| outer::inside(skb.peek(&mut [0; PEEK]), error))
+    let head = skb.head();
+    match head.len() < skb.len() as usize {
+        true => read_copy(skb, error),
+        false => outer::inside(head, error),
+    }
+}
+
+#[inline(never)]
+fn read_copy(skb: &mut Skb<'_>, error: &Packet) -> Option<Inside> {
+    outer::inside(skb.peek(&mut [0; PEEK]), error)
 }
 
 /// Returns the connection of the inner packet, if it is with the server that the outer one went to, and
