@@ -26,7 +26,8 @@ RESULTS = {}
 # What is measured without a balancer, with each module as it is loaded, and with ip_vs given a table of 2^20 buckets.
 PLAIN = {"packets": lambda quick: packets.plain_rows(), "schedulers": lambda quick: schedulers.plain()}
 NORMAL = {"packets": packets.module_rows, "schedulers": lambda module, quick: schedulers.rows(module)}
-LARGE = {"size": lambda module, quick: size.connections(module), "control": lambda module, quick: control.rows(module),
+LARGE = {"size": lambda module, quick: size.connections(module), "many": lambda module, quick: size.many(module),
+         "control": lambda module, quick: control.rows(module),
          "changes": lambda module, quick: control.changes(module),
          "services": lambda module, quick: growth.services(module),
          "connections": lambda module, quick: growth.connections(module)}

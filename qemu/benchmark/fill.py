@@ -12,12 +12,20 @@ PORTS = 60000
 FIRST = 2048
 
 
-class Filler:
-    """Connection number n is that of one client address and port."""
+# Where the fields are that are changed, in bytes after the beginning of a frame: the source port, the checksum of UDP, and
+# the last two bytes of the source address.
+PORT = {4: 34, 6: 54}
+CHECKSUM = {4: 40, 6: 60}
+ADDRESS = {4: 28, 6: 36}
+IP_CHECKSUM = 24
 
-    def __init__(self, bed, mac=testbed.TAP):
-        self.bed, self.mac, self.address = bed, mac, -1
-        self.sent = packets.Packets(4, "UDP", testbed.VIP[4], mac)
+
+class Filler:
+    """Connection number n is that of one client address and port; with `clients`, of address n and one port."""
+
+    def __init__(self, bed, mac=testbed.TAP, family=4, clients=False):
+        self.bed, self.mac, self.family, self.clients, self.address = bed, mac, family, clients, -1
+        self.sent = packets.Packets(family, "UDP", testbed.VIP[family], mac)
         # As many different frames as a batch has, so that each has a buffer of its own.
         self.batch = sender.Batch(bed.sender.tap, self.sent.fresh(range(1, sender.BATCH + 1)))
         addresses = [struct.unpack_from("=Q", self.batch.blocks, 64 * number + 24)[0] for number in range(sender.BATCH)]
@@ -25,10 +33,12 @@ class Filler:
         self.buffers = [(ctypes.c_char * size).from_address(address) for address in addresses]
 
     def frame(self, number):
-        """Returns the frame of one connection, without a UDP checksum."""
+        """Returns the frame of one connection; of IPv4 without a checksum of UDP."""
         high, low = divmod(number, PORTS)
-        data = bytearray(self.sent.fresh([FIRST + low], source=f"10.1.{10 + high}.1")[0])
-        data[40:42] = b"\0\0"
+        source = f"10.1.{10 + high}.1" if self.family == 4 else f"fd01::{10 + high:x}:1"
+        data = bytearray(self.sent.fresh([FIRST if self.clients else FIRST + low], source=source)[0])
+        if self.family == 4:
+            data[CHECKSUM[4]:CHECKSUM[4] + 2] = b"\0\0"
         return bytes(data)
 
     def turn(self, high):
@@ -37,17 +47,28 @@ class Filler:
         for buffer in self.buffers:
             buffer[:] = data
         self.address = high
+        # What the last two bytes of the address and the checksum of IPv4 add up to.
+        self.total = sum(struct.unpack_from("!H", data, place)[0] for place in (ADDRESS[4], IP_CHECKSUM))
+
+    def change(self, buffer, low):
+        """Makes the frame of a connection of that of another one from the same address, or the same part of the network."""
+        if not self.clients:
+            return struct.pack_into("!H", buffer, PORT[self.family], FIRST + low)
+        struct.pack_into("!H", buffer, ADDRESS[self.family], low)
+        if self.family == 4:
+            struct.pack_into("!H", buffer, IP_CHECKSUM, (self.total - low) % 0xffff)
+        return None
 
     def fill(self, first, last):
         """Makes connections from one number up to another; returns how many instructions that took in all."""
-        pack, begun, number = struct.pack_into, time.clock_gettime_ns(sender.CLOCK), first
+        begun, number = time.clock_gettime_ns(sender.CLOCK), first
         while number < last:
             high, low = divmod(number, PORTS)
             if high != self.address:
                 self.turn(high)
             count = min(sender.BATCH, last - number, PORTS - low)
             for index in range(count):
-                pack("!H", self.buffers[index], 34, FIRST + low + index)
+                self.change(self.buffers[index], low + index)
             self.bed.sender.quickly(self.batch, count)
             number += count
         return time.clock_gettime_ns(sender.CLOCK) - begun

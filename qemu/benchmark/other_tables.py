@@ -109,20 +109,20 @@ def control(results):
 
 
 SIZE_NOTE = """ip_vs with `conn_tab_bits=20`. Memory is what the kernel has less after 10,000 services, a server for each, or 100,000
-connections were added, tables and statistics of one CPU included; each module is measured in a boot of its own. A line of
-`/proc/net/ip_vs_conn` is one of 100,000.
+connections were added, tables and statistics of one CPU included, after 50,000 for persistent clients; each module is measured in a
+boot of its own. A line of `/proc/net/ip_vs_conn` is one of 100,000, if nothing else is said.
 The stretches are those of 100,000 connections that expire by themselves, and of a service with 100,000 that is deleted (they
-expire afterwards): the longest run of softirqs, during which no other softirq can run, and the longest that the timer's softirq
+expire afterwards); *persistent*: all of them are connections of two clients: the longest run of softirqs, during which no other softirq can run, and the longest that the timer's softirq
 had to wait when a tick raised it. In instructions; a nanosecond each in this guest."""
 
 
 def size(results):
     """Yields the parts of the section on memory, listings and stretches."""
-    rows = results.get("memory", []) + results.get("size", [])
+    rows = results.get("memory", []) + results.get("size", []) + results.get("many", [])
     made = []
     for what in dict.fromkeys(row["what"] for row in rows):
         found = [pick(rows, subject=subject, what=what) for subject in SUBJECTS]
-        for key, title in (("bytes", "bytes of memory: {}"), ("instructions", "instructions of a {}"),
+        for key, title in (("bytes", "bytes of memory: {}"), ("each", "instructions of a {}"), ("left", "{}"), ("instructions", "instructions of a {}"),
                            ("run", "{}: longest run of softirqs"), ("wait", "{}: longest wait of the timer softirq")):
             if any(key in row for row in found):
                 made.append([title.format(what), *(cell(row, key) for row in found)])

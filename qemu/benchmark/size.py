@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What connections, services and servers take in memory, and what 100,000 connections cost to list and to end."""
+"""What connections, services and servers take in memory, and what many connections cost to list and to end."""
+import itertools
 import mmap
 import os
 import pathlib
@@ -12,6 +13,8 @@ import testbed
 import topology
 
 CONNECTIONS = 100000
+CLIENTS = 50000
+MANY = 2000000
 SERVICES = 10000
 TRACE = pathlib.Path("/sys/kernel/tracing")
 
@@ -47,35 +50,70 @@ def memory_rows(module):
         yield held(module, "server", SERVICES, before)
     finally:
         bed.close()
-    for method in ("DR", "NAT"):
+    for family, method in itertools.product((4, 6), testbed.METHODS):
         bed = testbed.Testbed()
         try:
-            bed.serve(4, "UDP", method)
-            filler = fill.Filler(bed)
+            bed.serve(family, "UDP", method)
+            filler = fill.Filler(bed, family=family)
             filler.fill(0, 1000)
             before = memory()
             filler.fill(1000, 1000 + CONNECTIONS)
-            yield held(module, f"connection, {method}", CONNECTIONS, before)
+            yield held(module, f"connection, IPv{family} {method}", CONNECTIONS, before)
+        finally:
+            bed.close()
+    for family in (4, 6):
+        bed = testbed.Testbed()
+        try:
+            bed.serve(family, "UDP", "DR", scheduler="rr -p 1000")
+            filler = fill.Filler(bed, family=family, clients=True)
+            filler.fill(0, 1000)
+            before = memory()
+            filler.fill(1000, 1000 + CLIENTS)
+            yield held(module, f"client of a persistent service (template and connection), IPv{family}", CLIENTS, before)
         finally:
             bed.close()
 
 
 def connections(module):
     """Yields what a line of a connection costs, and the longest stretches with softirqs off when many connections end."""
+    for what, more in (("", ""), (" (persistent)", " -p 60")):
+        bed = testbed.Testbed()
+        try:
+            bed.serve(4, "UDP", "DR", scheduler="rr" + more)
+            filler = fill.Filler(bed)
+            filler.fill(0, CONNECTIONS)
+            if not more:
+                yield {"subject": module, "what": "line of ip_vs_conn", **listing(bed, "ip_vs_conn")}
+            yield {"subject": module, "what": "expiry" + what, **stretch(lambda: end(bed))}
+            filler.fill(0, CONNECTIONS)
+            yield {"subject": module, "what": "service deleted" + what, **stretch(lambda: delete(bed))}
+        finally:
+            bed.close()
+
+
+def many(module):
+    """Yields what two million connections in one director cost, each, to make, to list and to end."""
     bed = testbed.Testbed()
     try:
         bed.serve(4, "UDP", "DR")
         filler = fill.Filler(bed)
-        filler.fill(0, CONNECTIONS)
-        yield {"subject": module, "what": "line of ip_vs_conn", **listing(bed, "ip_vs_conn")}
-        yield {"subject": module, "what": "expiry", **stretch(lambda: time.sleep(330))}
-        left = lines(bed)
-        if left > 10:
-            raise RuntimeError(f"{left} connections are left")
-        filler.fill(0, CONNECTIONS)
-        yield {"subject": module, "what": "service deleted", **stretch(lambda: delete(bed))}
+        yield {"subject": module, "what": "new connection, of 2,000,000", "each": round(filler.fill(0, MANY) / MANY)}
+        found = listing(bed, "ip_vs_conn")
+        if found["count"] <= MANY:
+            raise RuntimeError(f"{found['count']} of {MANY} connections are listed")
+        yield {"subject": module, "what": "line of ip_vs_conn, of 2,000,000", "each": found["instructions"]}
+        end(bed)
+        yield {"subject": module, "what": "connections left of 2,000,000", "left": lines(bed) - 1}
     finally:
         bed.close()
+
+
+def end(bed):
+    """Waits until connections of UDP have ended, and says if they have not."""
+    time.sleep(400)
+    left = lines(bed)
+    if left > 10:
+        raise RuntimeError(f"{left} connections are left")
 
 
 def delete(bed):
