@@ -112,7 +112,7 @@ SIZE_NOTE = """ip_vs with `conn_tab_bits=20`. Memory is what the kernel has less
 connections were added, tables and statistics of one CPU included, after 50,000 for persistent clients; each module is measured in a
 boot of its own. A line of `/proc/net/ip_vs_conn` is one of 100,000, if nothing else is said.
 The stretches are those of 100,000 connections that expire by themselves, and of a service with 100,000 that is deleted (they
-expire afterwards); *persistent*: all of them are connections of two clients: the longest run of softirqs, during which no other softirq can run, and the longest that the timer's softirq
+expire afterwards), *persistent*: of two clients with a template each. They are the longest run of softirqs, during which no other softirq can run, and the longest that the timer's softirq
 had to wait when a tick raised it. In instructions; a nanosecond each in this guest."""
 
 

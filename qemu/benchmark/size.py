@@ -142,7 +142,8 @@ def lines(bed):
         return sum(1 for _ in file)
 
 
-EVENTS = ("irq/softirq_raise", "irq/softirq_entry", "irq/softirq_exit")
+# The last one first: what is raised is then seen to run.
+EVENTS = ("irq/softirq_exit", "irq/softirq_entry", "irq/softirq_raise")
 
 
 def stretch(action):
