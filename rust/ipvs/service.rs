@@ -5,7 +5,7 @@ use crate::addr::{words, Addr, Endpoint, Family, Port, Protocol};
 use crate::flags;
 use crate::proto;
 use crate::sched::Scheduler;
-use crate::xmit::{Method, Shows};
+use crate::xmit::Method;
 
 /// The protocol of a service as user space names it.
 ///
@@ -116,10 +116,36 @@ impl ServiceKey {
     }
 }
 
-/// Returns a number that spreads the places of servers over the buckets of a table, as
-/// [`ServiceKey::hash`] does keys.
-pub fn place_hash(seed: u64, place: Endpoint) -> u32 {
-    high_half(mix_place(seed, place.addr, place.port))
+/// Where packets come from that a server sends, and of which protocol they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// That of the server's service; any, if that is chosen by firewall mark.
+    protocol: Option<ServiceProtocol>,
+    place: Endpoint,
+}
+
+impl Sender {
+    /// Returns what all packets of a server of such a service have in common.
+    pub fn of(server: &DestKey, service: &ServiceKey) -> Sender {
+        let (addr, port) = (server.addr, server.port);
+        Sender {
+            protocol: (!service.is_mark()).then_some(service.protocol),
+            place: Endpoint { addr, port },
+        }
+    }
+
+    /// Returns what the server can be that sent a packet of `protocol` from `place`.
+    pub fn of_packet(protocol: Protocol, place: Endpoint) -> [Sender; 2] {
+        let of_service = Some(ServiceProtocol::of(protocol));
+        [of_service, None].map(|protocol| Sender { protocol, place })
+    }
+
+    /// Returns a number that spreads them over the buckets of a table, as [`ServiceKey::hash`] does keys.
+    pub fn hash(&self, seed: u64) -> u32 {
+        let protocol = self.protocol.map_or(u64::MAX, |number| number.0.into());
+        let place = mix_place(seed, self.place.addr, self.place.port);
+        high_half(mix(place, protocol))
+    }
 }
 
 /// Stirs the place of a service or a server into a hash.
@@ -275,21 +301,6 @@ pub struct Forwarding {
 }
 
 impl Forwarding {
-    /// Returns where packets that belong to no connection show that they are this server's: for NAT,
-    /// the source of what it sends; for a tunnel, where outer packets go, as errors quote them.
-    ///
-    /// With C, a tunnel that has no port is not found if one is set for it.
-    pub fn place(self, key: &DestKey) -> Option<Endpoint> {
-        let tunnel = &self.tunnel;
-        let port = match self.method.shows() {
-            Shows::Server => Some(key.port),
-            Shows::Tunnel => (tunnel.has_port() || tunnel.port == Port::ANY).then_some(tunnel.port),
-            Shows::Nothing => None,
-        };
-        let addr = key.addr;
-        port.map(|port| Endpoint { addr, port })
-    }
-
     /// Puts it into a word.
     pub const fn pack(self) -> u64 {
         let [low, high] = self.tunnel.port.host().to_be_bytes();
@@ -626,30 +637,54 @@ mod tests {
     }
 
     #[test]
-    fn packets_show_the_servers_of_two_methods() {
-        let place = |method, kind, port| {
-            let tunnel = TunnelSettings {
-                kind,
-                port: Port::from_host(port),
-                flags: 0,
-            };
-            let forwarding = Forwarding {
-                method,
-                inherited: 0,
-                tunnel,
-            };
-            let place = forwarding.place(&SERVER)?;
-            (place.addr == SERVER.addr).then_some(place.port.host())
+    fn a_packet_has_the_sender_of_its_protocol_or_of_a_mark() {
+        let udp = ServiceProtocol::of(Protocol::UDP);
+        let senders = Sender::of_packet(
+            Protocol::TCP,
+            Endpoint {
+                addr: SERVER.addr,
+                port: SERVER.port,
+            },
+        );
+        let is_one =
+            |server: DestKey, service: &ServiceKey| senders.contains(&Sender::of(&server, service));
+        let elsewhere = DestKey {
+            port: Port::ANY,
+            ..SERVER
         };
-        assert_eq!(place(Method::Nat, TunnelSettings::GUE, 5), Some(80));
-        assert_eq!(place(Method::Tunnel, TunnelSettings::GUE, 5), Some(5));
-        for kind in [TunnelSettings::IPIP, TunnelSettings::GRE, 7] {
-            assert_eq!(place(Method::Tunnel, kind, 0), Some(0));
-            assert_eq!(place(Method::Tunnel, kind, 5), None);
+        let of_mark = ServiceKey::of_mark(Family::V6, 1);
+        assert!(is_one(SERVER, &WEB) && is_one(SERVER, &of_mark));
+        assert!(!is_one(elsewhere, &WEB) && !is_one(elsewhere, &of_mark));
+        assert!(!is_one(
+            SERVER,
+            &ServiceKey {
+                protocol: udp,
+                ..WEB
+            }
+        ));
+    }
+
+    #[test]
+    fn every_part_of_a_sender_moves_its_hash() {
+        let hash = |server: DestKey, service: &ServiceKey| Sender::of(&server, service).hash(1);
+        let (port, addr) = (Port::from_host(81), ipv4([192, 0, 2, 8]));
+        let udp = ServiceProtocol::of(Protocol::UDP);
+        let hashes = [
+            hash(SERVER, &WEB),
+            hash(SERVER, &ServiceKey::of_mark(Family::V4, 1)),
+            hash(
+                SERVER,
+                &ServiceKey {
+                    protocol: udp,
+                    ..WEB
+                },
+            ),
+            hash(DestKey { port, ..SERVER }, &WEB),
+            hash(DestKey { addr, ..SERVER }, &WEB),
+        ];
+        for (index, one) in hashes.iter().enumerate() {
+            assert!(!hashes[..index].contains(one));
         }
-        let others = (0..8).map(Method::from_number);
-        let shown = others.filter(|method| place(*method, 0, 0).is_some());
-        assert_eq!(shown.count(), 2);
     }
 
     const WEB: ServiceKey =

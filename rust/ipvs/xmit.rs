@@ -63,20 +63,6 @@ impl Method {
         }
     }
 
-    /// Returns what packets that belong to no connection show of a server.
-    pub const fn shows(self) -> Shows {
-        match self {
-            Method::Nat => Shows::Server,
-            Method::Tunnel => Shows::Tunnel,
-            Method::Local
-            | Method::Direct
-            | Method::Bypass
-            | Method::Unknown5
-            | Method::Unknown6
-            | Method::Unknown7 => Shows::Nothing,
-        }
-    }
-
     /// Returns the method's row of the table.
     #[inline]
     pub const fn row(self) -> Row {
@@ -89,17 +75,6 @@ impl Method {
             Method::Unknown5 | Method::Unknown6 | Method::Unknown7 => pass::ROW,
         }
     }
-}
-
-/// What packets that belong to no connection show of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shows {
-    /// Its address and port, as their source.
-    Server,
-    /// Where its tunnel ends, as errors about outer packets quote it.
-    Tunnel,
-    /// Nothing.
-    Nothing,
 }
 
 /// What differs between forwarding methods.

@@ -10,7 +10,8 @@ use ipvs::addr::Endpoint;
 use ipvs::conn::state::Activity;
 use ipvs::sched::Permutation;
 use ipvs::service::{
-    Crossing, DestKey, DestSettings, Forwarding, Overload, ServiceKey, Thresholds, TunnelSettings,
+    Crossing, DestKey, DestSettings, Forwarding, Overload, Sender, ServiceKey, Thresholds,
+    TunnelSettings,
 };
 use ipvs::xmit::Method;
 use kernel::prelude::*;
@@ -54,6 +55,8 @@ pub(crate) struct Dest {
     permutation: Permutation,
     /// Told when something changes that a scheduler may have summed up.
     changes: Slot<Changes>,
+    /// Its neighbours among the servers that send from the same place.
+    pub(crate) alike: Alike,
     /// How packets get there, if known.
     pub(crate) route: Cache,
     /// What was counted.
@@ -89,6 +92,7 @@ impl Dest {
             crossing <- new_spinlock_bh!((), "rvs_dest"),
             permutation: Permutation::of(service.family(), Endpoint { addr: key.addr, port: key.port }),
             changes: Slot::empty(),
+            alike: Alike::none(),
             route: Cache::new(),
             stats: Stats::new()?,
         }? Error)
@@ -171,10 +175,9 @@ impl Dest {
         self.forwarding().inherited
     }
 
-    /// Returns where packets without a connection show that they are its own: see
-    /// [`Forwarding::place`].
-    pub(crate) fn place(&self) -> Option<Endpoint> {
-        self.forwarding().place(&self.key)
+    /// Returns what its packets have in common.
+    pub(crate) fn sender(&self) -> Sender {
+        Sender::of(&self.key, &self.service)
     }
 
     /// Returns what a tunnel to it looks like.
@@ -367,6 +370,22 @@ impl Dest {
         self.available.store(false, Relaxed);
         self.route.clear();
         drop(self.changes.replace(None));
+    }
+}
+
+/// The neighbours of a server in a list of servers that send from the same place: see
+/// `service/by_address.rs`, which alone reads and changes it.
+pub(crate) struct Alike {
+    pub(crate) newer: Slot<Dest>,
+    pub(crate) older: Slot<Dest>,
+}
+
+impl Alike {
+    const fn none() -> Self {
+        Self {
+            newer: Slot::empty(),
+            older: Slot::empty(),
+        }
     }
 }
 

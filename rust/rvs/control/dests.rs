@@ -5,9 +5,9 @@ use super::Session;
 use crate::dest::Dest;
 use crate::service::Service;
 use crate::util::out_of_memory;
-use ipvs::addr::{Endpoint, Family};
+use ipvs::addr::Family;
 use ipvs::refusal::Refusal;
-use ipvs::service::{DestKey, DestSettings};
+use ipvs::service::DestKey;
 use ipvs::wire::genl::DestRequest;
 use ipvs::xmit::Method;
 use kernel::prelude::*;
@@ -39,10 +39,12 @@ impl Session<'_> {
         result
     }
 
-    /// Makes a real server visible: to packets that show it, in its service.
+    /// Makes a real server visible: as the sender of packets, in its service.
     fn link(&self, service: &Service, dest: &Arc<Dest>) -> Result<(), Refusal> {
         let services = &self.netns.services;
-        services.servers.insert(dest).map_err(out_of_memory)?;
+        if dest.method().row().rewrites {
+            services.servers.insert(dest).map_err(out_of_memory)?;
+        }
         let result = service.link(&self.exclusive, dest, services.next_serial());
         if result.is_err() {
             services.servers.remove(dest);
@@ -70,31 +72,14 @@ impl Session<'_> {
         self.check_daemons(service, request)?;
         check_dest(service, request)?;
         let dest = service.dest(&request.key).ok_or(Refusal::DestUnknown)?;
-        let place = request.settings.forwarding().place(&request.key);
-        if place == dest.place() {
-            return service.edit_dest(&self.exclusive, &dest, &request.settings);
+        let servers = &self.netns.services.servers;
+        if request.settings.method.row().rewrites && !dest.method().row().rewrites {
+            servers.insert(&dest).map_err(out_of_memory)?;
         }
-        self.move_dest(service, &dest, (&request.settings, place))
-    }
-
-    /// Changes a real server that packets show by another place afterwards.
-    fn move_dest(
-        &self,
-        service: &Service,
-        dest: &Arc<Dest>,
-        (settings, place): (&DestSettings, Option<Endpoint>),
-    ) -> Result<(), Refusal> {
-        let (servers, before) = (&self.netns.services.servers, dest.place());
-        if let Some(place) = place {
-            servers.insert_at(dest, place).map_err(out_of_memory)?;
-        }
-        let result = service.edit_dest(&self.exclusive, dest, settings);
-        let left = match result {
-            Ok(()) => before,
-            Err(_) => place,
-        };
-        if let Some(left) = left {
-            servers.remove_at(dest, left);
+        let result = service.edit_dest(&self.exclusive, &dest, &request.settings);
+        // What it is now, whatever the result.
+        if !dest.method().row().rewrites {
+            servers.remove(&dest);
         }
         result
     }

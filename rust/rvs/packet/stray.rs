@@ -11,6 +11,7 @@ use super::schedule::schedule;
 use crate::drops::Drop;
 use ipvs::flow::Flow;
 use ipvs::packet::Header;
+use ipvs::service::Sender;
 use linux::icmp;
 use linux::skb::Skb;
 
@@ -39,11 +40,7 @@ fn is_turned_back(context: PacketContext<'_>, flow: &Flow, header: Header) -> bo
 
 /// Returns whether the source of a packet is a server whose packets are rewritten.
 fn is_server(context: PacketContext<'_>, flow: &Flow) -> bool {
-    let protocol = flow.transport.protocol();
+    let mut senders = Sender::of_packet(flow.transport.protocol(), flow.source).into_iter();
     let servers = &context.netns.services.servers;
-    let found = servers.find(context.rcu, flow.source, |dest| {
-        let service = dest.service();
-        dest.method().row().rewrites && (service.is_mark() || service.protocol == protocol)
-    });
-    found.is_some()
+    senders.any(|sender| servers.find(context.rcu, sender).is_some())
 }

@@ -1,37 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The servers of all services by the address and port that lead to them.
+//! The servers of all services whose packets are rewritten, by where they send from.
 //!
-//! Packets that belong to no connection are asked about: was that a server? Readers take no lock. A
-//! removal takes no memory: it empties a place, which the next insertion may fill.
+//! Packets that belong to no connection are asked about: was that a server? Readers take no lock. One
+//! backend can be a server of thousands of services, so a bucket has one place for all of these, the
+//! newest of them, and the others are a list behind it: whatever is asked, added or removed looks at
+//! the places of one bucket only. A removal takes no memory: it empties a place, which the next
+//! insertion may fill.
 
 use crate::dest::Dest;
-use ipvs::addr::Endpoint;
-use ipvs::service::place_hash;
+use ipvs::service::Sender;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
-use linux::rcu::{self, Arc, Reader, Slot};
+use linux::rcu::{self, Arc, Borrow, Reader, Slot};
 
-/// The servers of a namespace that have a place: see [`Dest::place`].
+/// The servers of a namespace that packets may come from.
 ///
 /// Changes are made under `control`.
 pub(crate) struct ByAddress {
     buckets: Slot<Buckets>,
+    /// How many places are taken.
     count: Atomic<usize>,
 }
 
 /// A power of two of them.
 struct Buckets {
     buckets: KVVec<Slot<Bucket>>,
-    /// Spreads the places.
+    /// Spreads the senders.
     seed: u64,
 }
 
-/// Places of servers, some of them empty.
+/// Places, some of them empty: of each sender its newest server.
 struct Bucket(KVec<Slot<Dest>>);
 
 /// The number of buckets at first.
 const FIRST: usize = 16;
-/// How many servers a bucket has at most, on average.
+/// How many places a bucket has at most, on average.
 const FULL: usize = 2;
 
 impl ByAddress {
@@ -43,37 +46,14 @@ impl ByAddress {
         }
     }
 
-    /// Finds a server that is `wanted` among those at a place.
-    pub(crate) fn find<'g>(
-        &self,
-        rcu: Reader<'g>,
-        place: Endpoint,
-        wanted: impl Fn(&Dest) -> bool,
-    ) -> Option<&'g Dest> {
-        let bucket = self.buckets.read(rcu)?.get().at(place)?.read(rcu)?.get();
-        let servers = bucket
-            .0
-            .iter()
-            .filter_map(|slot| Some(slot.read(rcu)?.get()));
-        let mut here = servers.filter(|dest| dest.place() == Some(place));
-        here.find(|dest| wanted(dest))
+    /// Finds the newest server of those that are such a sender.
+    pub(crate) fn find<'g>(&self, rcu: Reader<'g>, sender: Sender) -> Option<Borrow<'g, Dest>> {
+        let bucket = self.buckets.read(rcu)?.get().at(sender)?.read(rcu)?.get();
+        let mut places = bucket.0.iter().filter_map(|place| place.read(rcu));
+        places.find(|dest| dest.sender() == sender)
     }
 
-    /// Adds a server at its place, if it has one.
-    ///
-    /// # Errors
-    ///
-    /// As [`ByAddress::insert_at`].
-    ///
-    /// # Locking
-    ///
-    /// Under `control`; sleeps.
-    pub(crate) fn insert(&self, dest: &Arc<Dest>) -> Result {
-        dest.place()
-            .map_or(Ok(()), |place| self.insert_at(dest, place))
-    }
-
-    /// Adds a server at a place, which it may have only later.
+    /// Adds a server.
     ///
     /// # Errors
     ///
@@ -82,40 +62,43 @@ impl ByAddress {
     /// # Locking
     ///
     /// Under `control`; sleeps.
-    pub(crate) fn insert_at(&self, dest: &Arc<Dest>, place: Endpoint) -> Result {
-        let count = self.count.load(Relaxed);
+    pub(crate) fn insert(&self, dest: &Arc<Dest>) -> Result {
         let present = self.now();
+        if present
+            .as_ref()
+            .and_then(|buckets| buckets.join(dest))
+            .is_some()
+        {
+            return Ok(());
+        }
+        let count = self.count.load(Relaxed);
         let size = present.as_ref().map_or(0, |buckets| buckets.buckets.len());
         let buckets = match present.filter(|_| count < size.saturating_mul(FULL)) {
             Some(buckets) => buckets,
             None => self.resize(size.saturating_mul(2).max(FIRST))?,
         };
-        buckets.insert(dest, place)?;
+        buckets.insert(dest)?;
         self.count.store(count.wrapping_add(1), Relaxed);
         Ok(())
     }
 
-    /// Takes a server out that was added at its place.
+    /// Takes a server out, if it is there.
     ///
     /// # Locking
     ///
     /// Under `control`; sleeps.
     pub(crate) fn remove(&self, dest: &Dest) {
-        if let Some(place) = dest.place() {
-            self.remove_at(dest, place);
+        if leave(dest) {
+            return;
+        }
+        let Some(buckets) = self.now() else { return };
+        if buckets.remove(dest) == Some(true) {
+            self.count_less(&buckets);
         }
     }
 
-    /// Takes a server out that was added at a place.
-    ///
-    /// # Locking
-    ///
-    /// Under `control`; sleeps.
-    pub(crate) fn remove_at(&self, dest: &Dest, place: Endpoint) {
-        let Some(buckets) = self.now() else { return };
-        if !buckets.remove(dest, place) {
-            return;
-        }
+    /// Counts a place that was emptied.
+    fn count_less(&self, buckets: &Buckets) {
         let count = self.count.load(Relaxed).wrapping_sub(1);
         self.count.store(count, Relaxed);
         let size = buckets.buckets.len();
@@ -127,25 +110,12 @@ impl ByAddress {
         }
     }
 
-    /// Takes all servers out.
-    ///
-    /// # Locking
-    ///
-    /// Under `control`.
-    pub(super) fn clear(&self) {
-        drop(self.buckets.replace(None));
-        self.count.store(0, Relaxed);
-    }
-
-    /// Publishes the same servers in so many buckets.
+    /// Publishes the same places in so many buckets.
     fn resize(&self, size: usize) -> Result<Arc<Buckets>> {
         let buckets = Buckets::new(size)?;
         if let Some(present) = self.now() {
-            for dest in present.servers() {
-                // Where it is about to have another place, its present one counts.
-                if let Some(place) = dest.place() {
-                    buckets.insert(&dest, place)?;
-                }
+            for dest in present.places() {
+                buckets.insert(&dest)?;
             }
         }
         drop(self.buckets.replace(Some(buckets.clone())));
@@ -155,6 +125,19 @@ impl ByAddress {
     fn now(&self) -> Option<Arc<Buckets>> {
         rcu::read(|rcu| self.buckets.read(rcu)?.upgrade())
     }
+}
+
+/// Takes a server out of the list behind a place; returns whether it was in one.
+fn leave(dest: &Dest) -> bool {
+    let Some(newer) = dest.alike.newer.replace(None) else {
+        return false;
+    };
+    let older = dest.alike.older.replace(None);
+    if let Some(older) = &older {
+        drop(older.alike.newer.replace(Some(newer.clone())));
+    }
+    drop(newer.alike.older.replace(older));
+    true
 }
 
 impl Buckets {
@@ -168,14 +151,26 @@ impl Buckets {
         Arc::new(Self { buckets, seed }, GFP_KERNEL)
     }
 
-    fn at(&self, place: Endpoint) -> Option<&Slot<Bucket>> {
+    fn at(&self, sender: Sender) -> Option<&Slot<Bucket>> {
         let mask = self.buckets.len().wrapping_sub(1);
-        let hash = usize::try_from(place_hash(self.seed, place)).ok()?;
+        let hash = usize::try_from(sender.hash(self.seed)).ok()?;
         self.buckets.get(hash & mask)
     }
 
-    fn insert(&self, dest: &Arc<Dest>, place: Endpoint) -> Result {
-        let slot = self.at(place).ok_or(EINVAL)?;
+    /// Makes a server the newest of its sender's, if there is one.
+    fn join(&self, dest: &Arc<Dest>) -> Option<()> {
+        let sender = dest.sender();
+        let bucket = held(self.at(sender)?)?;
+        let (place, newest) = bucket.find(|other| other.sender() == sender)?;
+        drop(newest.alike.newer.replace(Some(dest.clone())));
+        drop(dest.alike.older.replace(Some(newest)));
+        drop(place.replace(Some(dest.clone())));
+        Some(())
+    }
+
+    /// Gives a place to a server, the newest of its sender's.
+    fn insert(&self, dest: &Arc<Dest>) -> Result {
+        let slot = self.at(dest.sender()).ok_or(EINVAL)?;
         let present = held(slot);
         let places = present.as_ref().map_or(&[][..], |bucket| &bucket.0);
         if let Some(free) = places.iter().find(|place| held(place).is_none()) {
@@ -193,30 +188,42 @@ impl Buckets {
         Ok(())
     }
 
-    /// Returns whether the server was there.
-    fn remove(&self, dest: &Dest, place: Endpoint) -> bool {
-        let Some(bucket) = self.at(place).and_then(held) else {
-            return false;
-        };
-        let is_it =
-            |slot: &&Slot<Dest>| held(slot).is_some_and(|other| core::ptr::eq(&*other, dest));
-        let found = bucket.0.iter().find(is_it);
-        found.is_some_and(|slot| slot.replace(None).is_some())
+    /// Gives the place of a server to the next older one; returns whether the place is empty now.
+    fn remove(&self, dest: &Dest) -> Option<bool> {
+        let bucket = held(self.at(dest.sender())?)?;
+        let (place, _) = bucket.find(|other| core::ptr::eq(other, dest))?;
+        let older = dest.alike.older.replace(None);
+        if let Some(older) = &older {
+            drop(older.alike.newer.replace(None));
+        }
+        let is_empty = older.is_none();
+        drop(place.replace(older));
+        Some(is_empty)
     }
 
-    fn servers(&self) -> impl Iterator<Item = Arc<Dest>> + '_ {
+    /// Returns what has a place.
+    fn places(&self) -> impl Iterator<Item = Arc<Dest>> + '_ {
         let buckets = self.buckets.iter().filter_map(held);
-        buckets.flat_map(|bucket| Servers { bucket, next: 0 })
+        buckets.flat_map(|bucket| Places { bucket, next: 0 })
     }
 }
 
-/// The servers of one bucket.
-struct Servers {
+impl Bucket {
+    fn find(&self, wanted: impl Fn(&Dest) -> bool) -> Option<(&Slot<Dest>, Arc<Dest>)> {
+        self.0.iter().find_map(|place| {
+            let dest = held(place).filter(|dest| wanted(dest))?;
+            Some((place, dest))
+        })
+    }
+}
+
+/// What has a place in one bucket.
+struct Places {
     bucket: Arc<Bucket>,
     next: usize,
 }
 
-impl Iterator for Servers {
+impl Iterator for Places {
     type Item = Arc<Dest>;
 
     fn next(&mut self) -> Option<Arc<Dest>> {

@@ -34,7 +34,7 @@ pub(crate) struct ServiceTable {
     order: Mutex<KVVec<Listed>>,
     /// The serial that was given away last.
     serial: Atomic<u64>,
-    /// The servers by where packets show them.
+    /// The servers whose packets are rewritten, by where they send from.
     pub(crate) servers: ByAddress,
     /// The servers that were removed.
     #[pin]
@@ -283,10 +283,7 @@ impl ServiceTable {
         let buckets = self.now().ok_or(Refusal::ServiceUnknown)?;
         buckets.remove(service).map_err(out_of_memory)?;
         self.counts(service.key().family()).remove(service.key());
-        service.abandon(|dest| {
-            self.servers.remove(&dest);
-            self.trash.put(dest);
-        });
+        self.abandon(service);
         let listed = self.unlist(service.serial());
         if self.count() == 0 {
             drop(self.buckets.replace(None));
@@ -299,14 +296,21 @@ impl ServiceTable {
     /// Removes all services; what is returned keeps the module loaded until the command is over.
     pub(crate) fn clear(&self, _: &Exclusive) -> KVVec<Listed> {
         drop(self.buckets.replace(None));
-        self.servers.clear();
         self.v4.clear();
         self.v6.clear();
         let all = replace(&mut *self.order.lock(), KVVec::new());
         for listed in &all {
-            listed.service.abandon(|dest| self.trash.put(dest));
+            self.abandon(&listed.service);
         }
         all
+    }
+
+    /// Brings the servers of a service that was removed to the trash.
+    fn abandon(&self, service: &Service) {
+        service.abandon(|dest| {
+            self.servers.remove(&dest);
+            self.trash.put(dest);
+        });
     }
 
     /// Drops every server's route through a device that went down.

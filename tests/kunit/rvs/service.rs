@@ -9,8 +9,7 @@ mod tests {
     use ipvs::addr::{ipv4, Addr, Endpoint, Family, Port, Protocol};
     use ipvs::flow::Flow;
     use ipvs::proto::Transport;
-    use ipvs::service::{DestKey, DestSettings, ServiceKey};
-    use ipvs::xmit::Method;
+    use ipvs::service::{DestKey, Sender, ServiceKey};
     use kernel::prelude::*;
     use linux::net::Net;
     use linux::rcu::{self, Arc};
@@ -53,32 +52,63 @@ mod tests {
     }
 
     #[test]
-    fn servers_are_found_by_what_packets_show() -> Result {
+    fn servers_are_found_by_where_they_send_from() -> Result {
         let fixture = Fixture::new()?;
         let servers = &fixture.services.servers;
-        let method = Method::Nat;
-        let settings = DestSettings { method, ..SERVER };
         let mut dests = KVec::with_capacity(200, GFP_KERNEL)?;
         for port in 1..=200 {
-            let dest = Dest::new(shown(port), place(80), &settings);
-            let dest = Arc::pin_init(dest, GFP_KERNEL)?;
-            servers.insert(&dest)?;
-            dests.push(dest, GFP_KERNEL)?;
+            dests.push(sender(port, place(80))?, GFP_KERNEL)?;
         }
-        assert!((1..=200).all(|port| shows(&fixture, port)));
-        assert!(!shows(&fixture, 0) && !shows(&fixture, 201));
+        for dest in &dests {
+            servers.insert(dest)?;
+        }
+        assert!((1..=200).all(|port| sends(&fixture, port)));
+        assert!(!sends(&fixture, 0) && !sends(&fixture, 201));
         for dest in dests.iter().step_by(2) {
             servers.remove(dest);
             servers.remove(dest);
         }
-        assert!((1..=200).all(|port| shows(&fixture, port) == (port % 2 == 0)));
-        // One that is edited is found by its present place alone.
-        if let Some(dest) = dests.get(1) {
-            dest.edit(&SERVER);
-        }
-        assert!(!shows(&fixture, 2) && shows(&fixture, 4));
+        assert!((1..=200).all(|port| sends(&fixture, port) == (port % 2 == 0)));
+        dests.iter().for_each(|dest| servers.remove(dest));
+        assert!((1..=200).all(|port| !sends(&fixture, port)));
         fixture.close();
-        assert!(!shows(&fixture, 4));
+        Ok(())
+    }
+
+    #[test]
+    fn a_server_of_many_services_is_one_sender() -> Result {
+        let fixture = Fixture::new()?;
+        let servers = &fixture.services.servers;
+        let mut dests = KVec::with_capacity(300, GFP_KERNEL)?;
+        for port in 1..=300 {
+            dests.push(sender(80, place(port))?, GFP_KERNEL)?;
+        }
+        let newest = || rcu::read(|rcu| servers.find(rcu, senders(80)[0])?.upgrade());
+        let is_newest = |dest: Option<&Arc<Dest>>| match (newest(), dest) {
+            (Some(found), Some(dest)) => found.ptr_eq(dest),
+            (found, dest) => found.is_none() && dest.is_none(),
+        };
+        for dest in &dests {
+            servers.insert(dest)?;
+            assert!(is_newest(Some(dest)));
+        }
+        // From the middle, from the oldest on, from the newest on.
+        for index in Iterator::chain(100..200, 0..100) {
+            dests
+                .get(index)
+                .into_iter()
+                .for_each(|dest| servers.remove(dest));
+            assert!(is_newest(dests.last()));
+        }
+        for index in (200..300).rev() {
+            dests
+                .get(index)
+                .into_iter()
+                .for_each(|dest| servers.remove(dest));
+            assert!(is_newest(dests.get(index - 1).filter(|_| index > 200)));
+        }
+        assert!(dests.iter().all(|dest| !dest.is_shared()));
+        fixture.close();
         Ok(())
     }
 
@@ -177,18 +207,21 @@ mod tests {
         }
     }
 
-    fn shown(port: u16) -> DestKey {
+    fn sender(port: u16, service: ServiceKey) -> Result<Arc<Dest>> {
         let port = Port::from_host(port);
-        DestKey { port, ..server(1) }
+        let dest = Dest::new(DestKey { port, ..server(1) }, service, &SERVER);
+        Arc::pin_init(dest, GFP_KERNEL)
     }
 
-    fn shows(fixture: &Fixture, port: u16) -> bool {
-        let DestKey { addr, port } = shown(port);
+    fn senders(port: u16) -> [Sender; 2] {
+        let (DestKey { addr, .. }, port) = (server(1), Port::from_host(port));
+        Sender::of_packet(Protocol::TCP, Endpoint { addr, port })
+    }
+
+    fn sends(fixture: &Fixture, port: u16) -> bool {
         let servers = &fixture.services.servers;
-        rcu::read(|rcu| {
-            let found = servers.find(rcu, Endpoint { addr, port }, |_| true);
-            found.is_some()
-        })
+        let finds = |sender| rcu::read(|rcu| servers.find(rcu, sender).is_some());
+        senders(port).into_iter().any(finds)
     }
 
     fn found(fixture: &Fixture, port: u16, mark: u32) -> Option<ServiceKey> {

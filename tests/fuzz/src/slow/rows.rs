@@ -13,7 +13,6 @@ pub struct Words {
     pub rewrites: bool,
     pub sees_replies: bool,
     pub has_reply_key: bool,
-    pub shows: &'static str,
 }
 
 /// Returns the row of a method.
@@ -26,7 +25,7 @@ pub fn of(method: Method) -> &'static Words {
 }
 
 fn words(place: usize, row: &[&'static str]) -> Words {
-    let [number, way, local, rewrites, replies, key, shows] = *row else {
+    let [number, way, local, rewrites, replies, key] = *row else {
         panic!("the row {row:?}");
     };
     assert_eq!(number, place.to_string());
@@ -36,6 +35,5 @@ fn words(place: usize, row: &[&'static str]) -> Words {
         rewrites: rewrites == "rewrites",
         sees_replies: replies == "replies",
         has_reply_key: key == "key",
-        shows,
     }
 }
