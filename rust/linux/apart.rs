@@ -25,10 +25,10 @@ impl<'g, R: Record> Apart<'g, R> {
     pub fn new(
         table: &'g Table<R>,
         limit: u64,
-        _rcu: Reader<'g>,
+        rcu: Reader<'g>,
         make: impl FnOnce() -> New<R>,
     ) -> Result<Self, Refused> {
-        let entry = table.core().make(limit, DEAD, make)?;
+        let entry = table.core().make(limit, DEAD, rcu, make)?;
         // SAFETY: It is complete, and freed a grace period after its burial, which is inside `'g`.
         let entry = unsafe { entry.as_ref() };
         // INVARIANT: It was just made, dead, and the reader proves the section.

@@ -56,6 +56,11 @@ pub trait Record: Sized + Send + Sync + 'static {
     /// Notes that the entry was due while it was pinned; it is looked at again by its deadline.
     fn held(&self);
 
+    /// Does what the beginning of an entry brings, once; [`Record::bury`] takes it back.
+    ///
+    /// It is sure to be made, and nothing finds it yet: it may end as soon as something does.
+    fn begin(new: &New<Self>, rcu: Reader<'_>);
+
     /// Does what the end of an entry brings, once.
     ///
     /// The entry is dead, can be found no longer, and still has its server.
@@ -515,6 +520,7 @@ impl<R: Record> Core<R> {
         &self,
         limit: u64,
         life: u64,
+        rcu: Reader<'_>,
         make: impl FnOnce() -> New<R>,
     ) -> Result<NonNull<Entry<R>>, Refused> {
         self.reserve(limit)?;
@@ -530,6 +536,7 @@ impl<R: Record> Core<R> {
             unsafe { self.give_back(entry) };
             return Err(Refused::Foreign);
         }
+        R::begin(&new, rcu);
         // SAFETY: The pool's memory fits an entry, says `FITS`, and is ours.
         unsafe { entry.write(Entry::new(new, life, this)) };
         Ok(entry)
@@ -670,11 +677,11 @@ impl<R: Record> Table<R> {
         &'g self,
         limit: u64,
         now: Jiffies,
-        _rcu: Reader<'g>,
+        rcu: Reader<'g>,
         make: impl FnOnce() -> New<R>,
     ) -> Result<&'g Entry<R>, Refused> {
         let core = self.core();
-        let entry = core.make(limit, PIN, make)?;
+        let entry = core.make(limit, PIN, rcu, make)?;
         // SAFETY: It is complete and not shared yet, and the reader proves a section.
         unsafe { core.publish(entry, now) };
         if core.is_tight() {

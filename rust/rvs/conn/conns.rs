@@ -169,17 +169,13 @@ impl Conns {
             None => None,
         };
         let is_one_packet = new.is_one_packet();
-        let make = || {
-            // Counted first, as the entry may end as soon as others can find it.
-            new.bind(rcu);
-            table::New {
-                record: new.record(now),
-                bits: new.state().pack(),
-                hash: new.first_hash(),
-                second_hash: new.second_hash(&self.inner.seed),
-                server,
-                parent: new.into_parent().map(|Hold(pin)| pin),
-            }
+        let make = || table::New {
+            record: new.record(now),
+            bits: new.state().pack(),
+            hash: new.first_hash(),
+            second_hash: new.second_hash(&self.inner.seed),
+            server,
+            parent: new.into_parent().map(|Hold(pin)| pin),
         };
         if is_one_packet {
             let apart = Apart::new(table, limit, rcu, make)?;

@@ -15,7 +15,7 @@ use kernel::sync::atomic::Atomic;
 use linux::apart::Apart;
 use linux::clock::{Jiffies, Ticks};
 use linux::random;
-use linux::rcu::{Borrow, Reader};
+use linux::rcu::Borrow;
 
 /// The hash of a flow, with the seed of the connections that made it.
 #[derive(Clone, Copy)]
@@ -106,15 +106,6 @@ impl New<'_, '_> {
             mark: self.mark,
             is_of_mark,
             packets: Atomic::new(0),
-        }
-    }
-
-    /// Counts it on its server.
-    pub(super) fn bind(&self, rcu: Reader<'_>) {
-        match (self.server, &self.kind) {
-            (Some(dest), Kind::Connection(_)) => dest.bind(rcu),
-            (Some(dest), Kind::Template { .. }) => dest.bind_template(),
-            (None, _) => {}
         }
     }
 

@@ -12,8 +12,8 @@ use kernel::sync::atomic::{Atomic, Relaxed};
 use linux::clock::{Jiffies, Ticks};
 use linux::conntrack::{self, End, Original};
 use linux::net::Handle;
-use linux::rcu::{self, Arc};
-use linux::table::{self, Entry};
+use linux::rcu::{self, Arc, Reader};
+use linux::table::{self, Entry, New};
 
 /// How long a connection that others depend on waits when its own time is over, in seconds.
 const HELD: u32 = 60;
@@ -196,6 +196,15 @@ impl table::Record for Record {
     fn held(&self) {
         self.timeout.store(Ticks::from_seconds(HELD).0, Relaxed);
         self.used.store(Jiffies::now().0, Relaxed);
+    }
+
+    fn begin(new: &New<Self>, rcu: Reader<'_>) {
+        let is_template = ConnState::unpack(new.bits).is_template();
+        match &new.server {
+            Some(dest) if is_template => dest.bind_template(),
+            Some(dest) => dest.bind(rcu),
+            None => {}
+        }
     }
 
     fn bury(entry: &Entry<Self>, server: Option<&Dest>, scope: &Scope) {

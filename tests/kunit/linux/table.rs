@@ -254,6 +254,8 @@ impl Record for Named {
 
     fn held(&self) {}
 
+    fn begin(_new: &New<Self>, _rcu: rcu::Reader<'_>) {}
+
     fn bury(entry: &Entry<Self>, server: Option<&Server>, _scope: &()) {
         let Some(server) = server else { return };
         server.ended.add(1, Relaxed);

@@ -106,6 +106,8 @@ impl Record for Timed {
             .store(Jiffies::now().plus(Ticks::from_seconds(1)).0, Relaxed);
     }
 
+    fn begin(_new: &New<Self>, _rcu: rcu::Reader<'_>) {}
+
     fn bury(_entry: &Entry<Self>, _server: Option<&()>, _scope: &()) {}
 }
 

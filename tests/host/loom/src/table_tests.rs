@@ -49,6 +49,12 @@ impl Record for Payload {
 
     fn held(&self) {}
 
+    fn begin(new: &New<Self>, _rcu: Reader<'_>) {
+        if let Some(server) = &new.server {
+            server.bound.fetch_add(1, Relaxed);
+        }
+    }
+
     fn bury(entry: &Entry<Self>, server: Option<&Server>, _scope: &()) {
         assert_eq!(entry.burials.fetch_add(1, Relaxed), 0);
         if let Some(server) = server {
@@ -123,12 +129,9 @@ fn an_entry_apart_is_found_by_none_and_waited_for() {
         let user = {
             let (table, server) = (table.clone(), server.clone());
             thread::spawn(move || {
-                let entry = || {
-                    server.bound.fetch_add(1, Relaxed);
-                    New {
-                        server: Some(server),
-                        ..new(1, 1)
-                    }
+                let entry = || New {
+                    server: Some(server),
+                    ..new(1, 1)
                 };
                 rcu::read(|rcu| match Apart::new(&table, 1, rcu, entry) {
                     Ok(apart) => {
@@ -387,7 +390,6 @@ fn server_is_counted_by_who_changes_the_word() {
     model(|| {
         let table = table();
         let server = Arc::new(Server::default());
-        server.bound.store(1, Relaxed);
         let bound = Some(server.clone());
         add(
             &table,
@@ -451,6 +453,7 @@ fn limit_holds() {
 fn parent_of_another_table_is_refused_and_let_go() {
     model(|| {
         let (table, other) = (table(), table());
+        let server = Arc::new(Server::default());
         add(&other, new(1, 0));
         rcu::read(|rcu| {
             let parent = other
@@ -460,12 +463,15 @@ fn parent_of_another_table_is_refused_and_let_go() {
             assert!(parent.is_some());
             let child = || New {
                 parent,
+                server: Some(server.clone()),
                 ..new(2, 1)
             };
             let refused = table.insert(100, Jiffies(0), rcu, child).err();
             assert_eq!(refused, Some(Refused::Foreign));
         });
         assert_eq!((table.count(), find(&table, 1)), (0, vec![]));
+        // Nothing was counted that no burial takes back.
+        assert_eq!((server.bound.load(Relaxed), server.count()), (0, 1));
         assert_eq!(kill(&other, 0), Some(Kill::Done));
     });
 }

@@ -35,6 +35,8 @@ impl Record for Payload {
         self.due.store(2 * HZ, Relaxed);
     }
 
+    fn begin(_new: &New<Self>, _rcu: rcu::Reader<'_>) {}
+
     fn bury(entry: &Entry<Self>, _server: Option<&()>, _scope: &()) {
         assert_eq!(entry.burials.fetch_add(1, Relaxed), 0);
     }
