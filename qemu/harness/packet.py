@@ -405,7 +405,8 @@ def show_ip6(packet):
             later, whole = field & ~7, whole and not field & ~6
             text += f" fragment offset {field & ~7} more {field & 1} id {shown_ident(ident)}"
         else:
-            text += f" {EXTENSIONS[protocol]} {packet[at + 1:at + size].hex()}"
+            data = packet[at + 1:at + size]
+            text += f" {EXTENSIONS[protocol]} {digest(data) if size > 300 else data.hex()}"
         protocol, at = following, at + size
     if later:
         return f"{text} fragment {digest(packet[at:end])}"

@@ -201,6 +201,32 @@ def extension_headers(d, row):
     d.counts()
 
 
+def padding(size):
+    """Returns a destination options header of so many bytes, all of them padding."""
+    left, pads = size - 2, []
+    while left:
+        length = min(left, 257)
+        pads.append(b"\0" if length == 1 else bytes([1, length - 2]) + bytes(length - 2))
+        left -= length
+    return packet.destination(b"".join(pads))
+
+
+@case(rows=((1000, 1), (1024, 2), (2048, 1), (1024, 3), (2048, 2), (2048, 11), (2048, 12), (2048, 13)))
+def extension_headers_over_many_fragments(d, row):
+    """The transport header is found however far behind it lies."""
+    size, count = row
+    start(d)
+    long = {"extensions": (padding(size),) * count}
+    for ident, flags in enumerate((SYN, ACK)):
+        d.send("client", packet.fragments(packet.tcp(CLIENT, 40000, VIP, 80, flags, ack=1, **long), 1400, ident))
+        d.send("servers", packet.fragments(packet.tcp(SERVER, 8080, CLIENT, 40000, flags | ACK, ack=1, **long), 1400, ident))
+    d.send("client", packet.fragments(packet.udp(CLIENT, 40000, VIP, 80, b"query", **long), 1400, 2))
+    d.send("servers", packet.fragments(packet.udp(SERVER, 8080, CLIENT, 40000, b"answer", **long), 1400, 3))
+    quoted = packet.udp(CLIENT, 40000, SERVER, 8080, b"query", **long)
+    d.send("servers", packet.fragments(packet.icmp(SERVER, CLIENT, 1, 4, 0, quoted), 1400, 4))
+    d.counts()
+
+
 @case(rows=(59, 47, 41, 4, 50, 1, 135, 139, 140, 253))
 def protocols_that_are_not_served(d, protocol):
     start(d)

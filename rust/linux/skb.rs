@@ -26,9 +26,9 @@ pub const PEEK: usize = 136;
 
 /// The most bytes that are made linear when a header of IPv6 is not.
 ///
-/// Extension headers may be 2048 bytes long each, and any number; this is enough for hundreds of the
-/// usual ones.
-const PULL: u32 = 2048;
+/// As many extension headers as the kernel skips, each of the greatest length there is, and the longest
+/// transport header. What an error quotes has its headers among as many bytes.
+const PULL: u32 = 40 + 12 * 2048 + 60;
 
 /// No memory was left to make a packet's header ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
