@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Packets of NAT servers that belong to no connection: they pass, or the server hears that none waits for them."""
 import packet
+import topology
 from cases import case
 from packet import ACK, RST, SYN
 
@@ -89,6 +90,20 @@ def servers_of_a_mark_count_with_every_protocol(d):
     strays(d)
     d.send("servers", packet.udp(OTHER, 0, CLIENT, 1053, b"answer"))
     d.counts()
+
+
+@case
+def a_server_that_was_a_client_before(d):
+    """Of packets of a connection rvs does not ask what else their source is."""
+    start(d, 0)
+    d.control(f"-A -u {VIP}:54 -s rr", f"-a -u {VIP}:54 -r {OTHER}:54 -m")
+    query = packet.udp(SERVER, 53, VIP, 54, b"query")
+    d.send("servers", query)
+    d.sysctl("nat_icmp_send", 1)
+    d.ends["servers"].send(topology.mac("10.2.0.1"), topology.mac(SERVER), query)
+    d.quiet(0.1)
+    told = [frame[14 + 9] == packet.ICMP for _, frame in d.ends["servers"].frames() if packet.noise(frame) != "arp"]
+    d.expect("the server is told that there is no port, or its packet goes on", told == [d.module == "ip_vs"])
 
 
 @case
