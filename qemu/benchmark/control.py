@@ -10,7 +10,7 @@ import topology
 from rows import CHANGES
 
 SIZES = (100, 1000, 10000)
-SERVERS = 2
+SERVERS = 10
 SETTLE = 2
 # Of so many servers one after the other is changed: another weight, and back, removed, added again.
 ROUNDS = 9

@@ -75,7 +75,7 @@ def growth(results):
             yield plot.Lines(key, f"Instructions per packet by {key}", [f"{subject} {kind}" for kind, subject in columns], series, key)
 
 
-CONTROL_NOTE = """Thousands of instructions; each service has two servers, scheduler wlc; ip_vs with `conn_tab_bits=20`. Kernel side:
+CONTROL_NOTE = """Thousands of instructions; each service has ten servers, scheduler wlc; ip_vs with `conn_tab_bits=20`. Kernel side:
 the system calls of a netlink client that adds every service and server, lists all services and then the servers of each (what
 `-Ln` and `--stats` both ask for), adds one server to one of them, and flushes. *One of many servers*: the kernel's side of one
 request, median of nine; with *mixed weights* the servers weigh 1 to 10, those that are removed and added again 1 to 9. Both
