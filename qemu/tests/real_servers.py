@@ -81,11 +81,11 @@ def serve_pages(d, name, listen):
     d.wait("nginx", lambda: ":80 " in d.execute("ss -Hltn", name)[1])
 
 
-def request(d, client="client1", address=VIP4, times=4):
-    """Has a client ask for pages; returns what served them, or `none`."""
+def request(d, client="client1", address=VIP4, times=4, more=""):
+    """Has a client ask for pages, with more options for curl; returns what served them, or `none`."""
     served = []
     for _ in range(times):
-        code, output = d.execute(f"curl -s -g -m 3 http://{address}/", client)
+        code, output = d.execute(f"curl -s -g -m 3 {more} http://{address}/", client)
         served.append(output.strip() if code == 0 else "none")
     d.say(f"{client}: {address} was served by {' '.join(served)}")
     return served
@@ -226,9 +226,9 @@ def dr_without_the_address(d):
 CHECK6 = "DR over IPv6: check"
 
 
-def director6(d, heading="DR over IPv6"):
+def director6(d, heading="DR over IPv6", change=("", "")):
     """Follows the page on the director and waits until its address is known to be its own."""
-    follow(d, "director", heading)
+    follow(d, "director", heading, change=change)
     d.wait("the director's address", lambda: "tentative" not in d.execute("ip -6 address show dev eth0 to 2001:db8::80")[1])
 
 
@@ -296,6 +296,85 @@ def dr6_without_the_address(d):
         follow(d, name, "DR over IPv6 without the address")
     d.expect("the director alone answers for the address", answering(d, heading=CHECK6) == ["director"])
     d.expect("each server serves half", sorted(request(d, address=VIP6)) == BOTH)
+    d.proc("ip_vs")
+
+
+# --- tunnels: unpacked by the kernel's own devices ---
+
+IPIP, TUNNEL_PLACE = "Tunnels: IPIP", "Tunnels, step 2: address on the tunnel device"
+
+
+def tunnels(d, kind, quiet):
+    """Follows the page for a kind of tunnel, everywhere."""
+    build(d, LINK4)
+    follow(d, "director", "Tunnels")
+    if kind != IPIP:
+        follow(d, "director", kind)
+    for name in ("server1", "server2"):
+        follow(d, name, kind, 0 if kind == IPIP else 1)
+        if quiet in QUIET[1:]:
+            follow(d, name, f"DR, step 1: {quiet}")
+        follow(d, name, TUNNEL_PLACE)
+
+
+@case(rows=((IPIP, "not quiet"), (IPIP, "quiet by settings"), ("Tunnels: GUE", "quiet by settings"), ("Tunnels: GRE", "quiet by nftables")))
+def tunnel(d, row):
+    tunnels(d, *row)
+    machines = answering(d)
+    if row[1] == "not quiet":
+        d.expect("real servers answer for the address", machines == ["director", "server1", "server2"])
+        return
+    d.expect("the director alone answers for the address", machines == ["director"])
+    d.expect("each server serves half", sorted(request(d)) == BOTH)
+    d.expect("the address has stayed where it was", known(d) == "director")
+    d.proc("ip_vs")
+
+
+WAYS_BACK = {"strict": ("all.rp_filter=1", TUNNEL_PLACE, "none"), "loose": ("all.rp_filter=2", TUNNEL_PLACE, "server1"),
+             "loose, no address": ("all.rp_filter=2", "DR, step 2: address on lo", "none"),
+             "off, no address": ("all.rp_filter=0", "DR, step 2: address on lo", "server1")}
+
+
+@case(rows=tuple(WAYS_BACK))
+def tunnel_and_the_way_back(d, way):
+    """What comes out of a tunnel does not go back there: filters by reverse path."""
+    setting, place, served = WAYS_BACK[way]
+    build(d, LINK4, servers=1)
+    follow(d, "director", "Tunnels")
+    d.ipvsadm(f"-d -t {VIP4}:80 -r 192.0.2.12")
+    follow(d, "server1", IPIP, change=("tunnel.rp_filter=2", f"tunnel.rp_filter={setting[-1]}"))
+    follow(d, "server1", "DR, step 1: quiet by settings")
+    follow(d, "server1", place)
+    d.execute(f"sysctl -q net.ipv4.conf.{setting}", "server1")
+    d.expect(f"what is served: {served}", request(d, times=1) == [served])
+
+
+@case(rows=("as typed", "without"))
+def tunnel_and_long_requests(d, way):
+    """A firewall eats what tells clients of smaller packets."""
+    tunnels(d, IPIP, "quiet by settings")
+    d.rules("table ip deaf { chain output { type filter hook output priority 0; icmp type destination-unreachable counter drop; }; }")
+    for name in ("server1", "server2") if way == "as typed" else ():
+        follow(d, name, "Tunnels: clients that do not hear of smaller packets")
+    d.expect("short requests are served", sorted(request(d, times=2)) == ["server1", "server2"])
+    served = request(d, times=2, more=f"-H Long:{'x' * 6000}")
+    d.expect("long requests are served" if way == "as typed" else "long requests hang",
+             sorted(served) == (["server1", "server2"] if way == "as typed" else ["none"] * 2))
+
+
+@case(rows=("as typed", "virtual address as source"))
+def tunnel6(d, way):
+    build(d, LINK6)
+    director6(d, "Tunnels over IPv6", ("", "") if way == "as typed" else (" preferred_lft 0", ""))
+    for name in ("server1", "server2"):
+        follow(d, name, "Tunnels over IPv6", 1)
+    d.expect("the director alone answers for the address", answering(d, heading=CHECK6) == ["director"])
+    if way != "as typed":
+        d.expect("nothing is served", request(d, address=VIP6, times=1) == ["none"])
+        return
+    d.expect("each server serves half", sorted(request(d, address=VIP6)) == BOTH)
+    served = request(d, address=VIP6, times=2, more=f"-H Long:{'x' * 6000}")
+    d.expect("long requests are served", sorted(served) == ["server1", "server2"])
     d.proc("ip_vs")
 
 
