@@ -24,6 +24,7 @@ MODULE_INFO(rvs_link, "objects");
 #include "helpers/encap.c"
 #include "helpers/genl.c"
 #include "helpers/icmp.c"
+#include "helpers/kunit.c"
 #include "helpers/lock.c"
 #include "helpers/memory.c"
 #include "helpers/module.c"

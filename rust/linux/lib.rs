@@ -16,6 +16,8 @@ mod bindings;
 pub mod apart;
 pub mod clock;
 pub mod conntrack;
+#[cfg(CONFIG_KUNIT = "y")]
+pub mod crafted;
 pub mod encap;
 pub mod genl;
 pub mod icmp;

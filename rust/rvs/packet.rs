@@ -18,3 +18,7 @@ mod stray;
 mod transmit;
 mod tunnel;
 mod tunneled;
+
+#[cfg(CONFIG_KUNIT = "y")]
+#[path = "../../tests/kunit/rvs/packet.rs"]
+mod kunit;

@@ -122,6 +122,31 @@ mod tests {
     }
 
     #[test]
+    fn sweeps_against_a_flood_end_what_is_half_open() -> Result {
+        let (netns, dest) = setting()?;
+        let (half, whole) = (flow(20), flow(21));
+        for flow in [&half, &whole] {
+            assert!(create(&netns, flow, Method::Nat, &dest));
+            see(&netns, flow, Flags::SYN);
+        }
+        see(&netns, &whole, Flags::ACK);
+        // Each meets a 32nd of the connections.
+        let swept = wait_until(|| {
+            netns.conns.thin_out();
+            found(&netns, &half).is_none()
+        });
+        assert!(swept);
+        for _ in 0..200 {
+            netns.conns.thin_out();
+            rcu::synchronize();
+        }
+        assert_eq!(found(&netns, &whole), Some(Direction::Original));
+        end(&netns, &whole);
+        assert_eq!((dest.active(), dest.inactive()), (0, 0));
+        Ok(())
+    }
+
+    #[test]
     fn template_is_found_by_its_key_alone_and_held_by_its_connection() -> Result {
         let (netns, dest) = setting()?;
         let (service, flow) = (ServiceKey::of_mark(Family::V4, 9), flow(8));
