@@ -111,6 +111,20 @@ def lengths_of_the_cookie(d):
     d.counts()
 
 
+@case
+def cookie_in_pages(d):
+    """An abort behind a cookie that is not where the network header is."""
+    start(d)
+    for name, device in (("client", "eth0"), ("director", "eth0"), ("director", "eth1"), ("servers", "eth0")):
+        topology.batch([f"link set {device} mtu 9000"], name)
+    for number, options in enumerate((b"", b"\1" * 12)):
+        say(d, ">INIT", 44000 + number)
+        data = packet.sctp(CLIENT, 44000 + number, VIP, 80, 7, packet.chunk(10, bytes(200)), packet.chunk(6), packet.chunk(0, bytes(4300)),
+                           options=options)
+        d.send("client", data, f"{len(options)} bytes of options", linear=14 + 20)
+    d.counts()
+
+
 @case(rows=("nat", "dr"))
 def truncated_packets(d, method):
     start(d, method)

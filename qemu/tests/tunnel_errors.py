@@ -133,6 +133,18 @@ def options_in_all_headers(d):
     tunnel.tcp(ACK | PSH, data=b"x", ack=1)
 
 
+@case(rows=KINDS)
+def headers_inside_in_pages(d, kind):
+    """Nothing but the error's own network header lies in front."""
+    start(d, kind)
+    for name, device in (("servers", "eth0"), ("director", "eth1")):
+        topology.batch([f"link set {device} mtu 9000"], name)
+    quoted = outer(kind, request(data=bytes(4300)))
+    for number, rest in ((1, 0), (4, 1300)):
+        d.send("servers", packet.icmp(ROUTER, DIRECTOR, 3, number, rest, quoted), linear=14 + 20)
+    d.counts()
+
+
 @case
 def errors_count_in_the_statistics(d):
     start(d, "ipip")
