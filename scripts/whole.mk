@@ -5,7 +5,7 @@
 # built by GCC too, if clang and rustc share an LLVM version and clang is given GCC's code-generation flags in its own
 # spelling.
 
-rvs-y := whole.o
+rvs-y := whole.o rust/linux/exports.o
 rvs_bitcode := $(addprefix $(obj)/,rust/rvs/lib.bc rust/ipvs/lib.bc rust/linux/lib.bc \
 	rust/linux/helpers.bc rust/linux/kernel_helpers.bc)
 

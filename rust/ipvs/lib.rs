@@ -26,6 +26,7 @@ pub mod flags;
 pub mod flow;
 pub mod hash;
 pub mod lookup;
+pub mod names;
 pub mod packet;
 pub mod proto;
 pub mod rate;

@@ -5,4 +5,5 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/x_tables.h>
 #include <linux/skbuff.h>
+#include "exports.h"
 #include "helpers.c"

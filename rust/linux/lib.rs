@@ -28,6 +28,7 @@ pub mod lock;
 pub mod log;
 pub mod memory;
 pub mod module;
+pub mod namesake;
 pub mod net;
 pub mod netfilter;
 pub mod notifier;

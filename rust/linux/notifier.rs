@@ -5,6 +5,7 @@
 //! `include/net/addrconf.h`
 
 use crate::bindings;
+use crate::namesake::{self, Names};
 use crate::net::Net;
 use core::ffi::{c_void, CStr};
 use core::marker::PhantomData;
@@ -30,19 +31,6 @@ pub trait DeviceWatcher: 'static {
     ///
     /// Process context, under the RTNL lock.
     fn down(net: &Net, device: u32);
-}
-
-/// Something that keeps one module out.
-pub trait ModuleGuard: 'static {
-    /// The name of the module.
-    const NAME: &'static CStr;
-
-    /// The module wanted to come in and was refused.
-    ///
-    /// # Locking
-    ///
-    /// Process context; no module may be loaded or unloaded from here.
-    fn refused();
 }
 
 /// A notifier block at a place of its own, as C links it into its list.
@@ -124,62 +112,75 @@ unsafe extern "C" fn device_event<W: DeviceWatcher>(
     DONE
 }
 
-/// Keeps the module of a [`ModuleGuard`] out for as long as this is there.
-pub struct Modules<G: ModuleGuard> {
+/// For as long as this is there, knows the modules that bear [`Names`], and keeps out the one that is not
+/// of our own.
+pub struct Modules<N: Names> {
     block: Block,
-    _guard: PhantomData<fn() -> G>,
+    _names: PhantomData<fn() -> N>,
 }
 
 // SAFETY: A notifier may be removed by any task.
-unsafe impl<G: ModuleGuard> Send for Modules<G> {}
+unsafe impl<N: Names> Send for Modules<N> {}
 // SAFETY: A shared `Modules` offers nothing.
-unsafe impl<G: ModuleGuard> Sync for Modules<G> {}
+unsafe impl<N: Names> Sync for Modules<N> {}
 
-impl<G: ModuleGuard> Modules<G> {
+impl<N: Names> Modules<N> {
     /// Begins to look at modules that come in.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// `ENOMEM`; `EBUSY` if there was one before.
     pub fn new() -> Result<Self> {
-        let block = block(module_event::<G>, 0)?;
+        namesake::begin()?;
+        let block = block(module_event::<N>, 0)?;
         // SAFETY: The block stays where it is until `drop` removed it from C's list.
         to_result(unsafe { bindings::register_module_notifier(block.get()) })?;
         Ok(Self {
             block,
-            _guard: PhantomData,
+            _names: PhantomData,
         })
     }
 }
 
-impl<G: ModuleGuard> Drop for Modules<G> {
+impl<N: Names> Drop for Modules<N> {
     fn drop(&mut self) {
         // SAFETY: `new` registered it. Removal waits for calls in flight and cannot fail.
         unsafe { bindings::unregister_module_notifier(self.block.get()) };
     }
 }
 
-/// Looks at a module that is about to be initialised.
+/// Looks at a module that comes or goes.
 ///
 /// # Safety
 ///
 /// Called by C only, through a block of [`Modules`].
-unsafe extern "C" fn module_event<G: ModuleGuard>(
+unsafe extern "C" fn module_event<N: Names>(
     _block: *mut bindings::notifier_block,
     event: c_ulong,
     module: *mut c_void,
 ) -> i32 {
-    if event != bindings::module_state_MODULE_STATE_COMING as c_ulong {
-        return DONE;
-    }
     let module = module.cast::<bindings::module>();
     // SAFETY: Module events come with the module, which stays during the call; the name does not
     // change.
     let name = unsafe { &(*module).name };
-    if !name.starts_with(G::NAME.to_bytes_with_nul()) {
+    let name = CStr::from_bytes_until_nul(name).unwrap_or_default();
+    let Some(place) = N::place(name.to_bytes()) else {
         return DONE;
+    };
+    // CAST: The states are small numbers.
+    match event as bindings::module_state {
+        bindings::module_state_MODULE_STATE_COMING => {
+            // SAFETY: The module stays during the call.
+            if unsafe { namesake::may_come::<N>(place, module) } {
+                return DONE;
+            }
+            // SAFETY: Pure arithmetic.
+            return unsafe { bindings::rvs_helper_notifier_from_errno(EBUSY.to_errno()) };
+        }
+        // SAFETY: Its loading holds the module during the call; its end is told below.
+        bindings::module_state_MODULE_STATE_LIVE => unsafe { namesake::came::<N>(place, module) },
+        bindings::module_state_MODULE_STATE_GOING => namesake::went::<N>(place, module),
+        _ => {}
     }
-    G::refused();
-    // SAFETY: Pure arithmetic.
-    unsafe { bindings::rvs_helper_notifier_from_errno(EBUSY.to_errno()) }
+    DONE
 }

@@ -8,6 +8,7 @@
 
 use crate::bindings;
 use crate::inet::Family;
+use crate::namesake::Use;
 use crate::net::Net;
 use crate::rcu::Reader;
 use crate::skb::PEEK;
@@ -29,6 +30,8 @@ pub trait Match: Sized + 'static {
     const REVISION: u8;
     /// The length of its parameters in bytes, a multiple of eight.
     const SIZE: usize;
+    /// The place of a name that its rules keep in use: see [`Use`].
+    const PLACE: usize;
 
     /// Returns whether a packet has what a rule asks for in its `params`, [`Match::SIZE`] bytes as
     /// user space wrote them.
@@ -175,7 +178,8 @@ impl<M: Match> Definition<M> {
                 name: name(M::NAME),
                 revision: M::REVISION,
                 match_: Some(trampoline::<M>),
-                checkentry: Some(check),
+                checkentry: Some(check::<M>),
+                destroy: Some(destroy::<M>),
                 matchsize: M::SIZE as u32,
                 family: bindings::NFPROTO_UNSPEC as u16,
                 ..zero
@@ -242,19 +246,29 @@ const fn name(text: &CStr) -> [c_char; NAME_MAX] {
     name
 }
 
-/// Refuses a rule of another family.
+/// Refuses a rule of another family; any other keeps the name in use.
 ///
 /// # Safety
 ///
-/// Called by C only, with valid parameters.
-unsafe extern "C" fn check(par: *const bindings::xt_mtchk_param) -> c_int {
+/// Called by C only, with valid parameters, in process context.
+unsafe extern "C" fn check<M: Match>(par: *const bindings::xt_mtchk_param) -> c_int {
     // SAFETY: C passes valid parameters for the time of the call.
     let family = unsafe { (*par).family };
-    if Family::from_number(u16::from(family)).is_some() {
-        0
-    } else {
-        EINVAL.to_errno()
+    if Family::from_number(u16::from(family)).is_none() {
+        return EINVAL.to_errno();
     }
+    Use::of(M::PLACE).keep();
+    0
+}
+
+/// A rule ends, and keeps the name in use no more.
+///
+/// # Safety
+///
+/// Called by C only, in process context: once for each rule that [`check`] let in.
+unsafe extern "C" fn destroy<M: Match>(_par: *const bindings::xt_mtdtor_param) {
+    // SAFETY: `check` kept a use for the rule that ends.
+    drop(unsafe { Use::kept(M::PLACE) });
 }
 
 /// Asks a match about a packet.

@@ -28,6 +28,7 @@ use linux::table::{self, Cursor, Entry, Kill, Unpinned};
 pub(crate) use new::{Hash, Kind, Made, New};
 pub(crate) use record::end;
 use record::Record;
+pub(crate) use size::{parameter_given, parameter_gone};
 
 /// What keeps a template alive while a connection depends on it.
 pub(crate) struct Hold(table::Pin<Record>);

@@ -117,7 +117,9 @@ impl<'a> Session<'a> {
         if !settings.has_valid_netmask(request.key.family()) {
             return Err(Refusal::Netmask);
         }
-        service.edit(&self.exclusive, settings)
+        service.edit(&self.exclusive, settings)?;
+        self.netns.services.use_scheduler(&self.exclusive, &service);
+        Ok(())
     }
 
     /// Removes a service.

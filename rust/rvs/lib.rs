@@ -22,6 +22,7 @@ mod defence;
 mod dest;
 mod drops;
 mod lifecycle;
+mod names;
 mod netns;
 mod packet;
 mod service;
@@ -29,9 +30,9 @@ mod stats;
 mod util;
 mod xt;
 
+use ipvs::names::BALANCER;
 use ipvs::uapi::VERSION;
 use kernel::prelude::*;
-use kernel::str::CStr;
 use linux::{log, module, net, notifier, pool, xtables};
 
 module! {
@@ -40,13 +41,6 @@ module! {
     authors: ["The rvs authors"],
     description: "IP Virtual Server",
     license: "GPL",
-    alias: ["net-pf-16-proto-16-family-IPVS", "ipt_ipvs", "ip6t_ipvs"],
-    params: {
-        conn_tab_bits: u32 {
-            default: 27,
-            description: "Largest size of the connection table, as a power of two (8 to 27)",
-        },
-    },
 }
 
 /// This module, for what must keep it loaded or be owned by it.
@@ -66,8 +60,8 @@ struct Rvs {
     _namespaces: net::Registration<netns::Netns>,
     /// What the tables of all namespaces share.
     _pool: pool::Running,
-    /// Keeps `ip_vs` out.
-    _modules: notifier::Modules<IpVsGuard>,
+    /// Keeps `ip_vs` out, and knows the modules that bear its names.
+    _modules: notifier::Modules<names::IpVs>,
     /// Last: nothing may run later.
     _callbacks: Callbacks,
 }
@@ -85,7 +79,8 @@ impl kernel::Module for Rvs {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         // First: `ip_vs` cannot be loaded between the question and the refusal.
         let modules = notifier::Modules::new()?;
-        if module::is_loaded(IP_VS, THIS) {
+        // One of our own needs this one, so it cannot be there yet.
+        if module::is_loaded(BALANCER, THIS) {
             pr_err!("ip_vs is loaded, and only one of the two can be: unload ip_vs first\n");
             return Err(EBUSY);
         }
@@ -115,20 +110,6 @@ impl kernel::Module for Rvs {
             log::RELEASE
         );
         Ok(rvs)
-    }
-}
-
-/// The module that owns the same names in the kernel as this one.
-const IP_VS: &CStr = c"ip_vs";
-
-/// Keeps [`IP_VS`] out before its own start can get half way and warn.
-struct IpVsGuard;
-
-impl notifier::ModuleGuard for IpVsGuard {
-    const NAME: &'static CStr = IP_VS;
-
-    fn refused() {
-        pr_warn!("ip_vs is kept out while rvs is loaded\n");
     }
 }
 

@@ -32,7 +32,6 @@ impl net::PerNet for Netns {
     const SLOT: net::Place<Self> = net::Place::of(&SLOT);
 
     fn new(net: &Net, handle: Arc<Handle>) -> Result<Arc<Self>> {
-        let max_bits = crate::module_parameters::conn_tab_bits.value();
         let handle = &handle;
         // What the initial namespace allows now.
         let conn_max = Self::get(Net::init()).map(|initial| initial.config.conn_max.get());
@@ -40,7 +39,7 @@ impl net::PerNet for Netns {
             try_pin_init!(Self {
                 control <- kernel::new_mutex!(Exclusive::new()),
                 config <- Config::new(net, conn_max.ok()),
-                conns <- Conns::new(handle.clone(), config.conn_lfactor.get(), max_bits),
+                conns <- Conns::new(handle.clone(), config.conn_lfactor.get()),
                 daemon_runs: Atomic::new(false),
                 drops: drops::Counters::new(),
                 hooks <- Hooks::new(handle.clone()),

@@ -7,6 +7,7 @@
 
 use crate::conn::Conn;
 use crate::netns::Netns;
+use ipvs::names;
 use ipvs::packet::{self, Packet};
 use ipvs::proto::Direction;
 use ipvs::xt::{Facts, Params};
@@ -34,6 +35,7 @@ impl Match for Ipvs {
     const NAME: &'static CStr = c"ipvs";
     const REVISION: u8 = 0;
     const SIZE: usize = Params::SIZE;
+    const PLACE: usize = names::MATCH_PLACE;
 
     fn matches<'g>(params: &[u8], view: &PacketView<'g>, rcu: Reader<'g>) -> bool {
         let Some(params) = Params::read(params) else {

@@ -49,13 +49,13 @@ const LOOK: u32 = 2;
 
 impl Conns {
     /// Makes the connections of a new namespace, without a table yet.
-    pub(crate) fn new(handle: Arc<Handle>, load_factor: i32, max_bits: u32) -> impl PinInit<Self> {
+    pub(crate) fn new(handle: Arc<Handle>, load_factor: i32) -> impl PinInit<Self> {
         pin_init!(Self {
             inner <- Delayed::new(Inner {
                 table: Slot::empty(),
                 seed: Seed(random::words()),
                 handle,
-                size: Size::new(load_factor, max_bits),
+                size: Size::new(load_factor),
                 sweep: Atomic::new(0),
                 thin_out: Atomic::new(0),
                 thinning: Thinning::new(),

@@ -2,8 +2,9 @@
 //! The size of the connection table that listings show.
 
 use ipvs::size::{self, Limits};
-use kernel::sync::atomic::{Atomic, Relaxed};
-use linux::memory;
+use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Full, Relaxed};
+use linux::{memory, namesake};
 
 /// The size that listings show, and what it is chosen by.
 ///
@@ -17,17 +18,60 @@ pub(super) struct Size {
     chosen_for: Atomic<i32>,
     /// How many connections the size is good for.
     most: Atomic<u64>,
-    limits: Limits,
+}
+
+/// The largest size of all tables, as a power of two; 0 before there is a table.
+static LARGEST: Atomic<u32> = Atomic::new(0);
+
+/// Takes the largest size from the parameter, which shows from now on what became of it.
+fn decide() -> Limits {
+    let bits = u32::try_from(namesake::conn_tab_bits()).unwrap_or(0);
+    let limits = Limits::conns(bits, memory::total_bytes());
+    match LARGEST.cmpxchg(0, limits.max_bits, Full) {
+        Ok(_) => {
+            show(limits.max_bits);
+            limits
+        }
+        Err(bits) => Limits::conns(bits, u64::MAX),
+    }
+}
+
+fn show(bits: u32) {
+    namesake::show_conn_tab_bits(i32::try_from(bits).unwrap_or(i32::MAX));
+}
+
+/// A user may have given the parameter another value; it is too late once there is a table.
+pub(crate) fn parameter_given() {
+    let bits = LARGEST.load(Relaxed);
+    let given = namesake::conn_tab_bits();
+    if bits != 0 && u32::try_from(given) != Ok(bits) {
+        pr_warn!("conn_tab_bits={given} comes too late: there are connection tables, with {bits} at most\n");
+        show(bits);
+    }
+}
+
+/// The parameter goes; before there is a table it is as if it never was given.
+pub(crate) fn parameter_gone() {
+    if LARGEST.load(Relaxed) == 0 {
+        namesake::show_conn_tab_bits(namesake::CONN_TAB_BITS);
+    }
+}
+
+/// Returns between which sizes tables move; the first to ask decides it for all.
+fn limits() -> Limits {
+    match LARGEST.load(Relaxed) {
+        0 => decide(),
+        bits => Limits::conns(bits, u64::MAX),
+    }
 }
 
 impl Size {
-    pub(super) fn new(factor: i32, max_bits: u32) -> Self {
+    pub(super) fn new(factor: i32) -> Self {
         Self {
             shown: Atomic::new(0),
             factor: Atomic::new(factor),
             chosen_for: Atomic::new(factor),
             most: Atomic::new(u64::MAX),
-            limits: Limits::conns(max_bits, memory::total_bytes()),
         }
     }
 
@@ -39,23 +83,23 @@ impl Size {
 
     /// Begins with the smallest size.
     pub(super) fn begin(&self) {
-        self.set(self.limits.min(), self.factor.load(Relaxed));
+        self.set(limits().min(), self.factor.load(Relaxed));
     }
 
     /// Chooses the size for `count` connections; tells whether it is above the smallest.
     pub(super) fn choose(&self, count: u64) -> bool {
         let factor = self.factor.load(Relaxed);
         let shown = if factor == self.chosen_for.load(Relaxed) {
-            size::desired(count, self.shown.load(Relaxed), factor, self.limits)
+            size::desired(count, self.shown.load(Relaxed), factor, limits())
         } else {
-            size::refactored(count, factor, self.limits)
+            size::refactored(count, factor, limits())
         };
         self.set(shown, factor);
-        shown > self.limits.min()
+        shown > limits().min()
     }
 
     fn set(&self, shown: u64, factor: i32) {
-        let most = size::threshold(shown, factor, self.limits);
+        let most = size::threshold(shown, factor, limits());
         self.shown.store(shown, Relaxed);
         self.chosen_for.store(factor, Relaxed);
         self.most.store(most.unwrap_or(u64::MAX), Relaxed);

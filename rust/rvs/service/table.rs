@@ -5,6 +5,7 @@ use super::buckets::{Buckets, Lengths};
 use super::by_address::ByAddress;
 use super::virtual_service::{Exclusive, Service};
 use crate::dest::Trash;
+use crate::names;
 use crate::util::{out_of_memory, vec_ext};
 use core::mem::replace;
 use core::ops::ControlFlow;
@@ -18,6 +19,7 @@ use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use kernel::sync::{new_mutex, Mutex};
 use linux::module::ModuleRef;
+use linux::namesake::Use;
 use linux::net::Net;
 use linux::rcu::{self, Arc, Borrow, Reader, Slot};
 
@@ -44,6 +46,10 @@ pub(crate) struct ServiceTable {
 /// A service while it is in the table.
 pub(crate) struct Listed {
     service: Arc<Service>,
+    /// Keeps that of its scheduler in use.
+    scheduler: Option<Use>,
+    /// Keeps the balancer's own name in use.
+    _balancer: Use,
     /// Keeps the module loaded.
     _module: ModuleRef,
 }
@@ -52,6 +58,8 @@ impl Listed {
     /// Makes an entry of the table.
     pub(crate) fn new(service: Arc<Service>, module: ModuleRef) -> Self {
         Self {
+            scheduler: names::use_scheduler(service.settings_now().scheduler),
+            _balancer: names::use_balancer(),
             service,
             _module: module,
         }
@@ -311,6 +319,16 @@ impl ServiceTable {
             self.servers.remove(&dest);
             self.trash.put(dest);
         });
+    }
+
+    /// Keeps the name of a service's scheduler in use, which may be another now.
+    pub(crate) fn use_scheduler(&self, _: &Exclusive, service: &Service) {
+        let scheduler = names::use_scheduler(service.settings_now().scheduler);
+        let mut order = self.order.lock();
+        let index = vec_ext::partition_point(&order, |one| one.service.serial() < service.serial());
+        if let Some(listed) = order.get_mut(index) {
+            listed.scheduler = scheduler;
+        }
     }
 
     /// Drops every server's route through a device that went down.
