@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """The two modules in the guest: loading and unloading them, and marks in the kernel log for the judge."""
 import contextlib
-import pathlib
 import time
 
 import topology
 
-ORACLE_MODULES = ("xt_ipvs ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ip_vs_sh ip_vs_dh ip_vs_sed ip_vs_nq ip_vs_fo ip_vs_ovf ip_vs_mh "
-                  "ip_vs_lblc ip_vs_lblcr ip_vs_twos")
-CONFIGURATION = pathlib.Path("/etc/modprobe.d/rvs.conf")
+# What may need either of the two: C's own parts, or ours of the same names.
+PARTS = ("xt_ipvs ip_vs_ftp ip_vs_pe_sip ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ip_vs_sh ip_vs_dh ip_vs_sed ip_vs_nq ip_vs_fo ip_vs_ovf ip_vs_mh "
+         "ip_vs_lblc ip_vs_lblcr ip_vs_twos")
 
 
 def kmsg(text):
@@ -18,10 +17,7 @@ def kmsg(text):
 
 
 def load(module):
-    """Loads one of the two modules, with the modprobe configuration that belongs to it."""
-    CONFIGURATION.unlink(missing_ok=True)
-    if module == "rvs":
-        CONFIGURATION.write_text(pathlib.Path("/share/modprobe-rvs.conf").read_text())
+    """Loads one of the two modules."""
     kmsg(f"loaded {module}")
     # Two of its schedulers bring settings of their own.
     code, output = topology.run("modprobe -a ip_vs ip_vs_lblc ip_vs_lblcr" if module == "ip_vs" else f"modprobe {module}")
@@ -38,8 +34,7 @@ def unload(module):
     """Unloads a module once nothing uses it any more."""
     end = time.monotonic() + 120
     while loaded(module):
-        if module == "ip_vs":
-            topology.run("rmmod " + ORACLE_MODULES)
+        topology.run("rmmod " + PARTS + (" ip_vs" if module == "rvs" else ""))
         code, output = topology.run(f"rmmod {module}")
         if code and time.monotonic() > end:
             raise SystemExit(f"# cannot unload {module}: {output.strip()}")

@@ -20,7 +20,7 @@ import recorded
 import topology
 import transcript
 from cases import CASES
-from modules import CONFIGURATION, kmsg, load, loaded, unload
+from modules import kmsg, load, loaded, unload
 
 HERE = pathlib.Path(__file__).resolve().parent
 BASE_MODULES = "veth dummy bridge nf_conntrack nf_conntrack_netlink nf_tables nft_ct nft_compat nft_nat"
@@ -87,7 +87,6 @@ def alone(cases, report):
         context = run_case(case, "none")
         for module in ("rvs", "ip_vs"):
             if loaded(module):
-                CONFIGURATION.unlink(missing_ok=True)
                 unload(module)
         for name, faults in context.more:
             report.case(name, faults, 0)
@@ -100,7 +99,7 @@ def arguments():
     parser.add_argument("--filter", default="", help="regular expression over FILE: CASE")
     parser.add_argument("--first", default="ip_vs", help="module to compare with; empty for none")
     parser.add_argument("--second", default="rvs")
-    parser.add_argument("--suite", default="compare", help="which cases: compare, or some of alone,debug,isolated,storm,smp,arm64")
+    parser.add_argument("--suite", default="compare", help="which cases: compare, or some of alone,debug,isolated,storm,smp,arm64,signed")
     parser.add_argument("--part", default="1/1", metavar="N/M", help="only the Nth of M parts of the cases, which take about the same time")
     parser.add_argument("--list", action="store_true", help="print how many cases of each suite there are, and run none")
     parser.add_argument("--show", action="store_true", help="print transcripts")

@@ -16,10 +16,6 @@ def modprobe(arguments):
     return run(f"modprobe {arguments}")[0]
 
 
-def install_configuration():
-    pathlib.Path("/etc/modprobe.d/rvs.conf").write_text(pathlib.Path("/share/modprobe-rvs.conf").read_text())
-
-
 @case(suite="alone")
 def loads_and_unloads(d):
     for _ in range(5):
@@ -51,17 +47,6 @@ def keeps_ip_vs_out(d):
     d.expect("no warning", not any("WARNING" in line for line in lines_of_the_log()))
     d.expect("rvs unloads", modprobe("-r rvs") == 0)
     d.expect("then ip_vs loads", modprobe("ip_vs") == 0)
-
-
-@case(suite="alone")
-def configuration_sends_whoever_asks_for_ip_vs_to_rvs(d):
-    install_configuration()
-    for module in ("ip_vs", "ip_vs_wlc", "ip_vs_ftp", "xt_ipvs", "ipt_ipvs", "ip6t_ipvs"):
-        d.expect(f"{module} is taken", modprobe(module) == 0)
-        loaded = pathlib.Path("/proc/modules").read_text()
-        d.expect("rvs is loaded", loaded.startswith("rvs ") or "\nrvs " in loaded)
-        d.expect("ip_vs is not", "ip_vs" not in loaded)
-        d.expect("rvs unloads", modprobe("-r rvs") == 0)
 
 
 @case(suite="alone")

@@ -81,6 +81,10 @@ def index_modules(options, share):
     if options.module:
         (target / "updates").mkdir()
         shutil.copy(options.module, target / "updates" / "rvs.ko")
+        # Out of depmod's reach: all that is built, for rvs-switch.
+        (share / "built").mkdir()
+        for module in [options.module, *pathlib.Path(options.module).parent.glob("names/*.ko")]:
+            shutil.copy(module, share / "built")
     subprocess.run(["depmod", "-b", share / "modules", release], check=True)
 
 
