@@ -20,7 +20,14 @@ TRACE = pathlib.Path("/sys/kernel/tracing")
 
 
 def memory():
-    """Returns the bytes in use that are nobody's cache; half-used slabs of what is gone are given back before."""
+    """Returns the bytes in use that are not in a cache, once they stay the same: what is gone is given back in the background."""
+    before, found = None, in_use()
+    while found != before:
+        before, found = found, in_use()
+    return found
+
+
+def in_use():
     for _ in range(2):
         os.sync()
         for shrink in pathlib.Path("/sys/kernel/slab").glob("*/shrink"):
