@@ -11,6 +11,7 @@ use crate::packet::Header;
 
 mod ipsec;
 pub mod sctp;
+mod states;
 pub mod tcp;
 pub mod udp;
 

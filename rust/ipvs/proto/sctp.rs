@@ -5,118 +5,44 @@
 //! compared with the specification at a glance. There are three directions because a director that
 //! routes directly never sees what the real server answers.
 
+use super::states::states;
 use super::{Creation, Direction, Event, Judgement, StateCode};
 use crate::conn::state::{Activity, ConnState};
 use crate::packet::sctp::Chunk;
 use crate::packet::Header;
 
-/// The state of a connection; the numbers are those of sync messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+states! {
     /// No packet was seen.
-    None = 0,
+    None = 0, "NONE";
     /// The client opens an association.
-    Init1 = 1,
+    Init1 = 1, "INIT1";
     /// It does so again.
-    Init = 2,
+    Init = 2, "INIT";
     /// The real server sent its cookie.
-    CookieSent = 3,
+    CookieSent = 3, "C-SENT";
     /// The client sent the cookie back without having been seen to get it.
-    CookieReplied = 4,
+    CookieReplied = 4, "C-REPLIED";
     /// The real server opens an association.
-    CookieWait = 5,
+    CookieWait = 5, "C-WAIT";
     /// The client sent its cookie.
-    Cookie = 6,
+    Cookie = 6, "COOKIE";
     /// The real server sent the client's cookie back, or will be sent its own.
-    CookieEchoed = 7,
+    CookieEchoed = 7, "C-ECHOED";
     /// Data may flow.
-    Established = 8,
+    Established = 8, "ESTABLISHED";
     /// The real server closes.
-    ShutdownSent = 9,
+    ShutdownSent = 9, "S-SENT";
     /// The client closes.
-    ShutdownReceived = 10,
+    ShutdownReceived = 10, "S-RECEIVED";
     /// The real server closed as well.
-    ShutdownAckSent = 11,
+    ShutdownAckSent = 11, "S-ACK-SENT";
     /// Refused by the end that it was opened to.
-    Rejected = 12,
+    Rejected = 12, "REJECTED";
     /// Over, or never open.
-    Closed = 13,
+    Closed = 13, "CLOSED";
 }
 
 impl State {
-    /// All states in the order of their numbers.
-    pub const ALL: [State; 14] = [
-        State::None,
-        State::Init1,
-        State::Init,
-        State::CookieSent,
-        State::CookieReplied,
-        State::CookieWait,
-        State::Cookie,
-        State::CookieEchoed,
-        State::Established,
-        State::ShutdownSent,
-        State::ShutdownReceived,
-        State::ShutdownAckSent,
-        State::Rejected,
-        State::Closed,
-    ];
-
-    /// Returns the state with a number of the ABI.
-    pub const fn from_number(number: u8) -> Option<State> {
-        match number {
-            0 => Some(State::None),
-            1 => Some(State::Init1),
-            2 => Some(State::Init),
-            3 => Some(State::CookieSent),
-            4 => Some(State::CookieReplied),
-            5 => Some(State::CookieWait),
-            6 => Some(State::Cookie),
-            7 => Some(State::CookieEchoed),
-            8 => Some(State::Established),
-            9 => Some(State::ShutdownSent),
-            10 => Some(State::ShutdownReceived),
-            11 => Some(State::ShutdownAckSent),
-            12 => Some(State::Rejected),
-            13 => Some(State::Closed),
-            _ => None,
-        }
-    }
-
-    /// Returns the state of a code; what no connection can have counts as [`State::None`].
-    pub const fn from_code(code: StateCode) -> State {
-        match Self::from_number(code.0) {
-            Some(state) => state,
-            None => State::None,
-        }
-    }
-
-    /// Returns the state as a code.
-    pub const fn code(self) -> StateCode {
-        // The discriminants are the numbers of the ABI.
-        StateCode(self as u8)
-    }
-
-    /// Returns the name that listings show.
-    pub fn name(self) -> &'static str {
-        match self {
-            State::None => "NONE",
-            State::Init1 => "INIT1",
-            State::Init => "INIT",
-            State::CookieSent => "C-SENT",
-            State::CookieReplied => "C-REPLIED",
-            State::CookieWait => "C-WAIT",
-            State::Cookie => "COOKIE",
-            State::CookieEchoed => "C-ECHOED",
-            State::Established => "ESTABLISHED",
-            State::ShutdownSent => "S-SENT",
-            State::ShutdownReceived => "S-RECEIVED",
-            State::ShutdownAckSent => "S-ACK-SENT",
-            State::Rejected => "REJECTED",
-            State::Closed => "CLOSED",
-        }
-    }
-
     /// Returns whether the connection counts as active on its server.
     pub const fn activity(self) -> Activity {
         match self {

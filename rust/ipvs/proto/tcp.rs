@@ -5,108 +5,38 @@
 //! compared with the specification at a glance. There are three directions because a director that
 //! routes directly never sees what the real server answers.
 
+use super::states::states;
 use super::{Creation, Direction, Event, Guard, Judgement, StateCode, Timeouts};
 use crate::conn::state::{Activity, ConnState};
 use crate::packet::tcp::Flags;
 use crate::packet::Header;
 
-/// The state of a connection; the numbers are those of sync messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+states! {
     /// No packet was seen.
-    None = 0,
+    None = 0, "NONE";
     /// Data may flow.
-    Established = 1,
+    Established = 1, "ESTABLISHED";
     /// The real server opens a connection.
-    SynSent = 2,
+    SynSent = 2, "SYN_SENT";
     /// The client opens a connection.
-    SynRecv = 3,
+    SynRecv = 3, "SYN_RECV";
     /// The real server (or, seen from one side, the client) closed its half.
-    FinWait = 4,
+    FinWait = 4, "FIN_WAIT";
     /// Both closed.
-    TimeWait = 5,
+    TimeWait = 5, "TIME_WAIT";
     /// Reset or never open.
-    Close = 6,
+    Close = 6, "CLOSE";
     /// The client closed its half.
-    CloseWait = 7,
+    CloseWait = 7, "CLOSE_WAIT";
     /// Waits for the last acknowledgement.
-    LastAck = 8,
+    LastAck = 8, "LAST_ACK";
     /// A listening socket: never reached by forwarding.
-    Listen = 9,
+    Listen = 9, "LISTEN";
     /// The handshake under secure_tcp, seen from one side.
-    SynAck = 10,
+    SynAck = 10, "SYNACK";
 }
 
 impl State {
-    /// All states in the order of their numbers.
-    pub const ALL: [State; 11] = [
-        State::None,
-        State::Established,
-        State::SynSent,
-        State::SynRecv,
-        State::FinWait,
-        State::TimeWait,
-        State::Close,
-        State::CloseWait,
-        State::LastAck,
-        State::Listen,
-        State::SynAck,
-    ];
-
-    /// Returns the state with a number of the ABI.
-    pub const fn from_number(number: u8) -> Option<State> {
-        match number {
-            0 => Some(State::None),
-            1 => Some(State::Established),
-            2 => Some(State::SynSent),
-            3 => Some(State::SynRecv),
-            4 => Some(State::FinWait),
-            5 => Some(State::TimeWait),
-            6 => Some(State::Close),
-            7 => Some(State::CloseWait),
-            8 => Some(State::LastAck),
-            9 => Some(State::Listen),
-            10 => Some(State::SynAck),
-            _ => None,
-        }
-    }
-
-    /// Returns the state of a code; what no TCP connection can have counts as [`State::None`].
-    pub const fn from_code(code: StateCode) -> State {
-        match Self::from_number(code.0) {
-            Some(state) => state,
-            None => State::None,
-        }
-    }
-
-    /// Returns the number of the state.
-    pub const fn number(self) -> u8 {
-        // The discriminants are the numbers of the ABI.
-        self as u8
-    }
-
-    /// Returns the state as a code.
-    pub const fn code(self) -> StateCode {
-        StateCode(self.number())
-    }
-
-    /// Returns the name that listings show.
-    pub fn name(self) -> &'static str {
-        match self {
-            State::None => "NONE",
-            State::Established => "ESTABLISHED",
-            State::SynSent => "SYN_SENT",
-            State::SynRecv => "SYN_RECV",
-            State::FinWait => "FIN_WAIT",
-            State::TimeWait => "TIME_WAIT",
-            State::Close => "CLOSE",
-            State::CloseWait => "CLOSE_WAIT",
-            State::LastAck => "LAST_ACK",
-            State::Listen => "LISTEN",
-            State::SynAck => "SYNACK",
-        }
-    }
-
     /// Returns whether the connection counts as active on its server.
     pub const fn activity(self) -> Activity {
         match self {
@@ -341,7 +271,7 @@ mod tests {
         assert!(in_order(&SECURE));
         assert!(State::ALL
             .iter()
-            .all(|state| State::from_number(state.number()) == Some(*state)));
+            .all(|state| State::from_code(state.code()) == *state));
     }
 
     #[test]
