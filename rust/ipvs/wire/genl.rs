@@ -7,6 +7,8 @@
 //! C header: `include/uapi/linux/ip_vs.h`
 
 mod daemon;
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+pub(crate) mod fixture;
 mod reply;
 mod request;
 

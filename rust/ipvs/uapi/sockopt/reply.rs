@@ -174,9 +174,8 @@ pub const fn daemons() -> [u8; size::DAEMONS] {
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
     use super::*;
-    use crate::addr::{ipv4, Protocol};
-    use crate::sched::Scheduler;
-    use crate::service::{DestKey, DestSettings, ServiceKey, ServiceSettings, TunnelSettings};
+    use crate::service::DestSettings;
+    use crate::wire::genl::fixture::{DEST, SERVICE};
 
     #[test]
     fn version_has_its_end() {
@@ -191,17 +190,17 @@ mod tests {
 
     #[test]
     fn service_is_in_its_places() {
-        let bytes = service_entry(&SERVICE, 7);
+        let bytes = service_entry(&MANY, 7);
         assert_eq!(at(&bytes, 0), 6_u16.to_ne_bytes());
-        assert_eq!(at(&bytes, 4), [10, 9, 0, 1, 0, 80, 0, 0]);
-        assert_eq!(at(&bytes, 16), *b"wlc\0");
-        assert_eq!(at(&bytes, 32), 3_u32.to_ne_bytes());
-        assert_eq!(at(&bytes, 36), 300_u32.to_ne_bytes());
+        assert_eq!(at(&bytes, 4), [10, 0, 0, 1, 0, 80, 0, 0]);
+        assert_eq!(at(&bytes, 16), *b"wrr\0");
+        assert_eq!(at(&bytes, 32), 0x0a_u32.to_ne_bytes());
+        assert_eq!(at(&bytes, 36), 360_u32.to_ne_bytes());
         assert_eq!(at(&bytes, 40), [0xff; 4]);
         assert_eq!(at(&bytes, 44), 7_u32.to_ne_bytes());
         assert_eq!(at(&bytes, 48), 0xffff_fff0_u32.to_ne_bytes());
-        assert_eq!(at(&bytes, 64), 9_u64.to_ne_bytes());
-        assert_eq!(at(&bytes, 96), 8_u32.to_ne_bytes());
+        assert_eq!(at(&bytes, 64), 4_u64.to_ne_bytes());
+        assert_eq!(at(&bytes, 96), 10_u32.to_ne_bytes());
         assert_eq!(at(&bytes, 100), [0; 4]);
     }
 
@@ -210,7 +209,7 @@ mod tests {
         let bytes = service_over([0xaa; 104], &SERVICE, 7);
         assert_eq!(at(&bytes, 2), [0xaa; 2]);
         assert_eq!(at(&bytes, 10), [0xaa; 2]);
-        assert_eq!(at(&bytes, 16), *b"wlc\0\xaa");
+        assert_eq!(at(&bytes, 16), *b"wrr\0\xaa");
         assert_eq!(at(&bytes, 60), [0xaa; 4]);
         assert_eq!(at(&bytes, 100), [0xaa; 4]);
     }
@@ -218,12 +217,12 @@ mod tests {
     #[test]
     fn server_is_in_its_places() {
         let bytes = dest_entry(&DEST);
-        assert_eq!(at(&bytes, 0), [10, 2, 0, 11, 0, 80, 0, 0]);
-        assert_eq!(at(&bytes, 8), 0x183_u32.to_ne_bytes());
+        assert_eq!(at(&bytes, 0), [10, 0, 0, 2, 0x1f, 0x90, 0, 0]);
+        assert_eq!(at(&bytes, 8), 0x182_u32.to_ne_bytes());
         assert_eq!(at(&bytes, 12), 3_u32.to_ne_bytes());
         assert_eq!(at(&bytes, 24), 4_u32.to_ne_bytes());
         assert_eq!(at(&bytes, 32), 6_u32.to_ne_bytes());
-        assert_eq!(at(&bytes, 40), 0xffff_fff0_u32.to_ne_bytes());
+        assert_eq!(at(&bytes, 40), 1_u32.to_ne_bytes());
         let settings = DestSettings {
             method: Method::Nat,
             inherited: dest_flags::ONE_PACKET,
@@ -244,50 +243,12 @@ mod tests {
         rest.copied().unwrap_or([0xee; M])
     }
 
-    const STATISTICS: Statistics = Statistics {
-        conns: 0x1_ffff_fff0,
-        in_packets: 1,
-        out_packets: 2,
-        in_bytes: 9,
-        out_bytes: 10,
-        conn_rate: 3,
-        in_packet_rate: 4,
-        out_packet_rate: 5,
-        in_byte_rate: 6,
-        out_byte_rate: 8,
-    };
-
-    const SERVICE: Service = Service {
-        key: ServiceKey::of_address(Protocol::TCP, ipv4([10, 9, 0, 1]), Port::from_host(80)),
-        settings: ServiceSettings {
-            scheduler: Scheduler::Wlc,
-            flags: 1,
-            timeout_seconds: 300,
-            netmask: u32::MAX,
+    /// More connections than 32 bits count.
+    const MANY: Service = Service {
+        statistics: Statistics {
+            conns: 0x1_ffff_fff0,
+            ..SERVICE.statistics
         },
-        statistics: STATISTICS,
-    };
-
-    const DEST: Dest = Dest {
-        key: DestKey {
-            addr: ipv4([10, 2, 0, 11]),
-            port: Port::from_host(80),
-        },
-        settings: DestSettings {
-            method: Method::Direct,
-            inherited: 0,
-            weight: 3,
-            upper: 0,
-            lower: 0,
-            tunnel: TunnelSettings {
-                kind: 0,
-                port: Port::ANY,
-                flags: 0,
-            },
-        },
-        active: 4,
-        inactive: 5,
-        persistent: 6,
-        statistics: STATISTICS,
+        ..SERVICE
     };
 }

@@ -230,13 +230,10 @@ pub fn info(out: &mut Writer<'_>, table_size: u32) -> Result<(), Full> {
 #[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_wire_genl_reply))]
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
+    use super::super::fixture::{DEST, SERVICE, STATISTICS};
     use super::*;
-    use crate::addr::{ipv4, Port, Protocol};
-    use crate::sched::Scheduler;
-    use crate::service::TunnelSettings;
     use crate::wire::genl::{parse_dest, parse_service, TopLevel};
     use crate::wire::Attributes;
-    use crate::xmit::Method;
 
     #[test]
     fn service_shows_its_attributes_in_the_order_of_c() {
@@ -338,53 +335,6 @@ mod tests {
         let size = 256_u32.to_ne_bytes();
         assert_eq!(payload(out.written(), 2), Some(size.as_slice()));
     }
-
-    const STATISTICS: Statistics = Statistics {
-        conns: 1,
-        in_packets: 2,
-        out_packets: 3,
-        in_bytes: 4,
-        out_bytes: 5,
-        conn_rate: 6,
-        in_packet_rate: 7,
-        out_packet_rate: 8,
-        in_byte_rate: 9,
-        out_byte_rate: 10,
-    };
-
-    const SERVICE: Service = Service {
-        key: ServiceKey::of_address(Protocol::TCP, ipv4([10, 0, 0, 1]), Port::from_host(80)),
-        settings: ServiceSettings {
-            scheduler: Scheduler::Wrr,
-            flags: 0x08,
-            timeout_seconds: 360,
-            netmask: u32::MAX,
-        },
-        statistics: STATISTICS,
-    };
-
-    const DEST: Dest = Dest {
-        key: DestKey {
-            addr: ipv4([10, 0, 0, 2]),
-            port: Port::from_host(8080),
-        },
-        settings: DestSettings {
-            method: Method::Tunnel,
-            inherited: 0,
-            weight: 3,
-            upper: 20,
-            lower: 10,
-            tunnel: TunnelSettings {
-                kind: TunnelSettings::GUE,
-                port: Port::from_host(6080),
-                flags: 1,
-            },
-        },
-        active: 4,
-        inactive: 5,
-        persistent: 6,
-        statistics: STATISTICS,
-    };
 
     fn only(bytes: &[u8]) -> &[u8] {
         Attributes::of(bytes)
