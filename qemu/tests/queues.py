@@ -89,13 +89,18 @@ def the_service_goes_while_a_packet_waits(d, method):
         queue.close()
 
 
-@case(suite="alone", rows=("-g", "-m"))
-def rvs_goes_while_a_packet_waits(d, method):
+@case(suite="alone", rows=tuple((plan.family, method) for plan in (topology.IPV4, topology.IPV6) for method in ("-g", "-m", "-i")))
+def rvs_goes_while_a_packet_waits(d, row):
+    family, method = row
+    plan = topology.IPV6 if family == 6 else topology.IPV4
     d.expect("rvs loads", topology.run("modprobe rvs")[0] == 0)
-    start(d, method, "output", "queue num 7")
+    d.wires(plan)
+    vip = plan.end(plan.vips[0], 80)
+    d.control(f"-A -t {vip} -s rr", f"-a -t {vip} -r {plan.end(plan.servers[0], 80)} {method}")
+    d.rules("table inet q { chain c { type filter hook output priority 0; meta l4proto { 4, 6, 41 } queue num 7; }; }\n")
     queue = program(d)
     try:
-        first(d)
+        d.send("client", packet.tcp(plan.clients[0], 40000, plan.vips[0], 80, SYN))
         number, _ = queue.take()
         d.ipvsadm("-C")
         d.expect("rvs unloads", topology.run("modprobe -r rvs")[0] == 0)

@@ -449,9 +449,12 @@ impl<T: PerNet> Drop for Registration<T> {
 
 /// Throws away the packets of a namespace that wait for user space.
 ///
-/// One that a hook of this module gave to other hooks goes on, when user space lets it, through a
-/// function of this module. Unregistering hooks drops those that wait then, not those that hooks
-/// which still ran queued afterwards: so this is for the end of the namespace, a grace period later.
+/// One that this module sent to the hooks of what goes out goes on, when user space lets it, through a
+/// function of this module: C's `dst_output`, which is inlined here and so has no address of the kernel's.
+/// Nothing else of this module can be reached from a packet that waits: C looks the next hook up anew,
+/// by its number, the route is counted, and neither socket nor destructor is this module's. Unregistering
+/// hooks drops those that wait then, not those that hooks which still ran queued afterwards: so this is
+/// for the end of the namespace, a grace period later.
 fn drop_queued(net: &Net) {
     // SAFETY: The namespace is borrowed, so alive; may be called anywhere.
     unsafe { bindings::nf_queue_nf_hook_drop(net.as_raw()) };
@@ -459,6 +462,10 @@ fn drop_queued(net: &Net) {
 
 /// Throws away packets that came back from user space while `exit_batch` threw away the rest, and
 /// that another hook gave to a queue which was empty already.
+///
+/// No packet is sent through this module any more, so there are no others. C lets a packet go on inside a
+/// read section, up to the next queue or out: to be missed here as well, one would have to be let go twice,
+/// each time at the moment at which its queue is emptied.
 fn drop_requeued() {
     // What user space let go on before is in a queue now, or through.
     rcu::synchronize();
