@@ -2,6 +2,7 @@
 //! Properties of crate `ipvs` that need a model, a stored table or many random cases.
 
 mod checksum;
+mod docs;
 mod fuzz;
 mod ipv6;
 mod nat;
