@@ -3,6 +3,7 @@
 
 use ipvs::refusal::{Errno, Refusal};
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 const CONTROL: &str = include_str!("../../../docs/control.md");
 const DROPS: &str = include_str!("../../../docs/drops.md");
@@ -100,5 +101,59 @@ fn every_drop_reason_says_what_to_look_at_and_what_to_set() {
         let (name, _) = section.split_once('\n').expect("a section has lines");
         assert!(has("* Look at:"), "{name}");
         assert!(has("* Setting:") || has("* Settings:"), "{name}");
+    }
+}
+
+/// Returns the pages below a folder.
+fn pages(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("it is a folder");
+    let paths = entries.map(|entry| entry.expect("it can be read").path());
+    let below = paths.map(|path| match path.is_dir() {
+        true => pages(&path),
+        false => vec![path],
+    });
+    let all = below.flatten();
+    all.filter(|path| path.extension().is_some_and(|end| end == "md"))
+        .collect()
+}
+
+/// Returns the files that a page links to.
+fn links(page: &Path) -> Vec<PathBuf> {
+    let text = std::fs::read_to_string(page).expect("it is text");
+    let folder = page.parent().expect("it is in a folder");
+    let targets = text
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next());
+    let files = targets.map(|target| target.split('#').next().unwrap_or(target));
+    files
+        .filter(|file| !file.is_empty() && !file.contains("://"))
+        .map(|file| folder.join(file))
+        .collect()
+}
+
+#[test]
+fn every_page_is_one_click_from_the_readme_and_no_link_is_broken() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
+    let readme = root.join("README.md");
+    let mut all = pages(&root.join("docs"));
+    assert!(all.len() > 10, "{all:?}");
+    let linked: Vec<PathBuf> = links(&readme)
+        .iter()
+        .flat_map(|link| link.canonicalize())
+        .collect();
+    for page in &all {
+        let page = page.canonicalize().expect("it is there");
+        assert!(
+            linked.contains(&page),
+            "README.md does not link {}",
+            page.display()
+        );
+    }
+    all.push(readme);
+    for page in &all {
+        for link in links(page) {
+            assert!(link.exists(), "{}: {}", page.display(), link.display());
+        }
     }
 }
