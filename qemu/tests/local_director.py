@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The director as its own client, and as a real server of its own services."""
 import packet
+import wire
 from cases import case
 from packet import SYN
 
@@ -74,6 +75,21 @@ def packets_to_a_local_server_by_hand(d):
     d.control(f"-A -t {VIP}:80 -s rr", f"-a -t {VIP}:80 -r 10.9.0.2:8080 -m")
     d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, SYN))
     d.counts()
+
+
+@case
+def packets_that_others_have_too_to_a_local_server(d):
+    """What another socket has of a packet stays as it came: its bytes move before they change."""
+    d.wires()
+    d.control(f"-A -u {VIP}:53 -s rr", f"-a -u {VIP}:53 -r 10.9.0.2:5353 -m", f"-A -t {VIP}:80 -s rr", f"-a -t {VIP}:80 -r 10.9.0.2:8080 -m")
+    tap = wire.End("director", "eth0")
+    try:
+        for data in (packet.udp(CLIENT, 1053, VIP, 53), packet.tcp(CLIENT, 40000, VIP, 80, SYN)):
+            d.send("client", data)
+            d.lines += [f"  tap < {line}" for line in tap.received()]
+        d.counts()
+    finally:
+        tap.close()
 
 
 @case(rows=("-m", "-g"))

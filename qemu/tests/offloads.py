@@ -8,7 +8,7 @@ from topology import IPV4
 CLIENT, SERVER, VIP = IPV4.clients[0], IPV4.servers[0], IPV4.vips[0]
 SIZE = 300000
 SERVE = ("import socket\n"
-         "listening = socket.create_server(('', 80))\n"
+         "listening = socket.create_server(('', PORT))\n"
          "while True:\n"
          "    one, _ = listening.accept()\n"
          "    got = b''\n"
@@ -45,9 +45,10 @@ def build(d, method):
         d.execute(f"ip link add t0 type ipip local {SERVER} remote any", "server1")
         d.execute("ip link set t0 up", "server1")
         d.execute("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.t0.rp_filter=0", "server1")
-    d.start(["python3", "-c", SERVE], "server1")
-    d.wait("the server to listen", lambda: ":80 " in d.execute("ss -Hltn", "server1")[1])
-    d.control(f"-A -t {VIP}:80 -s rr", f"-a -t {VIP}:80 -r {SERVER}:80 {METHODS[method]}")
+    port = 8080 if method == "NAT" else 80
+    d.start(["python3", "-c", SERVE.replace("PORT", str(port))], "server1")
+    d.wait("the server to listen", lambda: f":{port} " in d.execute("ss -Hltn", "server1")[1])
+    d.control(f"-A -t {VIP}:80 -s rr", f"-a -t {VIP}:80 -r {SERVER}:{port} {METHODS[method]}")
 
 
 def wrong_sums(d, where):
