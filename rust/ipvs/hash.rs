@@ -24,6 +24,26 @@ pub fn words<const N: usize>(seed: &Seed, words: [u64; N], tail: u64) -> u64 {
     state.finish()
 }
 
+/// Returns a hash of another hash and of any bytes.
+pub fn hash_with(seed: &Seed, hash: u32, bytes: &[u8]) -> u32 {
+    let mut state = State::new(seed);
+    state.absorb(hash.into());
+    let mut rest = bytes;
+    while let Some((word, others)) = rest.split_first_chunk() {
+        state.absorb(u64::from_le_bytes(*word));
+        rest = others;
+    }
+    let mut tail = [0; 8];
+    for (to, from) in tail.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    // The low byte of the length, which the highest of the tail is free for.
+    let [len, ..] = bytes.len().to_le_bytes();
+    state.absorb(u64::from(len) << 56 | u64::from_le_bytes(tail));
+    let [.., a, b, c, d] = state.finish().to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
+}
+
 /// The bytes that follow the words: two ports and a protocol.
 const TAIL: u64 = 5;
 

@@ -28,6 +28,7 @@ pub mod hash;
 pub mod lookup;
 pub mod names;
 pub mod packet;
+pub mod pe;
 pub mod proto;
 pub mod rate;
 pub mod refusal;

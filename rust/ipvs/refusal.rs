@@ -71,8 +71,6 @@ pub enum Refusal {
     ServersTooMany,
     /// There is no such persistence engine.
     EngineUnknown,
-    /// C knows this persistence engine.
-    EngineNotYet,
     /// No real server is named.
     DestMissing,
     /// An attribute inside the real server is malformed.
@@ -131,10 +129,9 @@ impl Refusal {
     /// Returns the error number.
     pub const fn errno(self) -> Errno {
         match self {
-            Refusal::SchedulerUnknown
-            | Refusal::EngineUnknown
-            | Refusal::EngineNotYet
-            | Refusal::DestUnknown => Errno::NoEntry,
+            Refusal::SchedulerUnknown | Refusal::EngineUnknown | Refusal::DestUnknown => {
+                Errno::NoEntry
+            }
             Refusal::ServiceUnknown | Refusal::DaemonUnknown => Errno::NoService,
             Refusal::OptionProtocol => Errno::Fault,
             Refusal::Memory => Errno::NoMemory,
@@ -207,7 +204,6 @@ impl Refusal {
             Refusal::Netmask => c"The netmask is no prefix length of IPv6.",
             Refusal::ServersTooMany => c"The service has more servers than the scheduler takes.",
             Refusal::EngineUnknown => c"There is no such persistence engine.",
-            Refusal::EngineNotYet => c"Persistence engines are not supported yet.",
             Refusal::DestMissing => c"The request names no server.",
             Refusal::DestMalformed => c"An attribute of the server has a wrong length.",
             Refusal::DestIncomplete => c"The server needs an address and a port.",
@@ -245,7 +241,7 @@ impl Refusal {
     }
 
     /// Every refusal.
-    pub const ALL: [Refusal; 43] = [
+    pub const ALL: [Refusal; 42] = [
         Refusal::Malformed,
         Refusal::ServiceMissing,
         Refusal::ServiceMalformed,
@@ -259,7 +255,6 @@ impl Refusal {
         Refusal::Netmask,
         Refusal::ServersTooMany,
         Refusal::EngineUnknown,
-        Refusal::EngineNotYet,
         Refusal::DestMissing,
         Refusal::DestMalformed,
         Refusal::DestIncomplete,
@@ -292,20 +287,6 @@ impl Refusal {
     ];
 }
 
-/// The persistence engines that C has and this module has not.
-const ENGINES_NOT_YET: [&[u8]; 1] = [b"sip"];
-
-impl Refusal {
-    /// Says why there is no persistence engine of this name.
-    pub fn of_engine(name: &[u8]) -> Refusal {
-        if ENGINES_NOT_YET.contains(&name) {
-            Refusal::EngineNotYet
-        } else {
-            Refusal::EngineUnknown
-        }
-    }
-}
-
 impl From<DestError> for Refusal {
     fn from(error: DestError) -> Refusal {
         Refusal::DestSettings(error)
@@ -327,12 +308,6 @@ mod tests {
             sentence.len() > SENTENCE_MAX || !sentence.ends_with(b".")
         });
         assert_eq!(bad, None);
-    }
-
-    #[test]
-    fn engines_of_c_are_told_from_unknown_ones() {
-        assert_eq!(Refusal::of_engine(b"sip"), Refusal::EngineNotYet);
-        assert_eq!(Refusal::of_engine(b"xyz"), Refusal::EngineUnknown);
     }
 
     #[test]

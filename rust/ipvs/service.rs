@@ -3,6 +3,7 @@
 
 use crate::addr::{words, Addr, Endpoint, Family, Port, Protocol};
 use crate::flags;
+use crate::pe::Engine;
 use crate::proto;
 use crate::sched::Scheduler;
 use crate::xmit::Method;
@@ -178,6 +179,8 @@ pub struct ServiceSettings {
     pub timeout_seconds: u32,
     /// Groups clients: as on the wire, a mask for IPv4, a prefix length for IPv6.
     pub netmask: u32,
+    /// What else keeps clients together.
+    pub engine: Option<Engine>,
 }
 
 impl ServiceSettings {
@@ -700,6 +703,7 @@ mod tests {
         flags: 0,
         timeout_seconds: 0,
         netmask: u32::MAX,
+        engine: None,
     };
 
     const TUNNEL: TunnelSettings = TunnelSettings {

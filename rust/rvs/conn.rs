@@ -7,6 +7,7 @@
 //! entry cannot be changed: its packet is still forwarded, and nothing is counted.
 
 mod conns;
+mod data;
 mod new;
 mod record;
 mod size;
@@ -14,6 +15,7 @@ mod thinning;
 
 use crate::dest::Dest;
 pub(crate) use conns::Conns;
+pub(crate) use data::EngineData;
 use ipvs::addr::{Endpoint, Protocol};
 use ipvs::conn::state::{Activity, ConnState};
 use ipvs::conn::template;
@@ -106,6 +108,11 @@ impl<'g> Conn<'g> {
             true => template::state_name(state),
             false => self.transport().state_name(state.state),
         }
+    }
+
+    /// Returns what a template's engine took from the packet for which it was made.
+    pub(crate) fn engine_data(self, rcu: Reader<'g>) -> Option<&'g EngineData> {
+        Some(self.0.data.read(rcu)?.get())
     }
 
     /// Returns whether a template keeps the connection with its server.

@@ -24,6 +24,7 @@ use crate::service::{Exclusive, Listed, Service};
 use crate::util::out_of_memory;
 use ipvs::addr::Family;
 use ipvs::flags;
+use ipvs::pe::Engine;
 use ipvs::proto::Timeouts;
 use ipvs::refusal::Refusal;
 use ipvs::sched::Scheduler;
@@ -117,8 +118,9 @@ impl<'a> Session<'a> {
         if !settings.has_valid_netmask(request.key.family()) {
             return Err(Refusal::Netmask);
         }
-        service.edit(&self.exclusive, settings)?;
-        self.netns.services.use_scheduler(&self.exclusive, &service);
+        let services = &self.netns.services;
+        services.edit(&self.exclusive, &service, settings)?;
+        services.use_scheduler(&self.exclusive, &service);
         Ok(())
     }
 
@@ -250,14 +252,16 @@ fn timeout(wanted: Option<u32>, present: u32) -> Result<u32, Refusal> {
 /// Returns the settings of a service that had the flags `present` before.
 fn settings(request: &ServiceRequest<'_>, present: u32) -> Result<ServiceSettings, Refusal> {
     let scheduler = Scheduler::from_name(request.scheduler).ok_or(Refusal::SchedulerUnknown)?;
-    if !request.engine.is_empty() {
-        return Err(Refusal::of_engine(request.engine));
-    }
+    let engine = match request.engine {
+        [] => None,
+        name => Some(Engine::from_name(name).ok_or(Refusal::EngineUnknown)?),
+    };
     let settings = ServiceSettings {
         scheduler,
         flags: request.flags(present) | (present & flags::service::HASHED),
         timeout_seconds: kept(request.timeout),
         netmask: request.netmask,
+        engine,
     };
     Ok(settings)
 }

@@ -18,6 +18,8 @@ pub(crate) enum Drop {
     NoConnection,
     /// The template that it would depend on has as many connections as it may have.
     TemplateFull,
+    /// The service's persistence engine finds nothing in it to tell clients apart by.
+    Engine,
     /// Its server was removed.
     ServerGone,
     /// Its connection is to be made anew, but tracking still knows the old one.
@@ -46,12 +48,13 @@ pub(crate) enum Drop {
 
 impl Drop {
     /// All reasons, in the order in which they are listed.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Truncated,
         Self::NoServer,
         Self::Defence,
         Self::NoConnection,
         Self::TemplateFull,
+        Self::Engine,
         Self::ServerGone,
         Self::Tracked,
         Self::NoMemory,
@@ -74,6 +77,7 @@ impl Drop {
             Self::Defence => "drop_packet",
             Self::NoConnection => "no_connection",
             Self::TemplateFull => "template_full",
+            Self::Engine => "engine",
             Self::ServerGone => "server_gone",
             Self::Tracked => "tracked",
             Self::NoMemory => "no_memory",

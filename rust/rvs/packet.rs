@@ -3,10 +3,12 @@
 
 mod context;
 mod dispatch;
+mod engine;
 mod established;
 mod first;
 mod follower;
 mod forward;
+mod from_server;
 pub(crate) mod hook;
 pub(crate) mod hooks;
 mod icmp;

@@ -5,12 +5,13 @@
 //! formatting takes ten times as long.
 
 use crate::addr::{words, Addr, Endpoint, Family, Port, Protocol};
+use crate::pe::{self, Engine};
 use crate::service::{DestKey, ServiceKey, ServiceSettings};
 use crate::xmit::Method;
 use core::net::IpAddr;
 
-/// More than the longest line takes: a connection of IPv6 with about 170.
-const ROOM: usize = 192;
+/// More than the longest line takes: a template of IPv6 with about 170 and what its engine took.
+const ROOM: usize = 192 + pe::DATA_MAX + 18;
 
 const LARGE: &[u8; 16] = b"0123456789ABCDEF";
 const SMALL: &[u8; 16] = b"0123456789abcdef";
@@ -178,6 +179,12 @@ impl Line {
         self.chunk([b' ']);
         self.text(conn.origin);
         self.decimal_right(conn.seconds_left, 7);
+        if let Some((engine, data)) = conn.data {
+            self.chunk([b' ']);
+            self.text(engine.name());
+            self.chunk([b' ']);
+            self.all(data);
+        }
         self.chunk([b'\n']);
     }
 
@@ -254,6 +261,8 @@ pub struct Conn<'a> {
     pub origin: &'a str,
     /// How long it has left.
     pub seconds_left: u32,
+    /// The engine of a template and what it took from the packet.
+    pub data: Option<(Engine, &'a [u8])>,
 }
 
 /// A real server as it is listed.
@@ -354,6 +363,24 @@ mod tests {
     }
 
     #[test]
+    fn a_template_shows_what_an_engine_took() {
+        let longest = [b'x'; pe::DATA_MAX];
+        let family = Family::V6;
+        for data in [&b"a@b"[..], &longest] {
+            let line = template(
+                Protocol::UDP,
+                family,
+                ("NONE", 7),
+                Some((Engine::Sip, data)),
+            );
+            let (begin, end) = line.bytes().split_at(line.len - data.len() - 6);
+            assert!(begin.ends_with(b" NONE              7"));
+            assert!(end.starts_with(b" sip ") && end[5..].starts_with(data));
+            assert_eq!(end.last(), Some(&b'\n'));
+        }
+    }
+
+    #[test]
     fn a_service_is_a_line() {
         let tcp = ServiceKey::of_address(Protocol::TCP, V4, Port::from_host(80));
         let six = ServiceKey::of_address(Protocol::ICMP, V6, Port::from_host(0xabc));
@@ -429,6 +456,15 @@ mod tests {
     }
 
     fn conn(protocol: Protocol, family: Family, state: &str, seconds_left: u32) -> Line {
+        template(protocol, family, (state, seconds_left), None)
+    }
+
+    fn template(
+        protocol: Protocol,
+        family: Family,
+        (state, seconds_left): (&str, u32),
+        data: Option<(Engine, &[u8])>,
+    ) -> Line {
         let mut line = Line::new();
         line.conn(&Conn {
             protocol,
@@ -438,6 +474,7 @@ mod tests {
             state,
             origin: "",
             seconds_left,
+            data,
         });
         line
     }
@@ -449,6 +486,7 @@ mod tests {
             flags,
             timeout_seconds: 0,
             netmask: 0x0102_0304_u32.to_be(),
+            engine: None,
         };
         line.service(key, &settings, i32::MIN);
         line

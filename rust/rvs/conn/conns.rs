@@ -4,12 +4,12 @@
 use super::record::Record;
 use super::size::Size;
 use super::thinning::Thinning;
-use super::{Conn, Hash, Hold, Made, New};
+use super::{Conn, EngineData, Hash, Hold, Made, New};
 use core::ops::ControlFlow;
 use ipvs::conn::state::ConnState;
 use ipvs::conn::template::TemplateKey;
 use ipvs::flow::Flow;
-use ipvs::hash::Seed;
+use ipvs::hash::{hash_with, Seed};
 use ipvs::proto::Direction;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Full, Relaxed};
@@ -138,13 +138,28 @@ impl Conns {
         Some((original?, Direction::Original))
     }
 
-    /// Finds the template that is used for packets with a key.
-    pub(crate) fn find_template<'g>(&self, key: &TemplateKey, rcu: Reader<'g>) -> Option<Conn<'g>> {
-        let hash = self.hash(&key.flow);
+    /// Returns what a template is found by.
+    pub(crate) fn template_hash(&self, key: &TemplateKey, data: Option<&EngineData>) -> Hash {
+        let Hash(hash) = self.hash(&key.flow);
+        let bytes = |data: &EngineData| hash_with(&self.inner.seed, hash, data.bytes());
+        Hash(data.map_or(hash, bytes))
+    }
+
+    /// Finds the template that is used for packets with a key from which an engine took `data`.
+    ///
+    /// As with C, one that an engine made stays in use where no newer one took its place.
+    pub(crate) fn find_template<'g>(
+        &self,
+        key: &TemplateKey,
+        data: Option<&EngineData>,
+        rcu: Reader<'g>,
+    ) -> Option<Conn<'g>> {
+        let hash = self.template_hash(key, data);
         let mut entries = self.table(rcu)?.candidates(hash.0, rcu);
         let found = entries.find(|entry| {
             let state = ConnState::unpack(entry.word().bits());
-            state.is_template() && !state.is_stale() && entry.has_key(key)
+            let is_used = state.is_template() && (data.is_some() || !state.is_stale());
+            is_used && entry.has_key(key) && entry.has_data(data, rcu)
         });
         found.map(Conn)
     }
@@ -224,10 +239,10 @@ impl Conns {
     pub(crate) fn visit(
         &self,
         from: Cursor,
-        mut visit: impl for<'g> FnMut(Conn<'g>) -> ControlFlow<()>,
+        mut visit: impl for<'g> FnMut(Conn<'g>, Reader<'g>) -> ControlFlow<()>,
     ) -> Option<Cursor> {
         let table = rcu::read(|rcu| self.inner.table.read(rcu)?.upgrade())?;
-        table.visit(from, |entry, _rcu| visit(Conn(entry)))
+        table.visit(from, |entry, rcu| visit(Conn(entry), rcu))
     }
 
     /// Ends the connections of removed servers soon: `expire_nodest_conn`.

@@ -2,8 +2,9 @@
 //! What a new connection or template begins with.
 
 use super::record::{Families, Record};
-use super::{Conn, Hold};
+use super::{Conn, EngineData, Hold};
 use crate::dest::Dest;
+use core::mem::ManuallyDrop;
 use ipvs::addr::{Endpoint, Port};
 use ipvs::conn::state::ConnState;
 use ipvs::flags::conn as flags;
@@ -15,7 +16,7 @@ use kernel::sync::atomic::Atomic;
 use linux::apart::Apart;
 use linux::clock::{Jiffies, Ticks};
 use linux::random;
-use linux::rcu::Borrow;
+use linux::rcu::{Arc, Borrow, Slot};
 
 /// The hash of a flow, with the seed of the connections that made it.
 #[derive(Clone, Copy)]
@@ -31,6 +32,8 @@ pub(crate) enum Kind {
         timeout: Ticks,
         /// Whether a firewall mark takes the place of the virtual address.
         is_of_mark: bool,
+        /// What the service's engine took from the packet.
+        data: Option<Arc<EngineData>>,
     },
 }
 
@@ -85,12 +88,13 @@ impl New<'_, '_> {
     }
 
     pub(super) fn record(&self, now: Jiffies) -> Record {
-        let (timeout, is_of_mark) = match self.kind {
-            Kind::Connection(_) => (Ticks::from_seconds(proto::INITIAL_TIMEOUT), false),
+        let (timeout, is_of_mark, data) = match &self.kind {
+            Kind::Connection(_) => (Ticks::from_seconds(proto::INITIAL_TIMEOUT), false, None),
             Kind::Template {
                 timeout,
                 is_of_mark,
-            } => (timeout, is_of_mark),
+                data,
+            } => (*timeout, *is_of_mark, data.clone()),
         };
         Record {
             used: Atomic::new(now.0),
@@ -106,6 +110,7 @@ impl New<'_, '_> {
             mark: self.mark,
             is_of_mark,
             packets: Atomic::new(0),
+            data: ManuallyDrop::new(data.map_or(const { Slot::empty() }, Slot::new)),
         }
     }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What an entry of the table keeps of a connection, and what its end brings.
 
+use super::EngineData;
 use crate::dest::Dest;
+use core::mem::ManuallyDrop;
 use ipvs::addr::{Addr, Endpoint, Family, Port, Words};
 use ipvs::conn::overtime::overtime;
 use ipvs::conn::state::ConnState;
@@ -12,7 +14,7 @@ use kernel::sync::atomic::{Atomic, Relaxed};
 use linux::clock::{Jiffies, Ticks};
 use linux::conntrack::{self, End, Original};
 use linux::net::Handle;
-use linux::rcu::{self, Arc, Reader};
+use linux::rcu::{self, Arc, Reader, Slot};
 use linux::table::{self, Entry, New};
 
 /// How long a connection that others depend on waits when its own time is over, in seconds.
@@ -40,6 +42,9 @@ pub(super) struct Record {
     pub(super) is_of_mark: bool,
     /// How many packets came from the client; the last number counts for more as well.
     pub(super) packets: Atomic<i8>,
+    /// What the engine of a template took from the packet, until the burial: nothing runs when an entry is
+    /// freed.
+    pub(super) data: ManuallyDrop<Slot<EngineData>>,
 }
 
 /// The family of client and virtual service, and that of the server.
@@ -140,6 +145,12 @@ impl Record {
             && self.virtual_end() == flow.dest
     }
 
+    /// Returns whether its engine took just these data.
+    pub(super) fn has_data(&self, data: Option<&EngineData>, rcu: Reader<'_>) -> bool {
+        let own = self.data.read(rcu);
+        own.map(|own| own.get()) == data
+    }
+
     /// Returns when its time is over; it may stay longer, see [`overtime`].
     pub(super) fn time_out(&self) -> Jiffies {
         Jiffies(self.used.load(Relaxed)).plus(Ticks(self.timeout.load(Relaxed)))
@@ -213,6 +224,9 @@ impl table::Record for Record {
             Some(dest) if state.is_template() => dest.unbind_template(),
             Some(dest) => dest.unbind(state.activity()),
             None => {}
+        }
+        if state.is_template() {
+            drop(entry.data.replace(None));
         }
         // The next packet of the flow, which is another connection, is of the same tracked one.
         if state.is_tracked() && !state.is_one_packet() {

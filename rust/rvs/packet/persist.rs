@@ -2,23 +2,32 @@
 //! Persistent services: a client's connections go to the server that its template names.
 
 use super::context::PacketContext;
+use super::engine;
 use super::first::{conn_flags, create, template_flags, Choice, First};
-use crate::conn::{Conn, Hold, Kind, New};
+use crate::conn::{Conn, EngineData, Hold, Kind, New};
 use crate::dest::Dest;
 use crate::drops::Drop;
 use crate::service::Service;
 use ipvs::addr::Endpoint;
 use ipvs::conn::template::{connection_port, TemplateKey};
+use kernel::alloc::flags::GFP_ATOMIC;
 use linux::clock::{Jiffies, Ticks};
-use linux::rcu::Borrow;
+use linux::rcu::{Arc, Borrow};
 use linux::skb::Skb;
 use linux::table::Unpinned;
 
 /// A template that lives at least as long as it is held, and its server.
-struct Held<'g> {
-    template: Conn<'g>,
-    hold: Hold,
+pub(super) struct Held<'g> {
+    pub(super) template: Conn<'g>,
+    pub(super) hold: Hold,
     dest: Borrow<'g, Dest>,
+}
+
+/// What a packet's template is found by.
+pub(super) struct Wanted {
+    pub(super) key: TemplateKey,
+    /// What the service's engine took from the packet.
+    pub(super) data: Option<EngineData>,
 }
 
 /// Chooses the server of a new connection by the client's template, which is made if there is none.
@@ -32,11 +41,19 @@ pub(super) fn choose<'g>(
     first: &First<'_>,
     service: &Service,
 ) -> Result<Choice<'g>, Drop> {
-    let netmask = service.settings(context.rcu).netmask;
-    let key = TemplateKey::of(service.key(), netmask, &first.flow);
-    let held = match find(context, &key)? {
+    let settings = service.settings(context.rcu);
+    let read = |engine| engine::read(engine, skb, first.packet).ok_or(Drop::Engine);
+    let wanted = Wanted {
+        key: TemplateKey::of(service.key(), settings.netmask, &first.flow),
+        data: settings.engine.map(read).transpose()?,
+    };
+    let held = match find(context, &wanted, None)? {
         Some(held) => held,
-        None => make(context, skb, first, (service, &key))?,
+        None => {
+            let dest = service.pick(context.rcu, &first.seen());
+            let dest = dest.ok_or(Drop::NoServer)?;
+            make(context, skb, (service, wanted), dest)?
+        }
     };
     held.template.touch(Jiffies::now());
     Ok(Choice {
@@ -47,19 +64,28 @@ pub(super) fn choose<'g>(
     })
 }
 
-/// Finds the template with a key, unless its server takes no more connections by it.
+/// Finds the template that is wanted, unless its server takes no more connections by it or is not the
+/// `only` one that will do.
 ///
 /// # Errors
 ///
 /// [`Drop::TemplateFull`]: no second one is made then.
-fn find<'g>(context: PacketContext<'g>, key: &TemplateKey) -> Result<Option<Held<'g>>, Drop> {
-    let Some(template) = context.netns.conns.find_template(key, context.rcu) else {
+pub(super) fn find<'g>(
+    context: PacketContext<'g>,
+    wanted: &Wanted,
+    only: Option<Borrow<'g, Dest>>,
+) -> Result<Option<Held<'g>>, Drop> {
+    let (conns, data) = (&context.netns.conns, wanted.data.as_ref());
+    let Some(template) = conns.find_template(&wanted.key, data, context.rcu) else {
         return Ok(None);
     };
     let expires = context.netns.config.expire_quiescent_template.is_on();
-    let is_usable = |dest: &Dest| dest.is_available() && (dest.weight() != 0 || !expires);
+    let is_usable = |dest: &Borrow<'g, Dest>| {
+        let takes_more = dest.is_available() && (dest.weight() != 0 || !expires);
+        takes_more && only.is_none_or(|only| only.ptr_eq(*dest))
+    };
     let server = template.server(context.rcu);
-    let Some(dest) = server.filter(|dest| is_usable(dest.get())) else {
+    let Some(dest) = server.filter(is_usable) else {
         template.make_stale();
         return Ok(None);
     };
@@ -74,19 +100,24 @@ fn find<'g>(context: PacketContext<'g>, key: &TemplateKey) -> Result<Option<Held
     }
 }
 
-/// Has the scheduler pick a server, and makes the template that names it.
-fn make<'g>(
+/// Makes the template that is wanted and names a server.
+///
+/// # Errors
+///
+/// [`Drop::NoConnection`].
+pub(super) fn make<'g>(
     context: PacketContext<'g>,
     skb: &Skb<'g>,
-    first: &First<'_>,
-    (service, key): (&Service, &TemplateKey),
+    (service, wanted): (&Service, Wanted),
+    dest: Borrow<'g, Dest>,
 ) -> Result<Held<'g>, Drop> {
-    let dest = service.pick(context.rcu, &first.seen());
-    let dest = dest.ok_or(Drop::NoServer)?;
     let settings = service.settings(context.rcu);
+    let (conns, key) = (&context.netns.conns, &wanted.key);
+    let hash = conns.template_hash(key, wanted.data.as_ref());
+    let keep = |data| Arc::new(data, GFP_ATOMIC).map_err(|_| Drop::NoConnection);
     let new = New {
         flow: &key.flow,
-        hash: context.netns.conns.hash(&key.flow),
+        hash,
         server: Some(dest),
         method: dest.method(),
         dest: Endpoint {
@@ -98,6 +129,7 @@ fn make<'g>(
         kind: Kind::Template {
             timeout: Ticks::from_seconds(settings.timeout_seconds),
             is_of_mark: key.is_of_mark,
+            data: wanted.data.map(keep).transpose()?,
         },
     };
     let template = create(context, new).ok_or(Drop::NoConnection)?.conn;

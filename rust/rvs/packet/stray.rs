@@ -6,12 +6,12 @@
 
 use super::context::{takes_requests, PacketContext};
 use super::first::First;
+use super::from_server::{self, find_server};
 use super::outcome::Outcome;
 use super::schedule::schedule;
 use crate::drops::Drop;
 use ipvs::flow::Flow;
 use ipvs::packet::Header;
-use ipvs::service::Sender;
 use linux::icmp;
 use linux::skb::Skb;
 
@@ -22,6 +22,12 @@ pub(super) fn receive<'g>(
     mut skb: Skb<'g>,
     first: &First<'_>,
 ) -> Outcome<'g> {
+    if from_server::may_begin(context, &skb, &first.flow) {
+        skb = match from_server::receive(context, skb, first) {
+            Ok(outcome) => return outcome,
+            Err(skb) => skb,
+        };
+    }
     if is_turned_back(context, &first.flow, first.packet.header) {
         icmp::send(&mut skb, icmp::Error::PortUnreachable);
         return Outcome::Drop(skb, Drop::Stray);
@@ -35,12 +41,5 @@ pub(super) fn receive<'g>(
 fn is_turned_back(context: PacketContext<'_>, flow: &Flow, header: Header) -> bool {
     context.netns.config.nat_icmp_send.is_on()
         && !flow.transport.is_abort(header)
-        && is_server(context, flow)
-}
-
-/// Returns whether the source of a packet is a server whose packets are rewritten.
-fn is_server(context: PacketContext<'_>, flow: &Flow) -> bool {
-    let mut senders = Sender::of_packet(flow.transport.protocol(), flow.source).into_iter();
-    let servers = &context.netns.services.servers;
-    senders.any(|sender| servers.find(context.rcu, sender).is_some())
+        && find_server(context, flow).is_some()
 }

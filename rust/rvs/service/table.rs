@@ -12,8 +12,9 @@ use core::ops::ControlFlow;
 use ipvs::addr::{Family, Port};
 use ipvs::flow::Flow;
 use ipvs::lookup::{self, Kind};
+use ipvs::pe::Engine;
 use ipvs::refusal::Refusal;
-use ipvs::service::ServiceKey;
+use ipvs::service::{ServiceKey, ServiceSettings};
 use ipvs::size::{self, Limits};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -72,6 +73,8 @@ struct Counts {
     by_address: Atomic<u32>,
     any_port: Atomic<u32>,
     ftp: Atomic<u32>,
+    /// Those whose engine says that servers begin connections.
+    serving_servers: Atomic<u32>,
 }
 
 impl Counts {
@@ -81,6 +84,7 @@ impl Counts {
             by_address: Atomic::new(0),
             any_port: Atomic::new(0),
             ftp: Atomic::new(0),
+            serving_servers: Atomic::new(0),
         }
     }
 
@@ -94,18 +98,31 @@ impl Counts {
         }
     }
 
-    fn add(&self, key: &ServiceKey) {
-        Kind::of(key).for_each(|kind| self.of(kind).add(1, Relaxed));
+    fn add(&self, service: &Service) {
+        Kind::of(service.key()).for_each(|kind| self.of(kind).add(1, Relaxed));
+        self.exchange(None, service.settings_now().engine);
     }
 
-    fn remove(&self, key: &ServiceKey) {
-        for kind in Kind::of(key) {
+    fn remove(&self, service: &Service) {
+        for kind in Kind::of(service.key()) {
             self.of(kind).fetch_sub(1, Relaxed);
+        }
+        self.exchange(service.settings_now().engine, None);
+    }
+
+    /// Counts what a service's engine has become.
+    fn exchange(&self, before: Option<Engine>, after: Option<Engine>) {
+        if after.is_some_and(Engine::serves_servers) {
+            self.serving_servers.add(1, Relaxed);
+        }
+        if before.is_some_and(Engine::serves_servers) {
+            self.serving_servers.fetch_sub(1, Relaxed);
         }
     }
 
     fn clear(&self) {
-        for count in [&self.by_mark, &self.by_address, &self.any_port, &self.ftp] {
+        let kinds = [&self.by_mark, &self.by_address, &self.any_port, &self.ftp];
+        for count in Iterator::chain(kinds.into_iter(), [&self.serving_servers]) {
             count.store(0, Relaxed);
         }
     }
@@ -243,6 +260,30 @@ impl ServiceTable {
         self.counts(family).all() != 0
     }
 
+    /// Returns whether servers of a family may begin connections.
+    #[inline]
+    pub(crate) fn serve_servers(&self, family: Family) -> bool {
+        self.counts(family).serving_servers.load(Relaxed) != 0
+    }
+
+    /// Changes the settings of a service.
+    ///
+    /// # Errors
+    ///
+    /// As [`Service::edit`]; nothing is changed then.
+    pub(crate) fn edit(
+        &self,
+        exclusive: &Exclusive,
+        service: &Service,
+        settings: ServiceSettings,
+    ) -> Result<(), Refusal> {
+        let before = service.settings_now().engine;
+        service.edit(exclusive, settings)?;
+        let counts = self.counts(service.key().family());
+        counts.exchange(before, settings.engine);
+        Ok(())
+    }
+
     /// Makes a service visible: to listings, to packets.
     ///
     /// There must be none with its key.
@@ -257,7 +298,7 @@ impl ServiceTable {
             drop(self.unlist(service.serial()));
             return Err(out_of_memory(error));
         }
-        self.counts(service.key().family()).add(service.key());
+        self.counts(service.key().family()).add(&service);
         // The first one has the smallest table whatever the load factor.
         if self.count() > 1 {
             self.resize();
@@ -290,7 +331,7 @@ impl ServiceTable {
     ) -> Result<Option<Listed>, Refusal> {
         let buckets = self.now().ok_or(Refusal::ServiceUnknown)?;
         buckets.remove(service).map_err(out_of_memory)?;
-        self.counts(service.key().family()).remove(service.key());
+        self.counts(service.key().family()).remove(service);
         self.abandon(service);
         let listed = self.unlist(service.serial());
         if self.count() == 0 {

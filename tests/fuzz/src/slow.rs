@@ -8,6 +8,7 @@ pub mod icmp;
 pub mod machine;
 pub mod messages;
 pub mod rows;
+pub mod sip;
 pub mod sum;
 
 use std::sync::LazyLock;

@@ -4,6 +4,7 @@
 mod genl;
 mod icmp;
 mod parse;
+mod pe;
 mod plan;
 mod proto;
 mod quoted;
@@ -47,6 +48,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "genl",
         run: genl::run,
+    },
+    Target {
+        name: "pe",
+        run: pe::run,
     },
 ];
 

@@ -86,6 +86,7 @@ proptest! {
             state,
             origin,
             seconds_left,
+            data: None,
         }));
         let end = |end: Endpoint| format!("{} {:04X}", address(end.addr), end.port.host());
         let wanted = format!(
@@ -109,7 +110,7 @@ proptest! {
         timeout in (number(), any::<bool>()),
     ) {
         let key = ServiceKey { mark, protocol: ServiceProtocol(protocol), addr: at.addr, port: at.port };
-        let settings = ServiceSettings { scheduler, flags, timeout_seconds: 0, netmask };
+        let settings = ServiceSettings { scheduler, flags, timeout_seconds: 0, netmask, engine: None };
         let timeout = if timeout.1 { timeout.0 as i32 } else { -(timeout.0.min(1 << 31) as i64) as i32 };
         let ours = printed(|line| line.service(&key, &settings, timeout));
         let ops = if settings.is_one_packet() { "ops " } else { "" };

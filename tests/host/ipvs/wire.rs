@@ -2,6 +2,7 @@
 //! Netlink attributes: whatever comes in is read without harm, whatever goes out can be read.
 
 use ipvs::addr::{ipv4, ipv6, Addr, Family, Port, Protocol};
+use ipvs::pe::Engine;
 use ipvs::refusal::Refusal;
 use ipvs::sched::Scheduler;
 use ipvs::service::{
@@ -62,9 +63,10 @@ prop_compose! {
         flags in any::<u32>(),
         timeout_seconds in any::<u32>(),
         netmask in any::<u32>(),
+        engine in prop::option::of(prop::sample::select(Engine::ALL.to_vec())),
         conns in any::<u64>(),
     ) -> Service {
-        let settings = ServiceSettings { scheduler, flags, timeout_seconds, netmask };
+        let settings = ServiceSettings { scheduler, flags, timeout_seconds, netmask, engine };
         let statistics = Statistics { conns, ..Statistics::default() };
         Service { key, settings: settings.hashed(), statistics }
     }
@@ -135,7 +137,8 @@ proptest! {
         prop_assert_eq!(request.flags(!shown.settings.flags), shown.settings.flags);
         prop_assert_eq!(request.timeout, shown.settings.timeout_seconds);
         prop_assert_eq!(request.netmask, shown.settings.netmask);
-        prop_assert_eq!(request.engine, b"");
+        let engine = shown.settings.engine.map_or("", Engine::name);
+        prop_assert_eq!(request.engine, engine.as_bytes());
     }
 
     #[test]

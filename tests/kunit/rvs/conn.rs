@@ -306,6 +306,7 @@ fn make_template(netns: &Netns, key: &TemplateKey, dest: &Arc<Dest>) -> bool {
         let template = Kind::Template {
             timeout: Ticks::from_seconds(300),
             is_of_mark: key.is_of_mark,
+            data: None,
         };
         let new = New {
             kind: template,
@@ -319,7 +320,7 @@ fn make_template(netns: &Netns, key: &TemplateKey, dest: &Arc<Dest>) -> bool {
 /// Makes a connection that the template holds.
 fn create_held(netns: &Netns, flow: &Flow, key: &TemplateKey, dest: &Arc<Dest>) -> bool {
     rcu::read(|rcu| {
-        let template = netns.conns.find_template(key, rcu);
+        let template = netns.conns.find_template(key, None, rcu);
         let hold = template.and_then(|template| template.hold().ok());
         let new = New {
             kind: Kind::Connection(hold),
@@ -335,7 +336,7 @@ fn with_template<R>(
     key: &TemplateKey,
     what: impl for<'g> FnOnce(Conn<'g>) -> R,
 ) -> Option<R> {
-    rcu::read(|rcu| Some(what(netns.conns.find_template(key, rcu)?)))
+    rcu::read(|rcu| Some(what(netns.conns.find_template(key, None, rcu)?)))
 }
 
 fn with<R>(

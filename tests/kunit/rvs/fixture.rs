@@ -19,6 +19,7 @@ pub(super) const SETTINGS: ServiceSettings = ServiceSettings {
     flags: 0,
     timeout_seconds: 0,
     netmask: u32::MAX,
+    engine: None,
 };
 
 /// Settings of a server.

@@ -29,6 +29,7 @@ pub(crate) const SERVICE: Service = Service {
         flags: 0x08,
         timeout_seconds: 360,
         netmask: u32::MAX,
+        engine: None,
     },
     statistics: STATISTICS,
 };

@@ -131,6 +131,9 @@ pub fn service(out: &mut Writer<'_>, service: &Service) -> Result<(), Full> {
         service_key(out, &service.key)?;
         let settings = service.settings.hashed();
         out.put_string(service_attribute::SCHEDULER, settings.scheduler.name())?;
+        if let Some(engine) = settings.engine {
+            out.put_string(service_attribute::ENGINE, engine.name())?;
+        }
         let [a, b, c, d] = settings.flags.to_ne_bytes();
         let flags = [a, b, c, d, 0xff, 0xff, 0xff, 0xff];
         out.put(service_attribute::FLAGS, &flags)?;
@@ -232,6 +235,7 @@ pub fn info(out: &mut Writer<'_>, table_size: u32) -> Result<(), Full> {
 mod tests {
     use super::super::fixture::{DEST, SERVICE, STATISTICS};
     use super::*;
+    use crate::pe::Engine;
     use crate::wire::genl::{parse_dest, parse_service, TopLevel};
     use crate::wire::Attributes;
 
@@ -242,6 +246,24 @@ mod tests {
         assert_eq!(service(&mut out, &SERVICE), Ok(()));
         let inner = only(out.written());
         assert!(has_kinds(inner, &[1, 2, 3, 4, 6, 7, 8, 9, 10, 12]));
+    }
+
+    #[test]
+    fn engine_comes_behind_the_scheduler() {
+        let mut buffer = [0; MESSAGE_MAX];
+        let mut out = Writer::new(&mut buffer);
+        let settings = ServiceSettings {
+            engine: Some(Engine::Sip),
+            ..SERVICE.settings
+        };
+        let shown = Service {
+            settings,
+            ..SERVICE
+        };
+        assert_eq!(service(&mut out, &shown), Ok(()));
+        let inner = only(out.written());
+        assert!(has_kinds(inner, &[1, 2, 3, 4, 6, 11, 7, 8, 9, 10, 12]));
+        assert_eq!(payload(inner, 11), Some(&b"sip\0"[..]));
     }
 
     #[test]

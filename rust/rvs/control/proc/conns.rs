@@ -24,7 +24,11 @@ impl Listing for Conns {
     }
 
     fn show(net: &Net, after: Cursor, out: &mut Lines<'_>) -> Option<Cursor> {
-        list(net, after, out, "")
+        let columns = Columns {
+            origin: "",
+            has_data: true,
+        };
+        list(net, after, out, &columns)
     }
 }
 
@@ -39,7 +43,11 @@ impl Listing for Origins {
     }
 
     fn show(net: &Net, after: Cursor, out: &mut Lines<'_>) -> Option<Cursor> {
-        list(net, after, out, "LOCAL  ")
+        let columns = Columns {
+            origin: "LOCAL  ",
+            has_data: false,
+        };
+        list(net, after, out, &columns)
     }
 }
 
@@ -51,16 +59,29 @@ fn header(out: &SeqFile, last: &str) {
     );
 }
 
-/// Shows the next connections after a place, with `origin` before the time they have left, and
-/// returns the place of the last.
-fn list(net: &Net, after: Cursor, out: &mut Lines<'_>, origin: &str) -> Option<Cursor> {
+/// The columns that the listings do not share.
+struct Columns {
+    /// The origin, which is shown before the time that a connection has left.
+    origin: &'static str,
+    /// Whether the listing shows what engines took from packets.
+    has_data: bool,
+}
+
+/// Shows the next connections after a place, and returns the place of the last.
+fn list(net: &Net, after: Cursor, out: &mut Lines<'_>, columns: &Columns) -> Option<Cursor> {
     let now = Jiffies::now();
     let mut line = Line::new();
     let netns = Netns::get(net).ok()?;
     let mut last = None;
-    netns.conns.visit(table::Cursor::from_words(after), |conn| {
+    let from = table::Cursor::from_words(after);
+    netns.conns.visit(from, |conn, rcu| {
         line.clear();
-        line.conn(&shown(conn, origin, now));
+        let data = conn.engine_data(rcu).filter(|_| columns.has_data);
+        line.conn(&procfs::Conn {
+            origin: columns.origin,
+            data: data.map(|data| (data.engine(), data.bytes())),
+            ..shown(conn, now)
+        });
         if out.put(line.bytes()).is_err() {
             return ControlFlow::Break(());
         }
@@ -70,14 +91,15 @@ fn list(net: &Net, after: Cursor, out: &mut Lines<'_>, origin: &str) -> Option<C
     last.map(table::Cursor::words)
 }
 
-fn shown<'a>(conn: Conn<'_>, origin: &'a str, now: Jiffies) -> procfs::Conn<'a> {
+fn shown(conn: Conn<'_>, now: Jiffies) -> procfs::Conn<'static> {
     procfs::Conn {
         protocol: conn.protocol(),
         client: conn.client(),
         virtual_end: conn.virtual_end(),
         dest: conn.shown_dest(),
         state: conn.state_name(),
-        origin,
+        origin: "",
         seconds_left: conn.time_left(now).seconds(),
+        data: None,
     }
 }

@@ -99,7 +99,7 @@ fn percent(part: u64, whole: u64) -> u64 {
 fn conn_lengths(netns: &Netns, size: u64) -> Lengths {
     let shift = 32_u32.saturating_sub(size.checked_ilog2().unwrap_or(0));
     let mut runs = Runs::default();
-    netns.conns.visit(table::Cursor::START, |conn| {
+    netns.conns.visit(table::Cursor::START, |conn, _rcu| {
         let [order, _] = conn.cursor().words();
         runs.add(order.checked_shr(shift).unwrap_or(0));
         ControlFlow::Continue(())
