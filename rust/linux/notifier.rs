@@ -7,7 +7,7 @@
 use crate::bindings;
 use crate::namesake::{self, Names};
 use crate::net::Net;
-use core::ffi::{c_void, CStr};
+use core::ffi::c_void;
 use core::marker::PhantomData;
 use kernel::error::to_result;
 use kernel::ffi::c_ulong;
@@ -163,8 +163,8 @@ unsafe extern "C" fn module_event<N: Names>(
     // SAFETY: Module events come with the module, which stays during the call; the name does not
     // change.
     let name = unsafe { &(*module).name };
-    let name = CStr::from_bytes_until_nul(name).unwrap_or_default();
-    let Some(place) = N::place(name.to_bytes()) else {
+    let name = name.split(|byte| *byte == 0).next();
+    let Some(place) = name.and_then(N::place) else {
         return DONE;
     };
     // CAST: The states are small numbers.
