@@ -14,5 +14,6 @@ mod sched;
 mod sctp;
 mod service;
 mod snapshot;
+mod templates;
 mod tunnel;
 mod wire;

@@ -39,6 +39,7 @@ mod sched_tests;
 mod shadow_tests;
 mod summary_tests;
 mod table_tests;
+mod template_tests;
 mod wheel_tests;
 
 /// C types, as the kernel crate names them.

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Templates: entries that others depend on, which come, go and are established while the template's
+//! time ends, and while a sweep ends what is not worth its memory.
+
+use crate::bindings::set_jiffies;
+use crate::clock::{Jiffies, HZ};
+use crate::pool::{model, Pool};
+use crate::rcu::{self, Reader};
+use crate::table::{Entry, Kill, New, Pin, Record, Table};
+use loom::thread;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+/// Bit of a template: one that depended on it was established.
+const ASSURED: u64 = 1;
+/// The seconds that a template lives without a packet.
+const LIFE: u32 = 1;
+
+/// A template (0) or one of its children.
+struct Payload {
+    number: u32,
+    due: AtomicU32,
+    burials: AtomicU32,
+    holds: AtomicU32,
+}
+
+impl Record for Payload {
+    type Server = ();
+    type Scope = ();
+
+    fn deadline(&self) -> Jiffies {
+        // What is buried may be freed: the wheel must not know it any more.
+        assert_eq!(self.burials.load(Relaxed), 0);
+        Jiffies(self.due.load(Relaxed))
+    }
+
+    fn same_second(&self, _other: &Self) -> bool {
+        false
+    }
+
+    fn held(&self) {
+        // Only a template is held: what depends on nothing else's life dies when its time is over.
+        assert_eq!(self.number, 0);
+        self.holds.fetch_add(1, Relaxed);
+        self.due.store(9 * HZ, Relaxed);
+    }
+
+    fn begin(_new: &New<Self>, _rcu: Reader<'_>) {}
+
+    fn bury(entry: &Entry<Self>, _server: Option<&()>, _scope: &()) {
+        assert_eq!(entry.burials.fetch_add(1, Relaxed), 0);
+        rcu::read(|rcu| {
+            // A child ends before the template that it depends on.
+            let parent = entry.parent(rcu);
+            assert!(parent.is_none_or(|parent| parent.burials.load(Relaxed) == 0));
+        });
+    }
+}
+
+type Shared = std::sync::Arc<Table<Payload>>;
+
+/// A table with a template, which is found by 0.
+fn table() -> Shared {
+    let table = std::sync::Arc::new(Table::new((), 0).unwrap());
+    add(&table, 0, LIFE, None);
+    table
+}
+
+fn add(table: &Table<Payload>, number: u32, seconds: u32, parent: Option<Pin<Payload>>) {
+    let record = Payload {
+        number,
+        due: AtomicU32::new(seconds * HZ),
+        burials: AtomicU32::new(0),
+        holds: AtomicU32::new(0),
+    };
+    let new = New {
+        record,
+        bits: 0,
+        hash: number.reverse_bits(),
+        second_hash: None,
+        server: None,
+        parent,
+    };
+    rcu::read(|rcu| assert!(table.insert(100, Jiffies(0), rcu, || new).is_ok()));
+}
+
+/// Finds an entry and looks at it.
+fn with<T>(
+    table: &Table<Payload>,
+    number: u32,
+    look: impl for<'g> FnOnce(&'g Entry<Payload>, Reader<'g>) -> T,
+) -> Option<T> {
+    rcu::read(|rcu| {
+        let mut found = table.candidates(number.reverse_bits(), rcu);
+        let entry = found.find(|entry| entry.number == number)?;
+        Some(look(entry, rcu))
+    })
+}
+
+/// What a packet of a new connection does: it depends on the template, if that is still there.
+fn come(table: &Table<Payload>, number: u32) -> bool {
+    let pin = with(table, 0, |template, _| template.pin().ok()).flatten();
+    let found = pin.is_some();
+    if found {
+        add(table, number, 9, pin);
+    }
+    found
+}
+
+/// What a sweep does: it ends a child, and its template unless one was established by it.
+fn sweep(table: &Table<Payload>, number: u32) -> Option<Kill> {
+    with(table, number, |child, rcu| {
+        let parent = child.parent(rcu);
+        let (Kill::Done, Some(parent)) = (child.kill(), parent) else {
+            return None;
+        };
+        (parent.word().bits() & ASSURED == 0).then(|| parent.kill())
+    })
+    .flatten()
+}
+
+/// Lets the wheel do what it does at a second.
+fn drain(seconds: u32) {
+    let now = Jiffies(seconds * HZ);
+    set_jiffies(now.0 as usize);
+    Pool::get().unwrap().wheel().tick(now);
+}
+
+/// Everything ends: nothing is left, and nothing is pinned.
+fn ends(table: &Table<Payload>) {
+    for number in (0..4).rev() {
+        let killed = with(table, number, |entry, _| entry.kill());
+        assert!(matches!(killed, None | Some(Kill::Done)), "{killed:?}");
+    }
+    assert_eq!(table.count(), 0);
+}
+
+#[test]
+fn template_whose_time_ends_stays_for_what_came_in_time() {
+    model(|| {
+        let table = table();
+        let other = table.clone();
+        let thread = thread::spawn(move || come(&other, 1));
+        drain(LIFE + 1);
+        let came = thread.join().unwrap();
+        let holds = with(&table, 0, |template, _| template.holds.load(Relaxed));
+        // It is gone only if no connection depends on it, and is held at most for one.
+        match (came, holds) {
+            (true, holds) => assert!(matches!(holds, Some(0 | 1))),
+            (false, holds) => assert_eq!(holds, None),
+        }
+        ends(&table);
+    });
+}
+
+#[test]
+fn template_outlives_a_sweep_if_another_connection_came() {
+    model(|| {
+        let table = table();
+        assert!(come(&table, 1));
+        let other = table.clone();
+        let thread = thread::spawn(move || come(&other, 2));
+        let template = sweep(&table, 1);
+        let came = thread.join().unwrap();
+        // Another may have come, and found it gone, or come before.
+        match template {
+            Some(Kill::Done) => assert!(!came),
+            _ => assert!(came),
+        }
+        assert_eq!(with(&table, 0, |_, _| ()).is_some(), came);
+        ends(&table);
+    });
+}
+
+#[test]
+fn last_two_children_swept_at_once_take_the_template_along() {
+    model(|| {
+        let table = table();
+        assert!(come(&table, 1) && come(&table, 2));
+        let other = table.clone();
+        let thread = thread::spawn(move || sweep(&other, 1));
+        let here = sweep(&table, 2);
+        let there = thread.join().unwrap();
+        let both = [here, there].into_iter();
+        let done = both.filter(|one| *one == Some(Kill::Done));
+        // The later of them finds nothing that still depends on it.
+        assert_eq!(done.count(), 1);
+        assert_eq!(table.count(), 0);
+    });
+}
+
+#[test]
+fn template_of_an_established_connection_is_left_by_a_later_sweep() {
+    model(|| {
+        let table = table();
+        assert!(come(&table, 1));
+        let other = table.clone();
+        let thread = thread::spawn(move || {
+            let assured = with(&other, 1, |child, rcu| {
+                let parent = child.parent(rcu)?;
+                parent.update(|bits| Some(bits | ASSURED))
+            });
+            assured.flatten().is_some()
+        });
+        let template = sweep(&table, 1);
+        let assured = thread.join().unwrap();
+        match template {
+            // Its end came after the note, or before: a dead template takes no note.
+            Some(Kill::Done) => assert_eq!(with(&table, 0, |_, _| ()), None),
+            _ => assert!(assured),
+        }
+        ends(&table);
+    });
+}
+
+#[test]
+fn expiry_and_sweep_of_one_template_bury_it_once() {
+    model(|| {
+        let table = table();
+        assert!(come(&table, 1));
+        let other = table.clone();
+        let thread = thread::spawn(move || sweep(&other, 1));
+        drain(LIFE + 1);
+        thread.join().unwrap();
+        // The child is gone. The template was held for it, or was ended by one of the two.
+        assert_eq!(with(&table, 1, |_, _| ()), None);
+        if let Some(holds) = with(&table, 0, |template, _| template.holds.load(Relaxed)) {
+            assert_eq!(holds, 1);
+        }
+        ends(&table);
+    });
+}
