@@ -83,7 +83,7 @@ def index_modules(options, share):
         shutil.copy(options.module, target / "updates" / "rvs.ko")
         # Out of depmod's reach: all that is built, for rvs-switch.
         (share / "built").mkdir()
-        for module in [options.module, *pathlib.Path(options.module).parent.glob("names/*.ko")]:
+        for module in [options.module, *pathlib.Path(options.module).parent.glob("rust/names/*.ko")]:
             shutil.copy(module, share / "built")
     subprocess.run(["depmod", "-b", share / "modules", release], check=True)
 

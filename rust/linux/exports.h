@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What this module offers to others: only those below names/ need it. */
+/* What this module offers to others: only those below rust/names/ need it. */
 
 /* The largest connection table that users want, as a power of two; a parameter of the module ip_vs. */
 extern int rvs_conn_tab_bits;

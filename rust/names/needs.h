@@ -6,7 +6,7 @@
  */
 #include <linux/module.h>
 
-#include "../rust/linux/exports.h"
+#include "../linux/exports.h"
 
 extern const char rvs_name_ip_vs;
 
