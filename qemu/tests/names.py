@@ -4,7 +4,6 @@ import contextlib
 import os
 import pathlib
 import shutil
-import subprocess
 
 import topology
 from cases import case
@@ -140,35 +139,6 @@ def names_that_come_late_are_in_use(d):
     d.wait("the names to be free", lambda: present()["ip_vs"][0] == 4 and present()["ip_vs_rr"][0] == 0)
     d.names.clear()
     d.expect("they go", run("rmmod ip_vs_rr ip_vs_sed ip_vs rvs") == (0, ""))
-
-
-# Two loops that run until a file goes, or for as many rounds; the names come and go under the services.
-SERVICES_COME_AND_GO = """while [ -e /tmp/running ]; do
-    ipvsadm -A -t 10.9.0.1:80 -s rr; ipvsadm -A -u 10.9.0.1:80 -s wlc; ipvsadm -E -t 10.9.0.1:80 -s sed; ipvsadm -C
-done"""
-NAMES_COME_AND_GO = f"""for round in $(seq {4 * int(os.environ.get("RVS_LONG", 1))}); do
-    for name in ip_vs ip_vs_rr ip_vs_wlc ip_vs_sed xt_ipvs; do insmod {BUILT}/$name.ko; done
-    iptables-legacy -t mangle -A POSTROUTING -m ipvs --ipvs
-    for name in xt_ipvs ip_vs_rr ip_vs_wlc ip_vs_sed ip_vs; do rmmod $name; done
-    iptables-legacy -t mangle -F
-done 2>/dev/null"""
-
-
-@case(suite="storm")
-def names_come_and_go_under_services(d):
-    d.bare()
-    d.expect("rvs loads", modprobe("rvs") == 0)
-    running = pathlib.Path("/tmp/running")
-    running.touch()
-    d.start(["bash", "-c", SERVICES_COME_AND_GO], "director", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    d.execute(["bash", "-c", NAMES_COME_AND_GO])
-    running.unlink()
-    d.wait("the services to go", lambda: d.started[0].poll() is not None)
-    run("rmmod xt_ipvs ip_vs_rr ip_vs_wlc ip_vs_sed ip_vs")
-    for name in NAMES:
-        d.expect(f"{name} comes", insert(name)[0] == 0)
-    d.expect(f"nothing but parts is in use {present()}", {name: count for name, (count, _) in present().items() if count} == {"rvs": 18, "ip_vs": 32})
-    d.expect("all go", run("rmmod " + " ".join(reversed(NAMES)) + " rvs") == (0, ""))
 
 
 @case(suite="alone")
