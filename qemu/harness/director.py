@@ -163,7 +163,7 @@ class Director:
         """Returns a file as a process in the namespace sees it; an error as its name."""
         with topology.inside(where):
             try:
-                with open(path) as file:
+                with open(path, errors="backslashreplace") as file:
                     return file.read()
             except OSError as error:
                 return f"{genl.error_name(error.errno)}\n"

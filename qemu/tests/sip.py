@@ -169,11 +169,21 @@ def ipv6(d):
     for call in ("one@a", "two@a", "", "one@a"):
         d.send("client", packet.udp(client, PORT + len(d.lines), vip, PORT, message(call)), f"call {call}")
     large = message("x" * 255, first="INVITE x\r\n" + "X: " + "y" * 1200 + "\r\n")
-    d.send("client", packet.fragments(packet.udp(client, 7000, vip, PORT, large), 512), "fragments")
+    d.send("client", packet.fragments(packet.udp(client, 7000, vip, PORT, large), 1232), "fragments")
     d.counts()
     d.proc("ip_vs_conn")
     d.send("servers", packet.udp(IPV6.servers[0], PORT, client, 7001, message("new@server")), "begun by a server")
     d.proc("ip_vs_conn")
+
+
+@case(only=("rvs",))
+def fragments_of_ipv6_stay_as_they_are(d):
+    d.wires(IPV6)
+    vip, server = IPV6.vips[0], IPV6.servers[0]
+    d.control(f"-A -u [{vip}]:{PORT} -s rr -p 300 -M 64 --pe sip", f"-a -u [{vip}]:{PORT} -r [{server}]:{PORT} -m")
+    large = message(first="INVITE x\r\n" + "X: " + "y" * 1200 + "\r\n")
+    found = d.send("client", packet.fragments(packet.udp(IPV6.clients[0], PORT, vip, PORT, large), 512), "fragments")
+    d.expect("three fragments", len(found["servers"]) == 3)
 
 
 # --- services ---
@@ -400,7 +410,7 @@ def stray_packets(d, nat_icmp_send):
 @case
 def server_begins_in_fragments(d):
     start(d)
-    large = message("x" * 255, first="INVITE x\r\n" + "X: " + "y" * 1200 + "\r\n")
+    large = message("x" * 255, first="INVITE x\r\n" + "X: " + "y" * 900 + "\r\n")
     d.send("servers", packet.fragments(packet.udp(SERVERS[0], PORT, CLIENT, PORT, large), 512), "fragments")
     d.send("servers", packet.udp(SERVERS[1], PORT, CLIENT, PORT + 1, large), "pages", linear=34)
     d.proc("ip_vs_conn")

@@ -115,6 +115,13 @@ impl<'g> Conn<'g> {
         Some(self.0.data.read(rcu)?.get())
     }
 
+    /// Notes on its template that a server sent a packet of this connection, which ends with that packet.
+    pub(crate) fn assure_template(self, rcu: Reader<'g>) {
+        if let Some(parent) = self.0.parent(rcu) {
+            assure(parent);
+        }
+    }
+
     /// Returns whether a template keeps the connection with its server.
     pub(crate) fn is_controlled(self, rcu: Reader<'g>) -> bool {
         self.0.parent(rcu).is_some()

@@ -34,7 +34,13 @@ pub(super) fn receive<'g>(
     first: &First<'_>,
 ) -> Result<Outcome<'g>, Skb<'g>> {
     match begin(context, &skb, first) {
-        Some(made) => Ok(reply(context, skb, first.packet, made.conn)),
+        Some(made) => {
+            if made.conn.state().is_one_packet() {
+                // Its state never changes.
+                made.conn.assure_template(context.rcu);
+            }
+            Ok(reply(context, skb, first.packet, made.conn))
+        }
         None => Err(skb),
     }
 }
