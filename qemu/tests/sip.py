@@ -378,6 +378,16 @@ def server_takes_a_call_of_another(d):
 
 
 @case
+def servers_take_a_call_from_each_other(d):
+    start(d)
+    for number in range(40):
+        answer(d, message("one@a"), SERVERS[number % 2], port=6000 + number)
+    text = d.read("/proc/thread-self/net/ip_vs_conn")
+    d.expect("all of them begin a connection", sum(" sip " not in line for line in text.splitlines()[1:]) == 40)
+    d.only_rvs("few templates of one call", 2 <= sum(" sip " in line for line in text.splitlines()) <= 17)
+
+
+@case
 def server_of_no_weight_begins(d):
     start(d, weight=0)
     answer(d, message("one@a"))

@@ -3,6 +3,7 @@
 //!
 //! Each has a place, by which its uses are counted.
 
+use crate::pe::Engine;
 use crate::sched::Scheduler;
 use core::ffi::CStr;
 
@@ -20,6 +21,8 @@ const OTHERS: [&str; FIRST_SCHEDULER] = ["ip_vs", "xt_ipvs", "ip_vs_pe_sip"];
 const FIRST_SCHEDULER: usize = 3;
 /// What the name of a scheduler's module begins with.
 const PREFIX: &[u8] = b"ip_vs_";
+/// What the name of an engine's module begins with.
+const ENGINE_PREFIX: &str = "ip_vs_pe_";
 
 /// Returns the place of a module's name; `None` if it is none of the balancer's or not counted.
 pub fn place(name: &[u8]) -> Option<usize> {
@@ -34,6 +37,12 @@ pub fn place_of(scheduler: Scheduler) -> Option<usize> {
     }
     let position = Scheduler::ALL.iter().position(|one| *one == scheduler)?;
     position.checked_add(FIRST_SCHEDULER)
+}
+
+/// Returns the place of the name of a persistence engine's module.
+pub fn place_of_engine(engine: Engine) -> Option<usize> {
+    let is_its = |name: &&str| name.strip_prefix(ENGINE_PREFIX) == Some(engine.name());
+    OTHERS.iter().position(is_its)
 }
 
 /// Returns whether a module keeps the balancer's own in use for as long as it is there: what registers
@@ -51,6 +60,7 @@ mod tests {
         assert_eq!(place(b"ip_vs"), Some(BALANCER_PLACE));
         assert_eq!(place(b"xt_ipvs"), Some(MATCH_PLACE));
         let mut next = place(b"ip_vs_pe_sip").unwrap();
+        assert!(Engine::ALL.map(place_of_engine) == [Some(next)]);
         assert!(next > MATCH_PLACE && !is_part(MATCH_PLACE) && is_part(next));
         for scheduler in Scheduler::ALL.into_iter().skip(1) {
             let mut name = [0; 32];

@@ -29,6 +29,8 @@ pub const PEEK: usize = 136;
 /// As many extension headers as the kernel skips, each of the greatest length there is, and the longest
 /// transport header. What an error quotes has its headers among as many bytes.
 const PULL: u32 = 40 + 12 * 2048 + 60;
+/// The same where memory is scarce: enough for hundreds of the usual extension headers.
+const PULL_LESS: u32 = 2048;
 
 /// No memory was left to make a packet's header ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -403,12 +405,16 @@ impl Skb<'_> {
         }
     }
 
-    /// Makes headers linear, as far as memory is left.
+    /// Makes headers linear, as far as memory is left: as many as there may be, else the usual ones.
     fn pull(&mut self) {
-        let wanted = PULL.min(self.len());
+        let _ = self.pull_to(PULL) || self.pull_to(PULL_LESS);
+    }
+
+    fn pull_to(&mut self, len: u32) -> bool {
+        let wanted = len.min(self.len());
         // SAFETY: The packet is valid and ours; every slice of its bytes ended, as they borrow it.
         // What could not be done changed nothing.
-        let _ = unsafe { bindings::rvs_helper_pskb_may_pull(self.as_raw(), wanted) };
+        unsafe { bindings::rvs_helper_pskb_may_pull(self.as_raw(), wanted) }
     }
 
     /// Copies bytes from `offset` after the network header on; tells whether they were there.

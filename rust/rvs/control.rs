@@ -120,7 +120,7 @@ impl<'a> Session<'a> {
         }
         let services = &self.netns.services;
         services.edit(&self.exclusive, &service, settings)?;
-        services.use_scheduler(&self.exclusive, &service);
+        services.use_parts(&self.exclusive, &service);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 
 use crate::conn;
 use ipvs::names;
-use ipvs::sched::Scheduler;
+use ipvs::service::ServiceSettings;
 use kernel::prelude::*;
 use linux::namesake::{Names, Use, MOST};
 
@@ -39,7 +39,8 @@ pub(crate) fn use_balancer() -> Use {
     Use::of(names::BALANCER_PLACE)
 }
 
-/// Returns what keeps the name of a scheduler in use.
-pub(crate) fn use_scheduler(scheduler: Scheduler) -> Option<Use> {
-    names::place_of(scheduler).map(Use::of)
+/// Returns what keeps the names of a service's scheduler and engine in use.
+pub(crate) fn use_parts(settings: &ServiceSettings) -> [Option<Use>; 2] {
+    let engine = settings.engine.and_then(names::place_of_engine);
+    [names::place_of(settings.scheduler), engine].map(|place| place.map(Use::of))
 }

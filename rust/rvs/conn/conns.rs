@@ -5,6 +5,7 @@ use super::record::Record;
 use super::size::Size;
 use super::thinning::Thinning;
 use super::{Conn, EngineData, Hash, Hold, Made, New};
+use crate::dest::Dest;
 use core::ops::ControlFlow;
 use ipvs::conn::state::ConnState;
 use ipvs::conn::template::TemplateKey;
@@ -17,7 +18,7 @@ use linux::apart::Apart;
 use linux::clock::{Jiffies, Ticks};
 use linux::net::Handle;
 use linux::random;
-use linux::rcu::{self, Arc, Reader, Slot};
+use linux::rcu::{self, Arc, Borrow, Reader, Slot};
 use linux::table::{self, Cursor, Refused, Table};
 use linux::work::{Delayed, Task};
 
@@ -46,6 +47,8 @@ struct Inner {
 
 /// How often a table that has grown is looked at, in seconds.
 const LOOK: u32 = 2;
+/// The most templates of one key.
+const ALIKE: usize = 16;
 
 impl Conns {
     /// Makes the connections of a new namespace, without a table yet.
@@ -160,6 +163,31 @@ impl Conns {
             let state = ConnState::unpack(entry.word().bits());
             let is_used = state.is_template() && (data.is_some() || !state.is_stale());
             is_used && entry.has_key(key) && entry.has_data(data, rcu)
+        });
+        found.map(Conn)
+    }
+
+    /// Returns whether as many entries have a hash as there may be templates of one key: none is found but
+    /// the newest, and each that ends is looked for among them.
+    pub(crate) fn has_many(&self, hash: Hash, rcu: Reader<'_>) -> bool {
+        let table = self.table(rcu);
+        table.is_some_and(|table| table.candidates(hash.0, rcu).nth(ALIKE).is_some())
+    }
+
+    /// Finds, among so many templates of a key, the newest that names a server.
+    pub(crate) fn find_template_of<'g>(
+        &self,
+        (key, data): (&TemplateKey, Option<&EngineData>),
+        dest: Borrow<'g, Dest>,
+        rcu: Reader<'g>,
+    ) -> Option<Conn<'g>> {
+        let hash = self.template_hash(key, data);
+        let entries = self.table(rcu)?.candidates(hash.0, rcu);
+        let mut entries = entries.take(ALIKE.saturating_add(1));
+        let found = entries.find(|entry| {
+            let is_template = ConnState::unpack(entry.word().bits()).is_template();
+            let is_its = entry.server(rcu).is_some_and(|server| server.ptr_eq(dest));
+            is_template && is_its && entry.has_key(key) && entry.has_data(data, rcu)
         });
         found.map(Conn)
     }

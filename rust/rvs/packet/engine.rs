@@ -3,80 +3,48 @@
 
 use crate::conn::EngineData;
 use ipvs::packet::Packet;
-use ipvs::pe::{Bytes, Engine, Found};
+use ipvs::pe::{Bytes, Engine};
 use kernel::alloc::flags::GFP_ATOMIC;
 use kernel::alloc::KVec;
 use linux::skb::Skb;
 
-/// How many bytes are copied at once of those that are not in the linear part.
-const WINDOW: usize = 64;
+/// The most bytes that are looked at: more than a datagram has.
+const MOST: usize = u16::MAX as usize;
 
 /// The bytes of a packet from a place on.
-///
-/// The packet stays as it is: paged bytes are looked at in a copy of a few.
-struct Rest<'a, 'g> {
-    skb: &'a Skb<'g>,
-    begin: u32,
-    /// Copied bytes, and the place of the first.
-    window: [u8; WINDOW],
-    first: u32,
-    len: usize,
-}
+struct Rest<'a>(&'a [u8]);
 
-impl<'a, 'g> Rest<'a, 'g> {
-    fn new(skb: &'a Skb<'g>, begin: u32) -> Self {
-        Self {
-            skb,
-            begin,
-            window: [0; WINDOW],
-            first: 0,
-            len: 0,
-        }
-    }
-
-    /// Returns a byte of the window.
-    fn copied(&self, offset: u32) -> Option<u8> {
-        let index = offset.checked_sub(self.first)?;
-        let window = self.window.get(..self.len)?;
-        window.get(usize::try_from(index).ok()?).copied()
-    }
-
-    /// Moves the window so that it begins at an offset.
-    fn copy(&mut self, offset: u32) -> Option<()> {
-        let left = self.skb.len().checked_sub(offset)?;
-        let len = WINDOW.min(usize::try_from(left).ok()?);
-        let bytes = self.window.get_mut(..len)?;
-        self.len = 0;
-        self.skb.copy(offset, bytes).then_some(())?;
-        (self.first, self.len) = (offset, len);
-        Some(())
-    }
-
-    /// Copies what was found.
-    fn take(&self, found: &Found) -> Option<KVec<u8>> {
-        let len = usize::from(found.len);
-        let mut bytes = KVec::from_elem(0, len, GFP_ATOMIC).ok()?;
-        let offset = self.begin.checked_add(found.place)?;
-        self.skb.copy(offset, &mut bytes).then_some(bytes)
-    }
-}
-
-impl Bytes for Rest<'_, '_> {
+impl Bytes for Rest<'_> {
     fn at(&mut self, place: u32) -> Option<u8> {
-        let offset = self.begin.checked_add(place)?;
-        let linear = self.skb.head().get(usize::try_from(offset).ok()?);
-        if let Some(byte) = linear.copied().or_else(|| self.copied(offset)) {
-            return Some(byte);
-        }
-        self.copy(offset)?;
-        self.copied(offset)
+        self.0.get(usize::try_from(place).ok()?).copied()
     }
 }
 
 /// Reads what an engine takes from a packet; `None` when it takes nothing, or there is no memory.
+///
+/// The packet stays as it is. If it is in parts, all of it is copied once: a part is found by going
+/// through those before it, and paged bytes may change.
 #[inline(never)]
 pub(super) fn read(engine: Engine, skb: &Skb<'_>, packet: &Packet) -> Option<EngineData> {
-    let mut rest = Rest::new(skb, engine.begins(packet)?);
-    let found = engine.find(&mut rest)?;
-    Some(EngineData::new(engine, rest.take(&found)?))
+    let begin = engine.begins(packet)?;
+    let head = skb.head();
+    match head.len() < skb.len() as usize {
+        true => find(engine, &copy(skb, begin)?),
+        false => find(engine, head.get(usize::try_from(begin).ok()?..)?),
+    }
+}
+
+fn copy(skb: &Skb<'_>, begin: u32) -> Option<KVec<u8>> {
+    let left = usize::try_from(skb.len().checked_sub(begin)?).ok()?;
+    let mut bytes = KVec::from_elem(0, left.min(MOST), GFP_ATOMIC).ok()?;
+    skb.copy(begin, &mut bytes).then_some(bytes)
+}
+
+fn find(engine: Engine, bytes: &[u8]) -> Option<EngineData> {
+    let found = engine.find(&mut Rest(bytes))?;
+    let from = bytes.get(usize::try_from(found.place).ok()?..)?;
+    let mut data = KVec::new();
+    let taken = from.get(..usize::from(found.len))?;
+    data.extend_from_slice(taken, GFP_ATOMIC).ok()?;
+    Some(EngineData::new(engine, data))
 }

@@ -87,8 +87,27 @@ pub(super) fn find<'g>(
     let server = template.server(context.rcu);
     let Some(dest) = server.filter(is_usable) else {
         template.make_stale();
-        return Ok(None);
+        return only.map_or(Ok(None), |only| find_older(context, wanted, only));
     };
+    hold(template, dest)
+}
+
+/// Finds an older template that names the only server that will do, where there are so many that no
+/// further one is made: servers that take a call from each other make one each time.
+fn find_older<'g>(
+    context: PacketContext<'g>,
+    wanted: &Wanted,
+    only: Borrow<'g, Dest>,
+) -> Result<Option<Held<'g>>, Drop> {
+    let (conns, data) = (&context.netns.conns, wanted.data.as_ref());
+    if !conns.has_many(conns.template_hash(&wanted.key, data), context.rcu) {
+        return Ok(None);
+    }
+    let template = conns.find_template_of((&wanted.key, data), only, context.rcu);
+    template.map_or(Ok(None), |template| hold(template, only))
+}
+
+fn hold<'g>(template: Conn<'g>, dest: Borrow<'g, Dest>) -> Result<Option<Held<'g>>, Drop> {
     match template.hold() {
         Ok(hold) => Ok(Some(Held {
             template,
@@ -114,6 +133,9 @@ pub(super) fn make<'g>(
     let settings = service.settings(context.rcu);
     let (conns, key) = (&context.netns.conns, &wanted.key);
     let hash = conns.template_hash(key, wanted.data.as_ref());
+    if wanted.data.is_some() && conns.has_many(hash, context.rcu) {
+        return Err(Drop::NoConnection);
+    }
     let keep = |data| Arc::new(data, GFP_ATOMIC).map_err(|_| Drop::NoConnection);
     let new = New {
         flow: &key.flow,

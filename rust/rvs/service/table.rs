@@ -47,8 +47,8 @@ pub(crate) struct ServiceTable {
 /// A service while it is in the table.
 pub(crate) struct Listed {
     service: Arc<Service>,
-    /// Keeps that of its scheduler in use.
-    scheduler: Option<Use>,
+    /// Keep those of its scheduler and of its engine in use.
+    parts: [Option<Use>; 2],
     /// Keeps the balancer's own name in use.
     _balancer: Use,
     /// Keeps the module loaded.
@@ -59,7 +59,7 @@ impl Listed {
     /// Makes an entry of the table.
     pub(crate) fn new(service: Arc<Service>, module: ModuleRef) -> Self {
         Self {
-            scheduler: names::use_scheduler(service.settings_now().scheduler),
+            parts: names::use_parts(&service.settings_now()),
             _balancer: names::use_balancer(),
             service,
             _module: module,
@@ -362,13 +362,13 @@ impl ServiceTable {
         });
     }
 
-    /// Keeps the name of a service's scheduler in use, which may be another now.
-    pub(crate) fn use_scheduler(&self, _: &Exclusive, service: &Service) {
-        let scheduler = names::use_scheduler(service.settings_now().scheduler);
+    /// Keeps the names of a service's scheduler and engine in use, which may be others now.
+    pub(crate) fn use_parts(&self, _: &Exclusive, service: &Service) {
+        let parts = names::use_parts(&service.settings_now());
         let mut order = self.order.lock();
         let index = vec_ext::partition_point(&order, |one| one.service.serial() < service.serial());
         if let Some(listed) = order.get_mut(index) {
-            listed.scheduler = scheduler;
+            listed.parts = parts;
         }
     }
 
