@@ -3,7 +3,7 @@
 
 A folder has one file for each scenario file: {"key": …, "cases": {name: lines}}. The key is a hash of all that the C
 module's transcript depends on: the kernel's release, the guest's tree, the harness, the scenario file and those that it
-imports. What another key wrote is not used and is written over.
+imports, and the files that the guest has for it in a folder of its name. What another key wrote is not used and is written over.
 """
 import hashlib
 import json
@@ -35,7 +35,8 @@ class Store:
         """Returns what the transcripts of a scenario file depend on, as a hash."""
         if name not in self.keys:
             made = hashlib.sha256(f"{os.uname().release} {os.uname().machine} {self.salt}".encode())
-            for path in [*sorted(HERE.glob("*.py")), *(TESTS / f"{one}.py" for one in sorted(sources(name)))]:
+            data = sorted(path for path in (HERE.parents[1] / name).rglob("*") if path.is_file())
+            for path in [*sorted(HERE.glob("*.py")), *(TESTS / f"{one}.py" for one in sorted(sources(name))), *data]:
                 made.update(path.name.encode() + path.read_bytes())
             self.keys[name] = made.hexdigest()
         return self.keys[name]
