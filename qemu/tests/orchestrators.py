@@ -68,7 +68,7 @@ def tweaks(d):
 
 def add_backend(d, mark, where, method):
     """Adds a task: the library asks first, and takes an existing service for good."""
-    present = d.request("is it there", genl.GET_SERVICE, service("rr", mark), handler=False).error == 0
+    present = d.request("is it there", genl.GET_SERVICE, service("rr", mark), handler=False, show=False).error == 0
     if not present:
         d.request("service", genl.NEW_SERVICE, service("rr", mark))
     d.request("task", genl.NEW_DEST, service("", mark), server(where, method))
