@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Templates: entries that others depend on, which come, go and are established while the template's
-//! time ends, and while a sweep ends what is not worth its memory.
+//! What a template promises those that depend on it, while its time ends and sweeps meet them.
 
 use crate::bindings::set_jiffies;
 use crate::clock::{Jiffies, HZ};
