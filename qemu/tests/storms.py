@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """Unloading and namespace destruction, again and again, while packets keep coming and connections live."""
+import json
 import os
 import socket
 import sys
 import time
 
+import changes
 import packet
 import topology
 import wire
@@ -14,6 +16,8 @@ from topology import IPV6
 # A longer form plays more rounds.
 LONG = int(os.environ.get("RVS_LONG", 1))
 ROUNDS = 50 * LONG
+# Seconds in which clients change and list services.
+CHANGING = 8 if LONG == 1 else 60
 ROUNDS_OF_IPV6 = 20 if LONG == 1 else ROUNDS
 RULES = ("-A -t 10.9.0.1:80 -s wlc\n-a -t 10.9.0.1:80 -r 10.2.0.11:80 -m\n-a -t 10.9.0.1:80 -r 10.2.0.12:80 -g\n"
          "-A -u 10.9.0.1:80 -s wrr\n-a -u 10.9.0.1:80 -r 10.2.0.11:80 -m -w 2\n-a -u 10.9.0.1:80 -r 10.2.0.12:80 -g\n"
@@ -144,4 +148,49 @@ def namespaces_that_remember_routes_of_ipv6(d):
         if number % 4:
             topology.must(("ipvsadm -C", "ip link delete eth1", f"ip route add unreachable {IPV6.servers[0]}/128 metric 1")[number % 4 - 1], "director")
         end_director(d)
+    nothing_is_left(d)
+
+
+def change_at_once(d, clients, kind):
+    """Has clients change and list services at the same time; the end is what some order of their commands leads to."""
+    client = d.client()
+    changes.prepare(client)
+    running = [d.start(f"{sys.executable} /share/qemu/harness/changes.py {number} {CHANGING} {kind}", "director")
+               for number in range(clients)]
+    output = [process.communicate()[0] for process in running]
+    d.expect(f"every client tells what it did {output[0][-2000:]}", all(text.startswith("{") for text in output))
+    told = [json.loads(text) for text in output]
+    counts = {name: sum(one["counts"].get(name, 0) for one in told) for name in ("commands", "shared", "dumps", "0", *changes.REFUSED)}
+    print(f"# {clients} clients: {counts}", flush=True)
+    refused = sum(counts[name] for name in changes.REFUSED)
+    d.expect(f"half of the commands are about three services: {counts}", 2 * counts["shared"] >= counts["commands"] > 10 * clients)
+    d.expect(f"a tenth of the commands is refused: {refused}", 10 * refused >= counts["commands"])
+    faults = changes.disagreements(client, told)
+    d.expect(f"the end is what a serial order leads to {faults[:10]}", not faults)
+    client.close()
+
+
+@case(suite="storm")
+def eight_clients_change_and_list(d):
+    topology.must("modprobe rvs")
+    forget_leaks()
+    d.names += topology.wires()
+    change_at_once(d, 8, "plain")
+    end_director(d)
+    nothing_is_left(d)
+
+
+@case(suite="storm")
+def persistent_services_change_under_load(d):
+    """Clients stay with servers that go and return, of services that are edited, while a sweep meets their templates."""
+    topology.must("modprobe rvs")
+    forget_leaks()
+    storm(d)
+    for name, value in (("expire_quiescent_template", 1), ("expire_nodest_conn", 1), ("drop_entry", 3)):
+        d.sysctl(name, value)
+    change_at_once(d, 4, "persistent")
+    lines = d.read("/proc/thread-self/net/ip_vs_conn").splitlines()
+    d.expect("connections were made", len(lines) > 10)
+    d.execute("ipvsadm -C")
+    end_director(d)
     nothing_is_left(d)
