@@ -17,7 +17,7 @@ from topology import IPV6
 LONG = int(os.environ.get("RVS_LONG", 1))
 ROUNDS = 50 * LONG
 # Seconds in which clients change and list services.
-CHANGING = 8 if LONG == 1 else 60
+CHANGING = 4 if LONG == 1 else 60
 ROUNDS_OF_IPV6 = 20 if LONG == 1 else ROUNDS
 RULES = ("-A -t 10.9.0.1:80 -s wlc\n-a -t 10.9.0.1:80 -r 10.2.0.11:80 -m\n-a -t 10.9.0.1:80 -r 10.2.0.12:80 -g\n"
          "-A -u 10.9.0.1:80 -s wrr\n-a -u 10.9.0.1:80 -r 10.2.0.11:80 -m -w 2\n-a -u 10.9.0.1:80 -r 10.2.0.12:80 -g\n"
