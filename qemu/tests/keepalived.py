@@ -100,6 +100,8 @@ class Keepalived:
         text = self.log.read_text()
         lines, self.read = text[self.read:].splitlines(), len(text)
         lines = [re.sub(r"^\w{3} \w{3} +\d+ [\d:]+ \d+: ", "", line) for line in lines]
+        # How long it took says nothing of IPVS, and is told otherwise where a process was too short to be counted.
+        lines = [line for line in lines if not line.startswith(("CPU usage", "Stopped - used"))]
         # How many servers there were when the quorum was reached depends on the order of the checks.
         lines = [re.sub(r"(Gained quorum \S+ <=) \d+", r"\1 *", line) for line in lines]
         return sorted(re.sub(r"(?i)\bpid\W*\d+|\bprocess \d+|\d+\.\d{3,}|\[\d+\]|\(\d+\)", "*", line) for line in lines)
