@@ -415,7 +415,7 @@ def show_ip6(packet):
 
 def shown_ident(ident):
     """Returns an IPv6 fragment's identification; what the kernel splits gets a random one, scenarios give small ones."""
-    return "*" if ident > 0xFFFF else ident
+    return "*" if ident > 0xFF else ident
 
 
 def show_frame(frame):

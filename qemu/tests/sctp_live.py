@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Real SCTP clients and servers through the director: the kernel's own associations, offload on and off, both families."""
+import re
 import socket
 
 from cases import case
@@ -94,6 +95,8 @@ def much_data_both_ways(d, row):
     d.run(f"ethtool -K eth0 tx-checksum-sctp {sums}")
     for number in range(2):
         ask(d, "client1", d.plan.clients[0], 41000 + number, 200000)
+    # Where the first one fails, how the second does depends on whether the server has noticed.
+    d.lines = [re.sub(r"^(Timeout|ConnectionRefused)Error", "no answer", line) for line in d.lines]
     over(d)
 
 
