@@ -105,6 +105,18 @@ def answering(d, client="client1", heading="DR: check"):
     return found
 
 
+def serves(d, is_quiet):
+    """Asks which machines answer for the address; where the servers are quiet, that is the director, and both serve."""
+    machines = answering(d)
+    if not is_quiet:
+        d.expect("real servers answer for the address", machines == ["director", "server1", "server2"])
+        return
+    d.expect("the director alone answers for the address", machines == ["director"])
+    d.expect("each server serves half", sorted(request(d)) == BOTH)
+    d.expect("the address has stayed where it was", known(d) == "director")
+    d.proc("ip_vs")
+
+
 def known(d, client="client1", heading="DR: check"):
     """Returns the machine at which a client believes the virtual address."""
     found = re.search(r"lladdr (\S+)", follow(d, client, heading, 1))
@@ -168,14 +180,7 @@ def dr(d, row):
         if quiet in QUIET[1:]:
             follow(d, name, f"DR, step 1: {quiet}")
         follow(d, name, f"DR, step 2: {place}")
-    machines = answering(d)
-    if not solved(place, quiet):
-        d.expect("real servers answer for the address", machines == ["director", "server1", "server2"])
-        return
-    d.expect("the director alone answers for the address", machines == ["director"])
-    d.expect("each server serves half", sorted(request(d)) == BOTH)
-    d.expect("the address has stayed where it was", known(d) == "director")
-    d.proc("ip_vs")
+    serves(d, solved(place, quiet))
 
 
 @case
@@ -320,14 +325,7 @@ def tunnels(d, kind, quiet):
 @case(rows=((IPIP, "not quiet"), (IPIP, "quiet by settings"), ("Tunnels: GUE", "quiet by settings"), ("Tunnels: GRE", "quiet by nftables")))
 def tunnel(d, row):
     tunnels(d, *row)
-    machines = answering(d)
-    if row[1] == "not quiet":
-        d.expect("real servers answer for the address", machines == ["director", "server1", "server2"])
-        return
-    d.expect("the director alone answers for the address", machines == ["director"])
-    d.expect("each server serves half", sorted(request(d)) == BOTH)
-    d.expect("the address has stayed where it was", known(d) == "director")
-    d.proc("ip_vs")
+    serves(d, row[1] != "not quiet")
 
 
 WAYS_BACK = {"strict": ("all.rp_filter=1", TUNNEL_PLACE, "none"), "loose": ("all.rp_filter=2", TUNNEL_PLACE, "server1"),
