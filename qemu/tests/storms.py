@@ -15,7 +15,7 @@ from topology import IPV6
 
 # A longer form plays more rounds.
 LONG = int(os.environ.get("RVS_LONG", 1))
-ROUNDS = 50 * LONG
+ROUNDS = 10 * LONG
 # Seconds in which clients change and list services.
 CHANGING = 4 if LONG == 1 else 60
 ROUNDS_OF_IPV6 = 20 if LONG == 1 else ROUNDS
