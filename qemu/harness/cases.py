@@ -19,7 +19,7 @@ class Case:
 def case(function=None, *, suite="compare", only=(), rows=None):
     """Registers a case; with `rows` one case per row, which the function gets as its second argument.
 
-    suite: "compare" runs with both modules; the cases of "alone", "debug", "isolated",
+    suite: "compare" runs with both modules; the cases of "alone", "debug", "exhaustion", "isolated",
     "storm" (debug kernel), "smp" (four CPUs), "arm64" and "signed" load and unload modules themselves.
     only: names of the modules a case of "compare" is for.
     """

@@ -99,7 +99,7 @@ def arguments():
     parser.add_argument("--filter", default="", help="regular expression over FILE: CASE")
     parser.add_argument("--first", default="ip_vs", help="module to compare with; empty for none")
     parser.add_argument("--second", default="rvs")
-    parser.add_argument("--suite", default="compare", help="which cases: compare, or some of alone,debug,isolated,storm,smp,arm64,signed")
+    parser.add_argument("--suite", default="compare", help="which cases: compare, or some of alone,debug,exhaustion,isolated,storm,smp,arm64,signed")
     parser.add_argument("--part", default="1/1", metavar="N/M", help="only the Nth of M parts of the cases, which take about the same time")
     parser.add_argument("--list", action="store_true", help="print how many cases of each suite there are, and run none")
     parser.add_argument("--show", action="store_true", help="print transcripts")

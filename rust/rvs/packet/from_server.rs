@@ -108,7 +108,7 @@ fn hold_template<'g>(
     let settings = service.settings(context.rcu);
     let wanted = Wanted {
         key: TemplateKey::of(service.key(), settings.netmask, &first.flow),
-        data: Some(engine::read(settings.engine?, skb, first.packet)?),
+        data: Some(engine::read(settings.engine?, skb, first.packet).ok()?),
     };
     let held = match persist::find(context, &wanted, Some(dest)).ok()? {
         Some(held) => held,

@@ -42,7 +42,7 @@ pub(super) fn choose<'g>(
     service: &Service,
 ) -> Result<Choice<'g>, Drop> {
     let settings = service.settings(context.rcu);
-    let read = |engine| engine::read(engine, skb, first.packet).ok_or(Drop::Engine);
+    let read = |engine| engine::read(engine, skb, first.packet);
     let wanted = Wanted {
         key: TemplateKey::of(service.key(), settings.netmask, &first.flow),
         data: settings.engine.map(read).transpose()?,

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Commands and packets that get no memory: what each place did when it got none, and what is wrong about that."""
+import collections
+import errno
+import random
+
+import faults
+import genl
+import generator
+import topology
+import wire
+
+# The reasons that packets are dropped for when there is no memory.
+TELLING = ("no_memory", "no_connection", "no_route")
+OPTIONS = {"nat": "-m", "direct": "-g", "ipip": "-i", "gue": "-i --tun-type gue --tun-port 6080", "gre": "-i --tun-type gre"}
+# Places whose failure changes nothing for a command or a packet, and why.
+UNSEEN = {
+    r"transmit::look_up": "a route that is not remembered is looked up again",
+    r"List>::add_segment": "a table that does not grow is as good, and tries again",
+    r"Skb>::pull$": "what is not linear is read from a copy",
+}
+
+
+def drops(d):
+    """Returns {reason: count} of /proc/net/rvs_drops."""
+    lines = [line.split() for line in d.read("/proc/thread-self/net/rvs_drops").splitlines()]
+    return collections.Counter({line[0]: int(line[-1]) for line in lines if line[-1].isdigit()})
+
+
+class Journal:
+    """What each place did the first time that it got no memory, and what was wrong."""
+
+    def __init__(self, places):
+        self.places, self.failed, self.wrong, self.elsewhere = places, {}, [], set()
+
+    def note(self, names, how, stack=()):
+        """Writes down what the places on a stack did. There is none of a request that the kernel does not warn about: it has another way."""
+        for name in names:
+            if name not in self.failed:
+                self.failed[name] = how
+                print(f"# no memory for {name}: {how}", flush=True)
+        if stack and not names:
+            self.elsewhere.add(" < ".join([line.split("+0x")[0].split(" ")[-1] for line in stack if "[rvs]" in line][:3]))
+
+    def complain(self, what):
+        """Writes down what is wrong."""
+        self.wrong.append(what)
+        print(f"# wrong: {what}", flush=True)
+
+    def left(self):
+        """Returns the names of the places that always got memory."""
+        return {site["name"] for site in self.places} - set(self.failed)
+
+
+def goes_on(journal, names):
+    """Says whether what needs memory there can do without."""
+    return any(faults.is_array(site) or faults.why(site, UNSEEN) for site in journal.places if site["name"] in names)
+
+
+class Commands:
+    """Commands of one director, in each of which every request for memory fails once; then it is carried out."""
+
+    def __init__(self, d, journal, turns):
+        self.d, self.journal, self.turns, self.client = d, journal, turns, d.client()
+
+    def state(self):
+        """Returns what users see of the services; the size of the table of connections is that of the first service's time."""
+        return self.d.read("/proc/thread-self/net/ip_vs").split("\n", 1)[1]
+
+    def starve(self, what, send, undo=None, number=1):
+        """Has each request of a command fail, the last time none; `send` returns (errno, sentence), of an option without one."""
+        before = self.state()
+        while number < 200:
+            (error, sentence), failed, names, stack = self.turns.take(number, send)
+            if not failed:
+                break
+            place = names or stack[-12:]
+            if error == 0:
+                if stack and not goes_on(self.journal, names):
+                    self.journal.complain(f"{what}, {place}: carried out all the same")
+                undo() if undo else None
+                before = self.state()
+            elif error != errno.ENOMEM or sentence is None:
+                self.journal.complain(f"{what}, {place}: {genl.error_name(error)} {sentence}")
+            elif self.state() != before:
+                self.journal.complain(f"{what}, {place}: refused, and yet something changed")
+            self.journal.note(names, f"{what}: {genl.error_name(error)}" if error else f"{what}: went on", stack)
+            number += 1
+        if error:
+            self.journal.complain(f"{what}, with memory: {genl.error_name(error)} {sentence}")
+
+    def netlink(self, command, *payload, dump=False):
+        """Returns what sends a command and returns (errno, sentence)."""
+        body = b"".join(payload)
+
+        def send():
+            answer = self.client.dump(command, body) if dump else self.client.request(command, body)
+            return answer.error, answer.extack
+        return send
+
+    def ask(self, what, command, *payload, back=None, dump=False):
+        """Starves a command; `back` is the command that undoes it."""
+        undo = self.netlink(back, *payload) if back else None
+        self.starve(what, self.netlink(command, *payload, dump=dump), undo)
+
+    def option(self, what, client, option, data, back=None):
+        """Starves a socket option, which has no sentence."""
+        self.starve(what, lambda: (client.set(option, data), ""), back and (lambda: client.set(back, data)))
+
+
+class Packets:
+    """A director of one setup; packets of which each place that one of them reaches gets no memory once."""
+
+    def __init__(self, d, journal, setup):
+        self.d, self.journal, self.world, self.taps = d, journal, generator.World(*setup), []
+        d.wires(*self.world.plans)
+        for name, device in (("client", "eth0"), ("servers", "eth0"), ("director", "eth0"), ("director", "eth1")):
+            topology.batch([f"link set {device} mtu {generator.WIRE}"], name)
+        topology.batch([f"route replace {network} dev {device} mtu lock {generator.ROUTE}" for plan in self.world.plans
+                        for network, device in ((plan.near_network, "eth0"), (plan.far_network, "eth1"))], "director")
+
+    def serve(self):
+        """Adds the services that the rows of the generator are about."""
+        world = self.world
+        for letter, port in (("-t", generator.VIRTUAL), ("-u", generator.VIRTUAL), ("--sctp-service", generator.VIRTUAL),
+                             ("-u", generator.ISAKMP)):
+            service = f"{letter} {world.near.end(world.vip, port)}"
+            real = port if port == generator.ISAKMP else world.server_port
+            self.d.control(f"-A {service} -s rr", f"-a {service} -r {world.far.end(world.server, real)} {OPTIONS[world.method]}")
+
+    def tap(self):
+        """Has another socket get every packet, which is then cloned before its header is touched."""
+        self.taps = self.taps or [wire.End("director", device) for device in ("eth0", "eth1")]
+
+    def put(self, side, data, **more):
+        """Puts a packet, or its pieces, on a wire."""
+        plan = self.world.near if side == "client" else self.world.far
+        to, source = (plan.near, plan.clients[0]) if side == "client" else (plan.far, plan.servers[0])
+        for piece in data if isinstance(data, list) else [data]:
+            self.d.ends[side].send(topology.mac(to), topology.mac(source), piece, **more)
+
+    def came(self):
+        """Returns how many frames came out of each wire since the last time."""
+        self.d.quiet(0.02)
+        for tap in self.taps:
+            tap.frames()
+        return {name: len(end.frames()) for name, end in self.d.ends.items()}
+
+    def act_of(self, row):
+        """Returns what plays a row of the generator with a flow of its own: (what comes before, the packet)."""
+        def act():
+            flow = self.world.flow(row)
+            side, data = generator.ready(row, flow, random.Random(0))
+            partial = {"tcp": generator.TCP, "udp": generator.UDP}[row["protocol"]] if row["checksum"] == "partial" else None
+            linear = 14 + 20 if row["buffer"] == "paged" else 0
+            return (lambda: [self.put(*step) for step in generator.steps(row, flow)],
+                    lambda: self.put(side, data, partial=partial, linear=linear))
+        return act
+
+    def play(self, act, places=()):
+        """Plays a packet, while places get no memory; returns (what came out, the drops, whether a place asked)."""
+        before, fire = act()
+        before()
+        self.came()
+        old = drops(self.d)
+        armed = faults.Armed(places) if places else None
+        fire()
+        asked = armed.disarm() if armed else False
+        return self.came(), drops(self.d) - old, asked
+
+    def starve(self, what, act):
+        """Has all places fail that a packet reaches and that never did."""
+        usual = self.play(act)
+        for row in faults.runs(self.journal.places, self.journal.left()):
+            self.narrow(what, act, row, usual)
+
+    def narrow(self, what, act, places, usual):
+        """Looks for the places of a row that a packet reaches."""
+        came, dropped, asked = self.play(act, places)
+        if not asked:
+            return
+        if len(places) > 1:
+            middle = len(places) // 2
+            self.narrow(what, act, places[:middle], usual)
+            self.narrow(what, act, places[middle:], usual)
+            return
+        self.judge(f"{what}, {places[0]['name']}", places[0], (came, dropped), usual)
+        again = self.play(act)
+        if again != usual:
+            self.journal.complain(f"{what}, {places[0]['name']}: the next packet: {again}, usually {usual}")
+
+    def judge(self, what, site, found, usual):
+        """Says whether a packet that got no memory tells so by a reason, or went on where it could."""
+        (came, dropped), (usual_came, usual_dropped, _) = found, usual
+        reasons = [reason for reason in TELLING if dropped[reason] > usual_dropped[reason]]
+        if not reasons and (came != usual_came or not faults.why(site, UNSEEN)):
+            self.journal.complain(f"{what}: {came}, drops {dict(dropped)}, usually {usual_came}, drops {dict(usual_dropped)}")
+        self.journal.note([site["name"]], ", ".join(reasons) or "went on")
+
+    def end(self):
+        """Ends the director."""
+        for tap in self.taps:
+            tap.close()
+        self.d.close()
+        self.d.names, self.d.ends = [], {}

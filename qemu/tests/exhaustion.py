@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Memory runs out: each place in the module that asks for some gets none once, on the debug kernel.
+
+What needed it fails with ENOMEM, or the packet is dropped with a reason that is counted; what is there stays as it was, the same
+command is served a moment later, and in the end nothing is lost. Places that are not reached are listed, with why.
+"""
+import contextlib
+import functools
+import struct
+
+import faults
+import generator
+import genl
+import packet
+import sockopt
+import topology
+from cases import case
+from hunger import Commands, Journal, Packets, goes_on
+from modules import kmsg
+from packet import SYN
+from storms import LONG, forget_leaks, leaks
+from topology import IPV4, IPV6
+
+SCHEDULERS = "rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh twos".split()
+# How many places fail in `make test` at least.
+FEW = 20
+# What faults leave in the log beside what breaks: stacks, which end where the program was.
+STACKS = r"Call Trace:|RIP: 0033:"
+# Places that no fault of these kinds reaches, and why.
+UNREACHED = {
+    r"alloc_percpu$": "chunks",
+}
+
+
+# --- loading, and namespaces ---
+
+def loading(d, journal, turns, most):
+    """Requests for memory of loading the module fail, of a long row from one place the first and the last few."""
+    number, loads, step, last = 1, 0, 1, None
+    turns.aim(loaded=False)
+    while loads < most:
+        error, failed, names, stack = turns.take(number, faults.insert_module)
+        loads += 1
+        if error == "0":
+            topology.must("rmmod rvs")
+        if failed:
+            journal.note(names, f"loading: {error}", stack)
+            if error != "ENOMEM" and (error != "0" or stack and not goes_on(journal, names)):
+                journal.complain(f"loading, request {number}, {names or stack[-12:]}: {error}")
+        if failed and names and names == last:
+            # A row from one place: ever further.
+            number, step = number + step, step * 2
+        elif step > 1:
+            # It went past the end of the row: back to where it was, and on in small steps.
+            number, step, last = number - step // 2 + 1, 1, None
+        elif not failed:
+            break
+        else:
+            number, last = number + 1, names
+    print(f"# loading asks {number - 1} times; it was tried {loads} times", flush=True)
+
+
+def namespaces(journal, turns, first, most):
+    """Requests for memory of making a namespace fail."""
+    turns.aim()
+    for number in range(first, first + most):
+        error, failed, names, stack = turns.take(number, faults.make_namespace)
+        if not failed:
+            return error
+        journal.note(names, f"namespace: {error}", stack)
+        if error != "ENOMEM" and (error != "0" or stack and not goes_on(journal, names)):
+            journal.complain(f"namespace, request {number}, {names or stack[-12:]}: {error}")
+    return faults.make_namespace()
+
+
+# --- commands ---
+
+def service(plan, port, scheduler="rr", **more):
+    six = plan.family == 6
+    key = dict(ADDR=genl.address(plan.vips[0]), PORT=genl.port(port), NETMASK=genl.u32(128 if six else 0xFFFFFFFF),
+               AF=genl.u16(10 if six else 2), SCHED_NAME=scheduler.encode() + b"\0")
+    return genl.service(**{**key, **more})
+
+
+def dest(plan, number, port, **more):
+    address = genl.address(plan.server(number))
+    return genl.dest(ADDR=address, PORT=genl.port(port), ADDR_FAMILY=genl.u16(10 if plan.family == 6 else 2), **more)
+
+
+def schedulers(commands, names, plans):
+    """Services of schedulers, with servers that come, change and go."""
+    for plan in plans:
+        for place, name in enumerate(names):
+            port = 1000 + place
+            key = service(plan, port)
+            commands.ask(f"add {name}", genl.NEW_SERVICE, service(plan, port, name), back=genl.DEL_SERVICE)
+            for number in range(2):
+                commands.ask(f"server of {name}", genl.NEW_DEST, key, dest(plan, number, port), back=genl.DEL_DEST)
+            commands.ask(f"weight for {name}", genl.SET_DEST, key, dest(plan, 1, port, WEIGHT=genl.u32(3)))
+            commands.ask(f"change {name}", genl.SET_SERVICE, service(plan, port, names[place - 1]))
+            commands.ask(f"change to {name}", genl.SET_SERVICE, service(plan, port, name))
+            commands.ask(f"zero {name}", genl.ZERO, key)
+            commands.ask(f"remove a server of {name}", genl.DEL_DEST, key, dest(plan, 0, port), back=genl.NEW_DEST)
+            commands.ask(f"remove {name}", genl.DEL_SERVICE, service(plan, port, name), back=genl.NEW_SERVICE)
+
+
+def kinds(commands):
+    """Persistent services, of marks, with an engine; what is asked about them; the old socket options."""
+    persistent = struct.pack("=II", 1, 0xFFFFFFFF)
+    for plan in (IPV4, IPV6):
+        mark = dict(FWMARK=genl.u32(7), ADDR=None, PORT=None, PROTOCOL=None)
+        call = dict(PROTOCOL=genl.u16(17), PE_NAME=b"sip\0", FLAGS=persistent, TIMEOUT=genl.u32(60))
+        for title, more in (("persistent", dict(FLAGS=persistent, TIMEOUT=genl.u32(60))), ("mark", mark), ("SIP", call)):
+            one = service(plan, 3000, **more)
+            commands.ask(title, genl.NEW_SERVICE, one, back=genl.DEL_SERVICE)
+            commands.ask(f"its server: {title}", genl.NEW_DEST, one, dest(plan, 0, 3000), back=genl.DEL_DEST)
+            commands.ask(f"one service: {title}", genl.GET_SERVICE, one)
+    commands.ask("list services", genl.GET_SERVICE, dump=True)
+    commands.ask("list servers", genl.GET_DEST, service(IPV4, 3000), dump=True)
+    for title, command in (("settings", genl.GET_CONFIG), ("information", genl.GET_INFO), ("zero", genl.ZERO)):
+        commands.ask(title, command)
+    with topology.inside("director"):
+        options = sockopt.Client()
+    one, end = sockopt.service(port=4000), sockopt.dest(port=4000)
+    commands.option("option: add", options, 1154, one, back=1156)
+    commands.option("option: add server", options, 1159, one + end, back=1160)
+    for title, option, question in (("services", 1154, bytes(16)), ("service", 1155, one), ("servers", 1156, sockopt.dests_question(1, port=4000))):
+        commands.starve(f"option: list {title}", lambda: (options.get(option, question + bytes(200)).error in (12,) and 12, ""))
+    options.close()
+    commands.ask("remove all", genl.FLUSH)
+
+
+def many_servers(commands, count):
+    """A service with so many servers that its lists grow; every tenth of them is starved."""
+    one = service(IPV4, 2000, "wlc")
+    commands.ask("a large service", genl.NEW_SERVICE, one, back=genl.DEL_SERVICE)
+    for number in range(count):
+        if number % 10 == 9:
+            commands.ask(f"server {number}", genl.NEW_DEST, one, dest(IPV4, number, 2000), back=genl.DEL_DEST)
+        else:
+            commands.client.request(genl.NEW_DEST, one + dest(IPV4, number, 2000))
+    for number in range(200):
+        more = service(IPV4, 5000 + number)
+        if number % 10 == 9:
+            commands.ask(f"service {number}", genl.NEW_SERVICE, more, back=genl.DEL_SERVICE)
+        else:
+            commands.client.request(genl.NEW_SERVICE, more)
+    commands.ask("remove all of many", genl.FLUSH)
+
+
+# --- packets ---
+
+def opened(packets, port, scheduler, options=""):
+    """Returns what opens a connection to a service of its own; the service is added."""
+    world = packets.world
+    end = world.near.end(world.vip, port)
+    packets.d.control(f"-A -t {end} -s {scheduler} {options}",
+                      *(f"-a -t {end} -r {world.far.end(server, port)} -m" for server in world.far.servers[:2]))
+
+    def act():
+        flow = world.flow(dict(protocol="tcp"))
+        client = world.near.clients[flow.port % 8]
+        return (lambda: None), lambda: packets.put("client", packet.tcp(client, flow.port, world.vip, port, SYN))
+    return act
+
+
+def calls(packets):
+    """Returns what opens a call of SIP, and what a server begins."""
+    world = packets.world
+    end = world.near.end(world.vip, 5060)
+    packets.d.control(f"-A -u {end} -s rr -p 300 --pe sip -o", f"-a -u {end} -r {world.far.end(world.server, 5060)} -m")
+
+    def message(flow):
+        return f"INVITE sip:x@host SIP/2.0\r\nCall-ID: {flow.port}@host\r\nCSeq: 1 INVITE\r\n\r\n".encode()
+
+    def by_client():
+        flow = world.flow(dict(protocol="udp"))
+        return (lambda: None), lambda: packets.put("client", packet.udp(flow.client, flow.port, world.vip, 5060, message(flow)))
+
+    def by_server():
+        flow = world.flow(dict(protocol="udp"))
+        return (lambda: None), lambda: packets.put("servers", packet.udp(world.server, 5060, flow.client, flow.port, message(flow)))
+    return by_client, by_server
+
+
+def special(packets):
+    """Packets that the generator does not make: to persistent services, caches of clients, calls."""
+    for number, (scheduler, options) in enumerate((("rr", ""), ("rr", "-p 60"), ("lblc", ""), ("lblcr", ""))):
+        packets.starve(f"{scheduler} {options}", opened(packets, 6000 + number, scheduler, options))
+    by_client, by_server = calls(packets)
+    packets.starve("call", by_client)
+    packets.starve("call of a server", by_server)
+    packets.d.sysctl("cache_bypass", 1)
+    world = packets.world
+    packets.d.control(f"-A -t {world.near.end(world.near.vips[1], 80)} -s rr")
+
+
+def traffic(d, journal, setup, rows):
+    """Packets of a setup."""
+    packets = Packets(d, journal, setup)
+    if setup[1] == "nat":
+        special(packets)
+    packets.serve()
+    for row in rows:
+        if row["buffer"] == "cloned":
+            packets.tap()
+        packets.starve(" / ".join(row.values()), packets.act_of(row))
+    packets.end()
+
+
+def few_rows():
+    """Returns rows for `make test`: a request, a reply and an ICMP error of a cloned packet."""
+    usual = dict(families="4", method="nat", protocol="tcp", state="established", field="good", checksum="full", buffer="cloned")
+    return [dict(usual, direction=direction) for direction in ("request", "reply", "server's error")]
+
+
+def all_rows():
+    """Returns {setup: rows} in which every pair of values is."""
+    rows = generator.Plan("exhaustion", 1).rows
+    return {setup: sorted(some, key=lambda row: row["buffer"] == "cloned") for setup, some in rows.items()}
+
+
+# --- the whole ---
+
+@functools.cache
+def journal():
+    """Returns what all cases write into."""
+    return Journal(faults.sites())
+
+
+@contextlib.contextmanager
+def hungry(d):
+    """Loads the module for a case, and judges in the end: all is well, the module goes, and nothing is lost."""
+    kmsg(f"allow {STACKS}")
+    faults.prepare()
+    topology.must("modprobe rvs")
+    forget_leaks()
+    seen = len(journal().wrong)
+    yield journal()
+    d.close()
+    d.names, d.ends = [], {}
+    wrong = journal().wrong[seen:]
+    d.expect(f"nothing is wrong {wrong[:20]}", not wrong)
+    d.wait("the last namespace to be gone", lambda: open("/sys/module/rvs/refcnt").read() == "0\n")
+    topology.must("rmmod rvs")
+    found = leaks()
+    d.expect(f"no lost memory {found[:3000]}", not found)
+
+
+@case(suite="exhaustion")
+def loading_fails(d):
+    with hungry(d) as book, faults.Turns(book.places) as turns:
+        topology.must("rmmod rvs")
+        loading(d, book, turns, 5 if LONG == 1 else 400)
+        topology.must("modprobe rvs")
+
+
+@case(suite="exhaustion")
+def namespaces_fail(d):
+    with hungry(d) as book, faults.Turns(book.places) as turns:
+        made = namespaces(book, turns, 1, 5 if LONG == 1 else 200)
+        d.expect(f"a namespace is made in the end: {made}", made == "0")
+
+
+@case(suite="exhaustion")
+def commands_are_refused(d):
+    with hungry(d) as book, faults.Turns(book.places) as turns:
+        d.wires(IPV4, IPV6)
+        commands = Commands(d, book, turns)
+        turns.aim()
+        schedulers(commands, SCHEDULERS if LONG > 1 else ("wrr",), (IPV4, IPV6) if LONG > 1 else (IPV4,))
+        if LONG > 1:
+            kinds(commands)
+            many_servers(commands, 300)
+        commands.client.close()
+
+
+@case(suite="exhaustion", rows=tuple(all_rows() if LONG > 1 else [("4", "nat")]))
+def packets_are_dropped(d, setup):
+    with hungry(d) as book:
+        traffic(d, book, setup, all_rows()[setup] if LONG > 1 else few_rows())
+
+
+@case(suite="exhaustion")
+def every_place_failed_once(d):
+    """Lists the places that were not reached, with why, and judges."""
+    book, missing = journal(), []
+    for site in book.places:
+        if site["name"] in book.left():
+            reason = faults.why(site, UNREACHED)
+            missing += [] if reason else [site["name"]]
+            print(f"# always had memory: {site['name']} ({site['call']}): {reason or 'not reached'}")
+    for where in sorted(book.elsewhere):
+        print(f"# no memory, at no place of the list: {where}")
+    print(f"# {len(book.failed)} of {len(book.places)} places got no memory once", flush=True)
+    d.expect(f"{FEW} places failed: {len(book.failed)}", len(book.failed) >= FEW)
+    d.expect(f"every place failed {missing}", not missing or LONG == 1)
