@@ -171,12 +171,25 @@ pub struct Full;
 pub struct Writer<'a> {
     buffer: &'a mut [u8],
     used: usize,
+    /// Where the buffer's bytes will be, if numbers of eight bytes have to begin at multiples of
+    /// eight there.
+    place: Option<usize>,
 }
 
 impl<'a> Writer<'a> {
     /// Begins at the start of `buffer`.
     pub fn new(buffer: &'a mut [u8]) -> Writer<'a> {
-        Writer { buffer, used: 0 }
+        Writer::at(None, buffer)
+    }
+
+    /// Begins at the start of `buffer`, whose bytes will be at `place` when they are read by a
+    /// machine that reads numbers of eight bytes from multiples of eight only.
+    pub fn at(place: Option<usize>, buffer: &'a mut [u8]) -> Writer<'a> {
+        Writer {
+            buffer,
+            used: 0,
+            place,
+        }
     }
 
     /// Returns what was written.
@@ -201,6 +214,20 @@ impl<'a> Writer<'a> {
         padding.fill(0);
         self.used = end;
         Ok(())
+    }
+
+    /// Writes one number of eight bytes; before it an empty attribute `pad`, if the number would
+    /// not begin where it has to.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`].
+    pub fn put_wide(&mut self, kind: u16, pad: u16, number: u64) -> Result<(), Full> {
+        let at = self.place.map(|place| place.wrapping_add(self.used));
+        if at.is_some_and(|at| at % size_of::<u64>() == 0) {
+            self.put(pad, &[])?;
+        }
+        self.put(kind, &number.to_ne_bytes())
     }
 
     /// Writes a string and the NUL that ends it.
@@ -354,6 +381,31 @@ mod tests {
         assert_eq!(writer.put(1, &[0; 4]), Ok(()));
         assert_eq!(writer.put(1, &[]), Err(Full));
         assert_eq!(Writer::new(&mut []).nest(1, |_| Ok(())), Err(Full));
+    }
+
+    #[test]
+    fn wide_numbers_begin_at_multiples_of_eight_where_they_have_to() {
+        for (place, kinds) in [
+            (None, [1, 2, 3].as_slice()),
+            (Some(4), &[1, 9, 2, 9, 3]),
+            (Some(20), &[1, 9, 2, 9, 3]),
+            (Some(16), &[9, 1, 9, 2, 9, 3]),
+        ] {
+            let mut buffer = [0; 64];
+            let mut out = Writer::at(place, &mut buffer);
+            for kind in 1..=3 {
+                assert_eq!(out.put_wide(kind, 9, 5), Ok(()));
+            }
+            let read = || Attributes::of(out.written());
+            assert!(read().map(|item| item.kind).eq(kinds.iter().copied()));
+            let wide = read().filter(|item| item.kind != 9);
+            assert!(wide
+                .map(|item| item.payload)
+                .all(|item| item == 5_u64.to_ne_bytes()));
+            assert!(read()
+                .filter(|item| item.kind == 9)
+                .all(|item| item.payload.is_empty()));
+        }
     }
 
     fn of(payload: &[u8]) -> Attribute<'_> {

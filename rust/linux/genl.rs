@@ -307,6 +307,13 @@ impl<'a> Request<'a> {
         unsafe { (*extack.as_ptr())._msg = sentence.as_char_ptr() };
     }
 
+    /// Returns where a reply's attributes begin, as far as that matters to how they are written:
+    /// nowhere in particular where numbers may be read from any address.
+    pub fn start(&self) -> Option<usize> {
+        // A message of its own begins at the start of its buffer, which the allocator aligned.
+        aligned().then_some(HEADERS)
+    }
+
     /// Sends one message back to the sender.
     ///
     /// # Errors
@@ -359,6 +366,15 @@ impl<'a> Request<'a> {
         unsafe { bindings::rvs_helper_genlmsg_end(skb, header) };
         Ok(())
     }
+}
+
+/// The bytes of a message before its attributes.
+const HEADERS: usize = size_of::<bindings::nlmsghdr>() + size_of::<bindings::genlmsghdr>();
+
+/// Returns whether this machine wants numbers of eight bytes at multiples of eight.
+fn aligned() -> bool {
+    // SAFETY: It only tells what this kernel was built for.
+    unsafe { bindings::rvs_helper_nla_aligns_64bit() }
 }
 
 /// A buffer for one message.
@@ -445,6 +461,13 @@ impl<'a> Dump<'a> {
         let place = unsafe { &raw mut (*self.cb.as_ptr()).__bindgen_anon_1 };
         const { assert!(size_of::<bindings::netlink_callback__bindgen_ty_1>() == 8 * CURSOR) };
         place.cast()
+    }
+
+    /// Returns where the next message's attributes begin, as [`Request::start`] does.
+    pub fn start(&self) -> Option<usize> {
+        // SAFETY: By the type invariant the buffer is the dump's, which runs.
+        let start = unsafe { bindings::rvs_helper_genlmsg_start(self.skb.as_ptr()) };
+        aligned().then_some(start)
     }
 
     /// Writes one message.

@@ -33,6 +33,18 @@ __rvs_helper struct net *rvs_helper_genl_info_net(const struct genl_info *info)
 	return genl_info_net(info);
 }
 
+/* Whether numbers of eight bytes begin at multiples of eight, by an empty attribute before them. */
+__rvs_helper bool rvs_helper_nla_aligns_64bit(void)
+{
+	return nla_total_size_64bit(0) != nla_total_size(0);
+}
+
+/* Where a message in skb, of which nothing is written yet, has its attributes. */
+__rvs_helper unsigned long rvs_helper_genlmsg_start(const struct sk_buff *skb)
+{
+	return (unsigned long)skb_tail_pointer(skb) + NLMSG_HDRLEN + GENL_HDRLEN;
+}
+
 __rvs_helper void rvs_helper_nlmsg_free(struct sk_buff *skb)
 {
 	nlmsg_free(skb);

@@ -209,7 +209,7 @@ fn reply(
     fill: impl FnOnce(&mut Writer<'_>) -> Result<(), wire::Full>,
 ) -> Result<(), Failure> {
     let mut buffer = [0; MESSAGE_MAX];
-    let mut out = Writer::new(&mut buffer);
+    let mut out = Writer::at(request.start(), &mut buffer);
     fill(&mut out).map_err(|wire::Full| EMSGSIZE)?;
     Ok(request.reply(number, out.written())?)
 }
@@ -231,7 +231,7 @@ fn put(
     fill: impl FnOnce(&mut Writer<'_>) -> Result<(), wire::Full>,
 ) -> Result<(), Full> {
     let mut buffer = [0; MESSAGE_MAX];
-    let mut out = Writer::new(&mut buffer);
+    let mut out = Writer::at(dump.start(), &mut buffer);
     fill(&mut out).map_err(|wire::Full| Full)?;
     dump.put(number, out.written())
 }

@@ -14,6 +14,9 @@ pub const MESSAGE_MAX: usize = 512;
 /// The version of IPVS that this is: 1.2.1.
 pub const VERSION: u32 = 0x01_02_01;
 
+/// The empty attribute among statistics, for alignment.
+const PAD: u16 = 11;
+
 /// What users read about traffic: since the last zeroing, and per second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
@@ -83,14 +86,11 @@ impl Statistics {
     }
 
     /// Writes the old attributes.
-    ///
-    /// No padding goes before the numbers of eight bytes: C adds some only on machines that
-    /// cannot read them from any address, and this runs on none of those.
     fn write(&self, out: &mut Writer<'_>) -> Result<(), Full> {
         for (kind, (number, width)) in (1..).zip(self.numbers()) {
             match width {
                 Width::Four => out.put(kind, &low(number).to_ne_bytes())?,
-                Width::Eight => out.put(kind, &number.to_ne_bytes())?,
+                Width::Eight => out.put_wide(kind, PAD, number)?,
             }
         }
         Ok(())
@@ -99,7 +99,7 @@ impl Statistics {
     /// Writes the attributes of which all are eight bytes wide.
     fn write_wide(&self, out: &mut Writer<'_>) -> Result<(), Full> {
         for (kind, (number, _)) in (1..).zip(self.numbers()) {
-            out.put(kind, &number.to_ne_bytes())?;
+            out.put_wide(kind, PAD, number)?;
         }
         Ok(())
     }
@@ -333,8 +333,8 @@ mod tests {
         let mut buffer = [0; 128];
         let mut out = Writer::new(&mut buffer);
         assert_eq!(STATISTICS.write_wide(&mut out), Ok(()));
-        let numbers = Attributes::of(out.written()).map(|item| item.payload.first().copied());
-        assert!(numbers.eq((1..=10).map(Some)));
+        let numbers = Attributes::of(out.written()).map(|item| item.payload);
+        assert!(numbers.eq((1..=10_u64).map(u64::to_ne_bytes)));
     }
 
     #[test]
@@ -345,6 +345,18 @@ mod tests {
         let mut out = Writer::new(&mut buffer);
         assert_eq!(service(&mut out, &SERVICE), Ok(()));
         assert!(out.written().len() < 448);
+    }
+
+    #[test]
+    fn longest_messages_fit_where_numbers_are_aligned() {
+        for place in [16, 20] {
+            let mut buffer = [0; MESSAGE_MAX];
+            let mut out = Writer::at(Some(place), &mut buffer);
+            assert_eq!(dest(&mut out, &DEST), Ok(()));
+            let mut out = Writer::at(Some(place), &mut buffer);
+            assert_eq!(service(&mut out, &SERVICE), Ok(()));
+            assert!(out.written().len() < MESSAGE_MAX);
+        }
     }
 
     #[test]
