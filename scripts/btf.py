@@ -13,16 +13,17 @@ class Btf:
     """The types of one BTF file, on top of those of a base."""
 
     def __init__(self, data, base=None):
-        magic, _version, _flags, header, type_offset, type_length, string_offset, string_length = struct.unpack_from(
-            "<HBBIIIII", data)
-        if magic != 0xEB9F:
+        # A file has the byte order of its kernel.
+        self.order = {b"\x9f\xeb": "<", b"\xeb\x9f": ">"}.get(data[:2])
+        if not self.order:
             raise SystemExit("btf: this is not a BTF file")
+        header, type_offset, type_length, string_offset, string_length = struct.unpack_from(f"{self.order}4xIIIII", data)
         self.strings = (base.strings if base else b"") + data[header + string_offset:][:string_length]
         self.types = list(base.types) if base else [None]
         self.first = len(self.types)
         position, end = header + type_offset, header + type_offset + type_length
         while position < end:
-            name, info, size = struct.unpack_from("<III", data, position)
+            name, info, size = struct.unpack_from(f"{self.order}III", data, position)
             kind, count = info >> 24 & 0x1F, info & 0xFFFF
             fixed, each = EXTRA.get(kind, (0, 0))
             body = data[position + 12:position + 12 + fixed + each * count]
@@ -48,7 +49,7 @@ class Btf:
         if kind == POINTER:
             return 64
         if kind == ARRAY:
-            element, _, count = struct.unpack("<III", body)
+            element, _, count = struct.unpack(f"{self.order}III", body)
             one = self.bits(element)
             return None if one is None else one * count
         return size * 8 if kind in (INT, STRUCT, UNION, ENUM, ENUM64) else None
@@ -57,7 +58,7 @@ class Btf:
         """Yields (name, bit offset, bit size) of a struct; those of unnamed parts as if they were its own."""
         _, _, flagged, count, _, body = self.types[number]
         for index in range(count):
-            name, kind, offset = struct.unpack_from("<III", body, index * 12)
+            name, kind, offset = struct.unpack_from(f"{self.order}III", body, index * 12)
             width = offset >> 24 if flagged else 0
             offset = base + (offset & 0xFFFFFF if flagged else offset)
             inner = self.resolve(kind)

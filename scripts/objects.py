@@ -4,9 +4,24 @@ import collections
 import pathlib
 import re
 import subprocess
+import sys
 
 # Kernel variables of which every CPU has its own; on x86 every access goes through the segment %gs.
 PER_CPU = ("__preempt_count", "this_cpu_off", "cpu_number", "current_task", "const_current_task", "hardirq_stack_ptr")
+# The machines whose code is understood, by the ELF header's name: a short name, LLVM's, and how far a relocation's addend is
+# from what it points to (the end of a call's field on x86, the start of the instruction on s390x).
+Machine = collections.namedtuple("Machine", "name target past")
+MACHINES = {"Advanced Micro Devices X86-64": Machine("x86", "x86_64-linux-gnu", 4), "AArch64": Machine("arm64", "aarch64-linux-gnu", 0),
+            "RISC-V": Machine("riscv64", "riscv64-linux-gnu", 0), "IBM S/390": Machine("s390x", "s390x-linux-gnu", -2)}
+# A frame whose size is not in the instruction that takes it.
+UNKNOWN = 1 << 20
+FRAMES = {
+    "x86": [r"subq\s+\$(0x[0-9a-f]+|\d+), %rsp"],
+    "arm64": [r"sub\s+sp, sp, #(0x[0-9a-f]+|\d+)(?:, lsl #(\d+))?", r"st[pr]\s.*\[sp, #-(0x[0-9a-f]+|\d+)\]!"],
+    "riscv64": [r"(?:c\.)?addi(?:16sp)?\s+sp, (?:sp, )?-(0x[0-9a-f]+|\d+)"],
+    "s390x": [r"(?:aghi|agfi)\s+%r15, ?-(0x[0-9a-f]+|\d+)", r"layg?\s+%r15, ?-(0x[0-9a-f]+|\d+)\(%r15\)", r"slgfi\s+%r15, ?(0x[0-9a-f]+|\d+)"],
+}
+UNKNOWN_FRAMES = {"x86": r"subq\s+%\w+, %rsp", "arm64": r"sub\s+sp, sp, x\d+$", "riscv64": r"(?:c\.)?sub\s+sp, sp, [ast]\d+", "s390x": r"s(?:lg|g)r?k?\s+%r15,"}
 Function = collections.namedtuple("Function", "name section lines calls")
 
 
@@ -34,15 +49,17 @@ def demangle(names):
 
 
 def machine(path):
-    """Returns "x86" or "arm64"."""
-    header = output("llvm-readelf", "-h", path)
-    return "arm64" if "AArch64" in header else "x86"
+    """Returns what is known of the machine that an object is for; there is no check without knowing it."""
+    name = re.search(r"Machine:\s+(.*)", output("llvm-readelf", "-h", path)).group(1).strip()
+    if name not in MACHINES:
+        sys.exit(f"{path}: the code of the machine '{name}' is not understood")
+    return MACHINES[name]
 
 
 def functions(path):
     """Returns the functions of an object: instructions as text, and the names that relocations in them mention."""
     found, starts = [], {}
-    section, arm = "", machine(path) == "arm64"
+    section, past = "", machine(path).past
     for line in output("llvm-objdump", "-dr", "--no-show-raw-insn", path).splitlines():
         if line.startswith("Disassembly of section"):
             section = line.split()[-1].rstrip(":")
@@ -66,9 +83,7 @@ def functions(path):
         if not match:
             return re.sub(r"[+-]0x[0-9a-f]+$", "", relocation)
         offset = int(match.group(2) or "0", 16)
-        # On x86 a call's relocation is relative to the end of its field.
-        end = 0 if arm else 4
-        return starts.get((match.group(1), offset)) or starts.get((match.group(1), offset + end)) or place
+        return starts.get((match.group(1), offset)) or starts.get((match.group(1), offset + past)) or place
     return [one._replace(calls=sorted({name(call, one.name) for call in one.calls})) for one in found]
 
 
@@ -88,15 +103,12 @@ def frame(function, arch):
     """Returns how many bytes of stack a function takes by itself."""
     size = 0
     for line in function.lines:
-        if arch == "x86":
-            if line.startswith("push"):
-                size += 8
-            elif match := re.match(r"subq\s+\$(0x[0-9a-f]+|\d+), %rsp", line):
-                size += int(match.group(1), 0)
-        elif match := re.match(r"sub\s+sp, sp, #(0x[0-9a-f]+|\d+)(?:, lsl #(\d+))?", line):
-            size += int(match.group(1), 0) << int(match.group(2) or 0)
-        elif match := re.match(r"st[pr]\s.*\[sp, #-(0x[0-9a-f]+|\d+)\]!", line):
-            size += int(match.group(1), 0)
+        if arch == "x86" and line.startswith("push"):
+            size += 8
+        for match in filter(None, (re.match(pattern, line) for pattern in FRAMES[arch])):
+            size += int(match.group(1), 0) << int((match.groups() + (None,))[1] or 0)
+        if re.match(UNKNOWN_FRAMES[arch], line):
+            size += UNKNOWN
     return size
 
 
