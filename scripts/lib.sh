@@ -98,6 +98,19 @@ cached() {
 	echo "$dir"
 }
 
+# machine_of KERNEL: the machine that a kernel of `setup` is for, by Debian's name; um for user-mode Linux.
+machine_of() {
+	case $1 in
+	*arm64*) echo arm64 ;;
+	riscv64 | s390x) echo "$1" ;;
+	native) echo um ;;
+	*) echo amd64 ;;
+	esac
+}
+
+# Commands of `inroot` run in the newer build root from here on; bindgen takes the libclang that it knows.
+take_newer() { export RVS_TREE=newer LIBCLANG_PATH=/usr/lib/llvm-19/lib RVS_LLVM=-22; }
+
 # The Debian mirror this machine is configured for; empty if it has none (then mmdebstrap knows one).
 mirror() {
 	if [[ -n ${RVS_MIRROR:-} ]]; then
@@ -123,7 +136,7 @@ install_host_tools() {
 	DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends mmdebstrap debian-archive-keyring
 }
 
-# debian_tree DIRECTORY ARCHITECTURE PACKAGE,... [MMDEBSTRAP OPTION...]: a Debian tree with backports.
+# debian_tree DIRECTORY ARCHITECTURE PACKAGE,... [MMDEBSTRAP OPTION...]: a Debian tree; with backports, if it runs here.
 debian_tree() {
 	local dir=$1 arch=$2 packages=$3 mirror keys=$RVS_CACHE/keys where=()
 	shift 3
@@ -131,7 +144,8 @@ debian_tree() {
 	cp /usr/share/keyrings/debian-archive-*.gpg "$keys/" 2>/dev/null || true
 	mirror=$(mirror)
 	if [[ -n $mirror ]]; then
-		where=("deb $mirror $RVS_SUITE main" "deb $mirror $RVS_SUITE-backports main")
+		where=("deb $mirror $RVS_SUITE main")
+		[[ $arch != amd64 ]] || where+=("deb $mirror $RVS_SUITE-backports main")
 	fi
 	retry mmdebstrap_once "$dir" --variant=minbase --architectures="$arch" --include="$packages" \
 		--keyring="$keys" --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Retries "3"' \

@@ -40,8 +40,11 @@ rvs_clang_arm64 := --target=aarch64-linux-gnu -mgeneral-regs-only -mbranch-prote
 		$(objtree)/include/generated/asm-offsets.h)
 # User-mode Linux, which clang built: its flags are in $(c_flags) already.
 rvs_clang_um := --target=x86_64-linux-gnu -mcmodel=large -fno-PIC
+# Clang built these kernels, too; what their flags say of the code is needed again where bitcode becomes code.
+rvs_clang_riscv := --target=riscv64-linux-gnu $(filter -march=% -mabi=% -mcmodel=% -mno-relax -fno-PIC,$(c_flags)) -mno-relax -fno-PIC
+rvs_clang_s390 := --target=s390x-linux-gnu $(filter -march=% -mpacked-stack -mbackchain -msoft-float,$(c_flags)) -fPIC
 rvs_clang := $(rvs_clang_$(SRCARCH)) -fno-builtin-wcslen -Wno-everything -g
-rvs_clang_cc ?= clang
+rvs_clang_cc ?= clang$(RVS_LLVM)
 
 quiet_cmd_rvs_helpers = CLANG [B] $@
       cmd_rvs_helpers = $(rvs_clang_cc) $(filter-out $(rvs_gcc_only),$(c_flags)) $(rvs_clang) \
@@ -54,10 +57,12 @@ $(obj)/rust/linux/kernel_helpers.bc: $(srctree)/rust/helpers/helpers.c FORCE
 # 3. One unit of all, in which everything but the module's two entries is private.
 rvs_codegen_x86 := -fcf-protection=branch -mcmodel=kernel -mno-red-zone -mno-sse -mno-mmx -mno-80387
 rvs_codegen_arm64 :=
+rvs_codegen_riscv :=
+rvs_codegen_s390 :=
 rvs_codegen_um := -mno-sse -mno-mmx
 quiet_cmd_rvs_whole = WHOLE [M] $@
-      cmd_rvs_whole = llvm-link --suppress-warnings $(filter %.bc,$^) -o $(@:.o=.all.bc) && \
-	opt -passes=internalize,globaldce -internalize-public-api-list=init_module,cleanup_module \
+      cmd_rvs_whole = llvm-link$(RVS_LLVM) --suppress-warnings $(filter %.bc,$^) -o $(@:.o=.all.bc) && \
+	opt$(RVS_LLVM) -passes=internalize,globaldce -internalize-public-api-list=init_module,cleanup_module \
 		$(@:.o=.all.bc) -o $(@:.o=.bc) && \
 	$(rvs_clang_cc) -O2 -fno-PIE $(rvs_clang) $(rvs_codegen_$(SRCARCH)) -Wno-override-module \
 	-mllvm -trap-unreachable -mllvm -no-trap-after-noreturn -c $(@:.o=.bc) -o $@

@@ -28,6 +28,14 @@ GRACE = 90
 INIT = re.compile(r"Run \S+ as init process")
 STATUS = re.compile(r"^rvs-guest-status (\d+)$")
 VIRTIOFSD = "/usr/libexec/virtiofsd"
+# Where a machine's kernel writes its log, if not to ttyS0.
+CONSOLES = {"arm64": "ttyAMA0", "s390x": "ttysclp0"}
+# QEMU's name and arguments of the machines that are not PCs.
+PROCESSORS = {
+    "arm64": "qemu-system-aarch64 -machine virt -accel tcg -cpu max,pauth-impdef=on",
+    "riscv64": "qemu-system-riscv64 -machine virt -accel tcg -cpu max",
+    "s390x": "qemu-system-s390x -machine s390-ccw-virtio,memory-backend=memory -accel tcg -cpu max",
+}
 
 
 def parse_arguments(arguments):
@@ -37,7 +45,7 @@ def parse_arguments(arguments):
     parser.add_argument("--modules", required=True, help="folder with lib/modules/<release>")
     parser.add_argument("--tree", required=True, help="the Debian tree that the guest runs on")
     parser.add_argument("--initramfs", help="the tree as an archive: no file of it is then waited for while a test runs")
-    parser.add_argument("--arch", default="amd64", choices=["amd64", "arm64", "um"], help="um: user-mode Linux, which needs no QEMU")
+    parser.add_argument("--arch", default="amd64", choices=["amd64", "arm64", "riscv64", "s390x", "um"], help="um: user-mode Linux, which needs no QEMU")
     parser.add_argument("--module", help="rvs.ko to offer to modprobe")
     parser.add_argument("--smp", type=int, default=1, help="CPUs; more than one gives up instruction counting")
     parser.add_argument("--cpu", default="Nehalem", help="amd64: QEMU's name of the CPU; a plain one is emulated a quarter faster")
@@ -53,7 +61,7 @@ def parse_arguments(arguments):
     parser.add_argument("--quiet", action="store_true", help="do not repeat the guest's output")
     parser.add_argument("command", nargs="+", help="command for the guest's shell")
     options = parser.parse_args(arguments)
-    options.tags = [] if options.arch == "um" else ["share"] if options.initramfs else ["share", "root"]
+    options.tags = [] if options.arch in ("um", "s390x") else ["share"] if options.initramfs else ["share", "root"]
     return options
 
 
@@ -92,7 +100,7 @@ def kernel_parameters(options):
     """Returns the kernel's command line."""
     root = "rdinit=/sbin/rvs-init" if options.initramfs else "rootfstype=virtiofs root=root ro init=/sbin/rvs-init"
     words = [root, "panic=-1 oops=panic printk.time=1",
-             "console=ttyAMA0" if options.arch == "arm64" else "console=ttyS0", "audit=0 mitigations=off"]
+             f"console={CONSOLES.get(options.arch, 'ttyS0')}", "audit=0 mitigations=off"]
     if options.smp > 1:
         words.append("rcupdate.rcu_cpu_stall_timeout=300 nowatchdog tsc=reliable")
     if options.shell:
@@ -102,8 +110,8 @@ def kernel_parameters(options):
 
 def processor(options):
     """Returns QEMU's arguments for the machine and the way it executes."""
-    if options.arch == "arm64":
-        return ["qemu-system-aarch64", "-machine", "virt", "-accel", "tcg", "-cpu", "max,pauth-impdef=on"]
+    if options.arch in PROCESSORS:
+        return PROCESSORS[options.arch].split()
     command = ["qemu-system-x86_64", "-machine", "q35,usb=off,hpet=off"]
     if options.kvm:
         return command + ["-accel", "kvm", "-cpu", "host"]
@@ -119,7 +127,9 @@ def machine(options, run):
     command = processor(options) + [
         "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-kernel", f"{options.kernel}/vmlinuz",
         "-append", kernel_parameters(options), "-m", options.memory, "-smp", str(options.smp),
-        "-object", f"memory-backend-memfd,id=memory,size={options.memory}M,share=on", "-numa", "node,memdev=memory"]
+        "-object", f"memory-backend-memfd,id=memory,size={options.memory}M,share=on"]
+    if options.arch != "s390x":
+        command += ["-numa", "node,memdev=memory"]
     if options.initramfs:
         command += ["-initrd", options.initramfs]
     if options.smp == 1 and not options.kvm and not options.shell:
@@ -131,8 +141,14 @@ def machine(options, run):
                     "-device", f"vhost-user-fs-pci,chardev={tag},tag={tag}"]
     if options.shell:
         return command + ["-serial", "mon:stdio"]
-    return command + ["-serial", f"file:{run}/console", "-device", "virtio-serial-pci",
-                      "-chardev", f"file,id=output,path={run}/output", "-device", "virtconsole,chardev=output"]
+    return command + (channel_devices(run) if options.arch == "s390x" else ["-serial", f"file:{run}/console", "-device", "virtio-serial-pci"]) + [
+        "-chardev", f"file,id=output,path={run}/output", "-device", "virtconsole,chardev=output"]
+
+
+def channel_devices(run):
+    """Returns the devices of a machine without PCI. Its files come by 9p: virtiofs speaks the byte order of the guest."""
+    return ["-fsdev", f"local,id=share,path={run}/share,security_model=none", "-device", "virtio-9p-ccw,fsdev=share,mount_tag=share",
+            "-chardev", f"file,id=console,path={run}/console", "-device", "sclpconsole,chardev=console", "-device", "virtio-serial-ccw"]
 
 
 def start_virtiofsd(run, tag, directory, *more):
@@ -148,7 +164,7 @@ class Guest:
     def __init__(self, options, run):
         self.options, self.run, self.offset, self.partial, self.status = options, run, 0, "", None
         self.lines = []
-        self.servers = [start_virtiofsd(run, "share", run / "share")]
+        self.servers = [start_virtiofsd(run, "share", run / "share")] if "share" in options.tags else []
         if "root" in options.tags:
             self.servers.append(start_virtiofsd(run, "root", options.tree, "--readonly"))
         while not all((run / f"{tag}.sock").exists() for tag in options.tags):
