@@ -38,16 +38,19 @@ def family(text):
     return 6 if ":" in text else 4
 
 
+@functools.cache
 def packed(text):
     """Returns the bytes of an address."""
     return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
 
 
+@functools.lru_cache(4096)
 def unpacked(data):
     """Returns the text of an address."""
     return socket.inet_ntop(socket.AF_INET if len(data) == 4 else socket.AF_INET6, data)
 
 
+@functools.cache
 def hardware(text):
     """Returns the bytes of a hardware address."""
     return bytes.fromhex(text.replace(":", ""))
@@ -55,11 +58,9 @@ def hardware(text):
 
 def checksum(data, start=0):
     """Returns the Internet checksum's folded sum, not yet complemented."""
-    data += b"\0" * (len(data) % 2)
-    total = start + sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total
+    # 2**16 is 1 in the ring of these sums, so that one division folds all words.
+    total = start + (int.from_bytes(data) << 8 * (len(data) % 2))
+    return total % 0xFFFF or 0xFFFF * (total > 0)
 
 
 def complement(total):
@@ -67,6 +68,7 @@ def complement(total):
     return ~total & 0xFFFF
 
 
+@functools.lru_cache(4096)
 def pseudo(source, target, protocol, length):
     """Returns the folded sum of the pseudo header for two packed addresses of one family."""
     return checksum(source + target + struct.pack("!HH" if len(source) == 4 else "!II", protocol, length))
@@ -81,12 +83,43 @@ def crc_table():
     return made
 
 
-def crc32c(data):
-    """Returns the CRC-32C of data."""
-    table, crc = crc_table(), 0xFFFFFFFF
+def crc_bytes(crc, data):
+    """Returns the register of CRC-32C after more bytes."""
+    table = crc_table()
     for byte in data:
         crc = crc >> 8 ^ table[(crc ^ byte) & 255]
-    return crc ^ 0xFFFFFFFF
+    return crc
+
+
+def crc_through(columns, crc):
+    """Returns what becomes of a register by a linear map, which is given by what becomes of each bit."""
+    found = 0
+    for column in columns:
+        if crc & 1:
+            found ^= column
+        crc >>= 1
+    return found
+
+
+@functools.cache
+def crc_zeros(count):
+    """Returns the linear map that so many zero bytes are."""
+    if count < 2:
+        return [crc_bytes(1 << bit, bytes(count)) for bit in range(32)]
+    half, rest = crc_zeros(count // 2), crc_zeros(count - count // 2)
+    return [crc_through(rest, column) for column in half]
+
+
+@functools.lru_cache(256)
+def crc_load(data):
+    """Returns the register after data, from zero."""
+    return crc_bytes(0, data)
+
+
+def crc32c(data):
+    """Returns the CRC-32C of data. Payload repeats: what it adds, whatever is before it, is known after the first time."""
+    head, load = data[:16], data[16:]
+    return crc_through(crc_zeros(len(load)), crc_bytes(0xFFFFFFFF, head)) ^ crc_load(load) ^ 0xFFFFFFFF
 
 
 def seal(source, target, protocol, segment, mode="full"):

@@ -16,6 +16,7 @@ import contextlib
 import ctypes
 import dataclasses
 import fcntl
+import functools
 import ipaddress
 import os
 import shlex
@@ -100,6 +101,7 @@ PLAIN_IPV6 = (("ipv6/conf/all/accept_dad", 0), ("ipv6/conf/default/accept_dad", 
 NO_IPV6 = (("ipv6/conf/all/disable_ipv6", 1), ("ipv6/conf/default/disable_ipv6", 1))
 
 
+@functools.cache
 def mac(address):
     """Returns the hardware address that belongs to an address."""
     data = packet.packed(address)

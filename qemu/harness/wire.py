@@ -16,6 +16,8 @@ NEEDS_CSUM, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4 = 1, 1, 4, 5
 ETH_P_ALL = 3
 # The longest frame that is received whole, and how many bytes of frames may wait.
 LONGEST, WAITING = 1 << 17, 4 << 20
+# As a plain number, which is tested ten times as fast.
+TRUNCATED = int(socket.MSG_TRUNC)
 
 
 class Lost(Exception):
@@ -73,7 +75,7 @@ class End:
             except BlockingIOError:
                 self.check()
                 return found
-            if flags & socket.MSG_TRUNC:
+            if flags & TRUNCATED:
                 raise Lost(f"a frame at {self.device} of {self.name} is longer than {LONGEST} bytes")
             if packet.noise(data[10:]) not in self.ignore:
                 found.append((data[:10], data[10:]))
