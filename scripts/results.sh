@@ -23,10 +23,12 @@ check() {
 	rm -f "$log"
 }
 
-# cargo_tests FOLDER: the tests of one cargo package, each counted.
+# cargo_tests FOLDER [--target TARGET CARGO'S ARGUMENTS...]: the tests of one cargo package, each counted.
 cargo_tests() {
-	local name=$1 log=build/host-${1//\//-}.log begun=$SECONDS status=0
-	CARGO_TARGET_DIR=$RVS_SOURCE/build/cargo scripts/inroot cargo test --quiet --manifest-path "$name/Cargo.toml" \
+	local name=$1${3:+ $3} folder=$1 begun=$SECONDS status=0 log
+	shift
+	log=build/host-${name//[\/ ]/-}.log
+	CARGO_TARGET_DIR=$RVS_SOURCE/build/cargo scripts/inroot cargo test --quiet --manifest-path "$folder/Cargo.toml" "$@" \
 		>"$log" 2>&1 </dev/null || status=$?
 	local passed failed ignored
 	read -r passed failed ignored < <(awk '/^test result:/ {p += $4; f += $6; i += $8} END {print p + 0, f + 0, i + 0}' "$log")

@@ -140,14 +140,54 @@ fn a3_sh() {
 }
 
 /// A.4: client, hash, place and server without port, place and server with port 40000.
-const CLIENTS: [(&str, u32, usize, char, usize, char); 6] = [
-    ("10.0.0.1", 0x0308_0ce4, 3711, 'B', 2940, 'C'),
-    ("10.0.0.2", 0x41cf_de13, 1884, 'C', 273, 'B'),
-    ("192.0.2.1", 0x9288_9c88, 2891, 'C', 3651, 'C'),
-    ("192.0.2.254", 0x9106_f3ac, 2578, 'C', 3676, 'C'),
-    ("198.51.100.7", 0xadb9_8ab6, 924, 'A', 1707, 'C'),
-    ("203.0.113.99", 0x6ca4_10b8, 845, 'C', 1578, 'A'),
-];
+type Client = (&'static str, u32, usize, char, usize, char);
+
+/// What mh does with A, B and C. It hashes four bytes as they are in memory, so that each byte order has numbers of its own.
+struct Maglev {
+    /// Offset and step of C, B and A.
+    lists: [(u32, u32); 3],
+    slots: &'static str,
+    clients: [Client; 6],
+    /// Whom 10.0.0.1, 10.0.0.2, 192.0.2.1 and 198.51.100.7 get with the weights 1, 2 and 4.
+    weighted: &'static str,
+}
+
+/// Computed from the formulas, and seen on C.
+const LITTLE: Maglev = Maglev {
+    lists: [(2586, 2286), (870, 874), (4032, 1541)],
+    slots: "BCCABBAACBBAABBBACBCAACBACCBCBAC",
+    clients: [
+        ("10.0.0.1", 0x0308_0ce4, 3711, 'B', 2940, 'C'),
+        ("10.0.0.2", 0x41cf_de13, 1884, 'C', 273, 'B'),
+        ("192.0.2.1", 0x9288_9c88, 2891, 'C', 3651, 'C'),
+        ("192.0.2.254", 0x9106_f3ac, 2578, 'C', 3676, 'C'),
+        ("198.51.100.7", 0xadb9_8ab6, 924, 'A', 1707, 'C'),
+        ("203.0.113.99", 0x6ca4_10b8, 845, 'C', 1578, 'A'),
+    ],
+    weighted: "CCCA",
+};
+
+/// Computed from the same formulas over bytes in the other order; not taken from a run of C.
+const BIG: Maglev = Maglev {
+    lists: [(752, 2610), (860, 2262), (155, 1793)],
+    slots: "CBCABACBCBBBCBAABBABCABACBCABACA",
+    clients: [
+        ("10.0.0.1", 0x59a4_2bb5, 3490, 'A', 1280, 'A'),
+        ("10.0.0.2", 0x8f31_f850, 1719, 'C', 897, 'C'),
+        ("192.0.2.1", 0x24a6_4ac8, 2878, 'C', 3936, 'C'),
+        ("192.0.2.254", 0x99ea_2503, 1619, 'C', 171, 'B'),
+        ("198.51.100.7", 0x72c4_ada1, 1674, 'A', 862, 'C'),
+        ("203.0.113.99", 0x4c05_8cf0, 167, 'C', 2889, 'A'),
+    ],
+    weighted: "CCCC",
+};
+
+/// The vectors of the machine that the tests run on.
+const MAGLEV: Maglev = if cfg!(target_endian = "big") {
+    BIG
+} else {
+    LITTLE
+};
 
 /// Servers A to C at 10.0.0.11 to 13, port 80, as the vectors have them.
 fn maglev(weights: [u32; 3]) -> World {
@@ -174,9 +214,10 @@ fn maglev(weights: [u32; 3]) -> World {
 fn a4_mh_slots() {
     let world = maglev([1; 3]);
     let lists = world.list().into_iter().map(|server| server.permutation);
-    let expected = [(2586, 2286), (870, 874), (4032, 1541)];
-    assert!(lists.eq(expected.map(|(offset, skip)| Permutation::new(offset, skip - 1))));
-    assert_eq!(slots(&world)[..32], *"BCCABBAACBBAABBBACBCAACBACCBCBAC");
+    assert!(lists.eq(MAGLEV
+        .lists
+        .map(|(offset, skip)| Permutation::new(offset, skip - 1))));
+    assert_eq!(slots(&world)[..32], *MAGLEV.slots);
     assert_eq!(counts(&world), [1365, 1364, 1364]);
     assert_eq!(counts(&maglev([1, 2, 4])), [2340, 1169, 584]);
 }
@@ -189,7 +230,7 @@ fn a4_mh_clients() {
     let end = u16::try_from(places.chunks() * CHUNK).unwrap();
     places.table = (0..end).map(|number| end - number).take(SLOTS).collect();
     let place = |world: &World, flow| usize::try_from(world.pick_for(&flow).unwrap() - 1).unwrap();
-    for (client, hash, plain, server, with_port, server_with_port) in CLIENTS {
+    for (client, hash, plain, server, with_port, server_with_port) in MAGLEV.clients {
         let number = u32::from_be(words(addr(client))[0]);
         let seed = Seed([2_654_435_761; 2]);
         assert_eq!(
@@ -210,7 +251,10 @@ fn a4_mh_clients() {
         );
     }
     let clients = ["10.0.0.1", "10.0.0.2", "192.0.2.1", "198.51.100.7"];
-    assert_eq!(picks(&maglev([1, 2, 4]), clients.map(from)), "CCCA");
+    assert_eq!(
+        picks(&maglev([1, 2, 4]), clients.map(from)),
+        MAGLEV.weighted
+    );
 }
 
 #[test]
