@@ -224,7 +224,7 @@ impl<'a> Writer<'a> {
     /// [`Full`].
     pub fn put_wide(&mut self, kind: u16, pad: u16, number: u64) -> Result<(), Full> {
         let at = self.place.map(|place| place.wrapping_add(self.used));
-        if at.is_some_and(|at| at % size_of::<u64>() == 0) {
+        if at.is_some_and(|at| at & 7 == 0) {
             self.put(pad, &[])?;
         }
         self.put(kind, &number.to_ne_bytes())

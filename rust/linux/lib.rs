@@ -18,6 +18,7 @@ pub mod clock;
 pub mod conntrack;
 #[cfg(CONFIG_KUNIT = "y")]
 pub mod crafted;
+mod deferred;
 pub mod encap;
 pub mod genl;
 pub mod icmp;

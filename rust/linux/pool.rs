@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What all tables share: the slab cache, the stripe locks and the expiry wheel.
+//! What all tables share: the slab cache, the stripe locks, the expiry wheel and the way of memory back.
 //!
 //! C header: `include/linux/slab.h`
 
 use crate::bindings;
 use crate::clock::Jiffies;
+use crate::deferred::Deferred;
 use crate::rcu::{self, Arc, Slot};
 use crate::sync::{self, Locks, Pinned, FIRST_BITS};
 use crate::wheel::{Link, Wheel};
@@ -50,8 +51,8 @@ impl Cache {
 
 impl Drop for Cache {
     fn drop(&mut self) {
-        // SAFETY: Every entry was handed to `free` before its table let go of the pool; the kernel
-        // waits for those that are on their way.
+        // SAFETY: Every entry was handed to `free` before its table let go of the pool, which freed all
+        // of them before it came to the cache.
         unsafe { bindings::kmem_cache_destroy(self.0.as_ptr()) };
     }
 }
@@ -60,6 +61,8 @@ impl Drop for Cache {
 pub(crate) struct Pool {
     wheel: Pinned<Wheel>,
     stripes: Locks<()>,
+    /// Before the cache, so that it is emptied first.
+    deferred: Deferred,
     cache: Cache,
 }
 
@@ -82,6 +85,17 @@ impl Pool {
         // SAFETY: The cache exists as long as the pool; atomic memory may be asked for anywhere.
         let memory = unsafe { bindings::rvs_helper_kmem_cache_alloc_atomic(self.cache.0.as_ptr()) };
         NonNull::new(memory.cast())
+    }
+
+    /// Frees an entry's memory after a grace period.
+    ///
+    /// # Safety
+    ///
+    /// `memory` came from [`Pool::alloc`], no new reader can find it, and `link`, which is inside of it,
+    /// is not used again.
+    pub(crate) unsafe fn free(&self, memory: NonNull<()>, link: NonNull<Link>) {
+        // SAFETY: By the caller's promise; what a link has to spare is what waiting takes.
+        unsafe { self.deferred.free(memory, Link::spare(link).cast()) };
     }
 
     /// Runs `work` while the lock of a stripe is held.
@@ -109,18 +123,6 @@ impl Pool {
 /// Keeps a stripe's number inside the array of locks.
 const STRIPES_MASK: usize = (1 << FIRST_BITS) - 1;
 
-/// Frees an entry's memory after a grace period.
-///
-/// # Safety
-///
-/// `memory` came from [`Pool::alloc`], no new reader can find it, and `link`, which is inside of it,
-/// is not used again.
-pub(crate) unsafe fn free(memory: NonNull<()>, link: NonNull<Link>) {
-    let head = Link::spare(link).cast();
-    // SAFETY: By the caller's promise the memory is ours and the head, inside of it, unused.
-    unsafe { bindings::kvfree_call_rcu(head.as_ptr(), memory.as_ptr().cast()) };
-}
-
 /// Keeps the pool for new tables; each table keeps it for itself until it is gone.
 pub struct Running(());
 
@@ -140,6 +142,7 @@ pub fn start() -> Result<Running> {
     let pool = Pool {
         wheel: sync::pinned_on(&queue, wheel)?,
         stripes: sync::locks(1 << FIRST_BITS, || Ok(()))?,
+        deferred: Deferred::new(&queue, cpus)?,
         cache: Cache::new()?,
     };
     drop(POOL.replace(Some(Arc::new(pool, GFP_KERNEL)?)));

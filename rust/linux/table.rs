@@ -336,7 +336,7 @@ impl<R: Record> Entry<R> {
             drop(unsafe { Pin::from_raw(parent) });
         }
         // SAFETY: By the caller's promise no reader can find it any more.
-        unsafe { pool::free(NonNull::from(self).cast(), self.link()) };
+        unsafe { core.pool.free(NonNull::from(self).cast(), self.link()) };
         // The last use of the table: it may go as soon as nothing counts. Pairs with `flush`.
         core.count.fetch_sub(1, Full);
     }
@@ -567,7 +567,7 @@ impl<R: Record> Core<R> {
         // SAFETY: The offset is inside the entry.
         let link = unsafe { entry.byte_add(offset_of!(Entry<R>, link)) }.cast();
         // SAFETY: By the caller's promise; no reader knows it.
-        unsafe { pool::free(entry.cast(), link) };
+        unsafe { self.pool.free(entry.cast(), link) };
         self.count.fetch_sub(1, Full);
     }
 

@@ -74,7 +74,7 @@ impl Link {
         self.owner
     }
 
-    /// Returns the 16 bytes that the release of the memory may use once the wheel is done with it.
+    /// Returns the two words that the release of the memory may use once the wheel is done with it.
     pub(crate) fn spare(this: NonNull<Self>) -> NonNull<()> {
         this.cast()
     }

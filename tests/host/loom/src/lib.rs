@@ -19,6 +19,8 @@ mod work;
 mod apart;
 #[path = "../../../../rust/linux/clock.rs"]
 mod clock;
+#[path = "../../../../rust/linux/deferred.rs"]
+mod deferred;
 #[path = "../../../../rust/linux/life.rs"]
 mod life;
 #[path = "../../../../rust/linux/list.rs"]
@@ -34,6 +36,7 @@ mod walk;
 #[path = "../../../../rust/linux/wheel.rs"]
 mod wheel;
 
+mod deferred_tests;
 mod list_tests;
 mod sched_tests;
 mod shadow_tests;
@@ -63,6 +66,30 @@ mod bindings {
     /// Makes it this late.
     pub fn set_jiffies(now: usize) {
         JIFFIES.with(|jiffies| jiffies.set(now));
+    }
+
+    std::thread_local! {
+        /// Where memory was freed. Loom runs all threads of a model on one.
+        static FREED: std::cell::RefCell<Vec<usize>> = const { std::cell::RefCell::new(Vec::new()) };
+    }
+
+    /// Frees what a test allocated as two words, as far as the test can see.
+    pub unsafe fn kfree(memory: *mut u8) {
+        assert!(!is_freed(memory as usize));
+        FREED.with(|freed| freed.borrow_mut().push(memory as usize));
+    }
+
+    pub fn is_freed(memory: usize) -> bool {
+        FREED.with(|freed| freed.borrow().contains(&memory))
+    }
+
+    /// Returns how many pieces were freed since the last call, and really frees them.
+    pub fn take_freed() -> usize {
+        let freed = FREED.with(|freed| freed.take());
+        let pieces = freed
+            .iter()
+            .map(|&memory| drop(unsafe { Box::from_raw(memory as *mut [usize; 2]) }));
+        pieces.count()
     }
 
     pub unsafe fn ktime_get_seconds() -> i64 {

@@ -70,6 +70,13 @@ impl Pool {
         work()
     }
 
+    pub unsafe fn free(&self, memory: NonNull<()>, link: NonNull<Link>) {
+        // What the kernel keeps there until it frees the memory.
+        let head = Link::spare(link).cast::<[usize; 2]>();
+        unsafe { head.write([usize::MAX; 2]) };
+        rcu::keep(Freed(memory));
+    }
+
     pub fn wheel(&self) -> &Wheel {
         &self.wheel
     }
@@ -93,11 +100,4 @@ impl Drop for Freed {
         unsafe { core::ptr::write_bytes(self.0.as_ptr().cast::<u8>(), 0x5a, ENTRY_SIZE) };
         unsafe { std::alloc::dealloc(self.0.as_ptr().cast(), LAYOUT) };
     }
-}
-
-pub unsafe fn free(memory: NonNull<()>, link: NonNull<Link>) {
-    // What the kernel keeps there until it frees the memory.
-    let head = Link::spare(link).cast::<[usize; 2]>();
-    unsafe { head.write([usize::MAX; 2]) };
-    rcu::keep(Freed(memory));
 }

@@ -44,6 +44,11 @@ pub fn run_queued() -> usize {
     runs.count()
 }
 
+/// Takes back what waits.
+pub fn forget_queued() {
+    QUEUED.with(|queued| queued.take());
+}
+
 impl<T: Task> Delayed<T> {
     pub fn schedule(&self, _delay: Ticks) {
         let wanted = self.0.run();
