@@ -368,3 +368,22 @@ def programs_of_32_bits(d):
             d.say(f"32 bits: {title}: {error_name(answer.error)} length {answer.length}: {shown(answer.data)}" if answer else "none")
     d.proc("ip_vs")
     used.get("now", GET_TIMEOUT, bytes(12))
+
+
+@case
+def every_option_of_a_program_of_32_bits(d):
+    used = director(d, with_dest=True)
+    if platform.machine() != "x86_64":
+        return
+    with topology.inside("director"):
+        for call, names, rights in ((366, SET, RIGHT), (365, GET, QUESTIONS)):
+            for option in range(FIRST - 1, FIRST + len(names) + 1):
+                right = rights.get(option, b"")
+                for length in sorted({0, 1, max(len(right) - 1, 0), len(right), len(right) + 1, 4096}):
+                    answer = sockopt.by_32_bits(call, option, right.ljust(4096, b"\0"), length)
+                    d.expect("the kernel runs programs of 32 bits", answer)
+                    d.say(f"{'set' if call == 366 else 'get'} {name(names, option)} of {length}: {error_name(answer.error)} "
+                          f"length {answer.length}: {shown(answer.data.rstrip(bytes(1)))}")
+    d.proc("ip_vs")
+    used.get("now", GET_TIMEOUT, bytes(12))
+    used.get("none", DAEMON, bytes(48))
