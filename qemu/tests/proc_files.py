@@ -7,9 +7,13 @@ import stat
 
 import burst
 import chances
+import packet
 import topology
 from cases import case
 
+# How many connections are there throughout while ip_vs_conn is read, and how often others come and go meanwhile.
+LISTED, CHANGES = int(os.environ.get("RVS_LISTED") or 20000), 100
+PORTS = 50000
 FILES = ("ip_vs", "ip_vs_conn", "ip_vs_stats", "ip_vs_stats_percpu", "ip_vs_status")
 
 
@@ -106,3 +110,80 @@ def lengths_of_the_buckets_of_connections(d):
     for first in range(0, 1400, 200):
         d.ends["burst"].decide(d.ends["burst"].udp, range(1000 + first, 1200 + first), [1] * 200, [1] * 200)
     status_of(d, "Conn", 1400)
+
+
+class Crowd:
+    """Connections by their numbers, each of a port and a client of its own; three homes of clients, by what becomes of them."""
+
+    STAYING, LEAVING, COMING = 0x0100, 0x4000, 0x8000
+
+    def __init__(self, d):
+        self.d = d
+        self.wires = d.ends["burst"] = burst.Wires()
+        self.seen = bytearray(LISTED)
+
+    @staticmethod
+    def bursts(home, first, count):
+        """Yields ports, clients and virtual addresses of connections, as many at a time as a burst has room for."""
+        for at in range(first, first + count, 200):
+            numbers = range(at, min(at + 200, first + count))
+            yield [1000 + number % PORTS for number in numbers], [home + number // PORTS for number in numbers], [1] * len(numbers)
+
+    def come(self, kind, home, first, count):
+        for ports, clients, vips in self.bursts(home, first, count):
+            self.wires.decide(kind, ports, clients, vips)
+
+    def go_on(self, flags, first, count):
+        """Has clients that will leave send segments; what was reset is there for ten seconds more."""
+        for ports, clients, vips in self.bursts(self.LEAVING, first, count):
+            self.wires.go_on(ports, clients, vips, [flags] * len(ports))
+
+    def change(self, number):
+        """Some leave, others come, and time passes: those that have left before go."""
+        some = LISTED // 4 // CHANGES
+        self.go_on(packet.RST, number * some, some)
+        self.come(self.wires.udp, self.COMING, number * some, some)
+        self.d.quiet(0.2)
+
+    def count(self, line):
+        """Counts a line if it is of a connection that stays."""
+        client = int(line[4:12], 16) - 0xAC140000 if line.startswith(b"UDP") else 0
+        if self.STAYING <= client < self.LEAVING:
+            self.seen[(client - self.STAYING) * PORTS + int(line[13:17], 16) - 1000] += 1
+
+    def read(self):
+        """Reads the file page by page, changing what is there all the while; returns how many changes there were."""
+        with topology.inside("director"):
+            file = os.open("/proc/thread-self/net/ip_vs_conn", os.O_RDONLY)
+        rest, pages, changes, between = b"", 0, 0, max(1, LISTED // 32 // CHANGES)
+        while piece := os.read(file, 4096):
+            *lines, rest = (rest + piece).split(b"\n")
+            for line in lines:
+                self.count(line)
+            pages += 1
+            if pages % between == 0 and changes < CHANGES:
+                self.change(changes)
+                changes += 1
+        os.close(file)
+        return changes
+
+
+@case(only=("rvs",))
+def connections_are_listed_once_while_others_come_and_go(d):
+    # Without captures, which would fill up.
+    d.names += topology.wires()
+    crowd = Crowd(d)
+    # Those that stay do so for longer than all this takes.
+    d.control("--set 0 0 7200", "-A -u 10.8.0.1:80 -s rr", "-a -u 10.8.0.1:80 -r 10.2.0.11:80 -g", "-A -t 10.8.0.1:80 -s rr",
+              "-a -t 10.8.0.1:80 -r 10.2.0.11:80 -g")
+    topology.batch(["route add default via 10.1.0.2", "route add local 10.8.0.0/16 dev lo"], "director")
+    crowd.come(crowd.wires.udp, crowd.STAYING, 0, LISTED)
+    crowd.come(crowd.wires.syn, crowd.LEAVING, 0, LISTED // 4)
+    crowd.go_on(packet.ACK, 0, LISTED // 4)
+    changes = crowd.read()
+    missing, repeated = crowd.seen.count(0), LISTED - crowd.seen.count(0) - crowd.seen.count(1)
+    print(f"# {LISTED} connections: {missing} missing, {repeated} repeated, {changes} changes", flush=True)
+    d.expect("all of them were listed once", not missing and not repeated)
+    d.expect("others came and went", changes > CHANGES // 2)
+    left = sum(line.startswith("TCP") for line in d.read("/proc/thread-self/net/ip_vs_conn").splitlines())
+    d.expect(f"some have gone meanwhile: {left}", left < LISTED // 4)
