@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What a scenario has in hand: namespaces, ipvsadm, raw netlink, /proc, packets; everything goes into a transcript."""
 import contextlib
+import os
 import re
 import time
 
@@ -202,9 +203,13 @@ class Director:
 
     # --- packets ---
 
-    def captured(self, title=""):
-        """Writes down what came out of every wire since the last time; returns the lines by namespace."""
-        time.sleep(0.02)
+    def captured(self, title="", wait=0.02):
+        """Writes down what came out of every wire since the last time; returns the lines by namespace.
+
+        wait: how long after a packet something may still come. Without it only what is ready to run does so; a sleep of
+        any length costs as much as sending a packet.
+        """
+        time.sleep(wait) if wait else os.sched_yield()
         found = {name: end.received() for name, end in self.ends.items()}
         if title:
             self.say(f"packet {title}")

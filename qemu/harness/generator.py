@@ -137,8 +137,8 @@ class Plan:
 class Flow:
     """One client's end towards the virtual service, and the packets of either side."""
 
-    def __init__(self, world, client, port):
-        self.world, self.client, self.port = world, client, port
+    def __init__(self, world, client, port, ident=1):
+        self.world, self.client, self.port, self.ident = world, client, port, ident
 
     def ends(self, direction):
         """Returns source and destination of a packet as its sender sees it: (address, port, address, port)."""
@@ -164,15 +164,17 @@ class World:
         self.plans = (self.near,) if inner == outer else (self.near, self.far)
         self.vip, self.server = self.near.vips[0], self.far.servers[0]
         self.server_port = REAL if method == "nat" else VIRTUAL
-        self.ports = itertools.count(20000)
+        self.ports, self.idents = itertools.count(20000), itertools.count(2)
 
     def flow(self, row):
         """Returns the flow that a packet is of: one of its own, but that of IPsec, which has no ports."""
+        # A first fragment that waits for the others must not meet those of another packet.
+        ident = next(self.idents) if "fragment" in row.get("field", "") else 1
         if row["protocol"] in ("ah", "esp"):
             # The last client has no connection of ISAKMP.
             client = self.near.clients[-1] if row["state"] == "none" else self.near.clients[next(self.ports) % 6 + 1]
-            return Flow(self, client, ISAKMP)
-        return Flow(self, self.near.clients[0], next(self.ports))
+            return Flow(self, client, ISAKMP, ident)
+        return Flow(self, self.near.clients[0], next(self.ports), ident)
 
 
 # --- from rows to packets ---
@@ -224,12 +226,12 @@ def ready(row, flow, chance):
     side = "client" if direction in ("request", "client's error") else "servers"
     if row["protocol"] == "icmp":
         bad = 0x101 * (row["checksum"] == "bad")
-        made = packet.icmp(flow.client, flow.world.vip, *echo(flow), 7, data_of(row), bad=bad, **header_of(row, flow.client))
+        made = packet.icmp(flow.client, flow.world.vip, *echo(flow), 7, data_of(row), bad=bad, **header_of(row, flow))
     elif direction.endswith("error"):
         made = error(row, flow, chance)
     else:
-        made = transport(row, flow.ends(direction), chance, **header_of(row, flow.client))
-    return side, spoilt(made, field) if not direction.endswith("error") else pieces(made, field)
+        made = transport(row, flow.ends(direction), chance, **header_of(row, flow))
+    return side, spoilt(made, field, flow.ident) if not direction.endswith("error") else pieces(made, field, flow.ident)
 
 
 def echo(flow):
@@ -243,18 +245,18 @@ def data_of(row):
     return bytes(range(100)) * (size // 100)
 
 
-def header_of(row, address):
+def header_of(row, flow):
     """Returns the fields of the IP header that a row asks for."""
-    field, six = row["field"], packet.family(address) == 6
-    more = {}
+    field, six = row["field"], packet.family(flow.client) == 6
+    more = {} if six else dict(ident=flow.ident)
     if field == "options":
-        more = dict(extensions=(packet.hop_by_hop(), packet.destination())) if six else dict(options=b"\1" * 8)
+        more |= dict(extensions=(packet.hop_by_hop(), packet.destination())) if six else dict(options=b"\1" * 8)
     if field == "last hop":
-        more = dict(ttl=1)
+        more |= dict(ttl=1)
     if field == "marked":
-        more = dict(tos=0xBB, **({} if six else dict(frag=0x4000)))
+        more |= dict(tos=0xBB, **({} if six else dict(frag=0x4000)))
     if field == "too big" and not six:
-        more = dict(frag=0x4000)
+        more |= dict(frag=0x4000)
     return more
 
 
@@ -274,15 +276,15 @@ def error(row, flow, chance):
                                      else ((3, 1, 0), (3, 3, 0), (3, 4, 5000), (11, 0, 0), (4, 0, 0), (5, 1, 0)))
     quoted = transport({**row, "checksum": "full", "buffer": "linear"}, flow.ends(row["direction"]), chance)
     if row["field"] in ("cut off", "too short", "wrong header", "too long"):
-        quoted = spoilt(quoted, row["field"])
+        quoted = spoilt(quoted, row["field"], flow.ident)
     quoted = quoted[:packet.HEADER[6 if six else 4] + chance.choice((8, 20, 200))] if row["field"] != "cut off" else quoted
     source = flow.client if row["direction"] == "client's error" else flow.world.near.near if six else "192.0.2.77"
     target = flow.world.vip if row["direction"] == "client's error" else flow.client
     body = quoted + (bytes(LONG) if row["buffer"] == "paged" else b"")
-    return packet.icmp(source, target, kind, code, rest, body, bad=0x101 * (row["checksum"] == "bad"), **header_of(row, flow.client))
+    return packet.icmp(source, target, kind, code, rest, body, bad=0x101 * (row["checksum"] == "bad"), **header_of(row, flow))
 
 
-def spoilt(data, field):
+def spoilt(data, field, ident):
     """Returns a packet with something the matter with its lengths or its transport header, or its pieces."""
     version = data[0] >> 4
     start = packet.HEADER[version]
@@ -294,15 +296,15 @@ def spoilt(data, field):
         protocol = data[9] if version == 4 else data[6]
         at, value = {TCP: (12, b"\x40"), UDP: (4, b"\0\7")}.get(protocol, (14, b"\0\3"))
         return data[:start + at] + value + data[start + at + len(value):]
-    return pieces(data, field)
+    return pieces(data, field, ident)
 
 
-def pieces(data, field):
+def pieces(data, field, ident):
     """Returns a packet, or its fragments."""
     if field == "fragments":
-        return packet.fragments(data, 64)
+        return packet.fragments(data, 64, ident)
     if field == "first fragment":
-        return packet.fragments(data, 64)[:1]
+        return packet.fragments(data, 64, ident)[:1]
     return data
 
 

@@ -448,7 +448,7 @@ def show_ip6(packet):
 
 def shown_ident(ident):
     """Returns an IPv6 fragment's identification; what the kernel splits gets a random one, scenarios give small ones."""
-    return "*" if ident > 0xFF else ident
+    return "*" if ident > 0x3FF else ident
 
 
 def show_frame(frame):
