@@ -2,28 +2,33 @@
 # What a person types; `make help` explains each target. How the module itself is put together is in Kbuild.
 
 ARCH ?= $(if $(filter aarch64,$(shell uname -m)),arm64,x86_64)
-ifneq ($(filter-out x86 x86_64 amd64 arm64,$(ARCH)),)
-$(error ARCH is $(ARCH), but rvs is built for x86_64 and arm64 only)
+ifneq ($(filter-out x86 x86_64 amd64 arm64 riscv64 s390x,$(ARCH)),)
+$(error ARCH is $(ARCH), but rvs is built for x86_64, arm64, riscv64 and s390x only)
 endif
+# The machines that have another kernel than x86_64, under Debian's names.
+OTHER := $(filter arm64 riscv64 s390x,$(ARCH))
 ifneq ($(filter-out amd64 cloud-amd64,$(FLAVOUR)),)
 $(error FLAVOUR is $(FLAVOUR), but may be amd64 or cloud-amd64 only)
 endif
-MODULE := $(if $(KDIR),$(KDIR),$(if $(filter arm64,$(ARCH)),stock-arm64,$(if $(filter amd64,$(FLAVOUR)),stock-metal,stock)))
+MODULE := $(if $(KDIR),$(KDIR),$(if $(OTHER),$(if $(filter arm64,$(ARCH)),stock-arm64,$(ARCH)),$(if $(filter amd64,$(FLAVOUR)),stock-metal,stock)))
 # The kernel's own makefiles take whatever is exported, even nothing, for an architecture.
 ifeq ($(ARCH),arm64)
 export ARCH
 else
 unexport ARCH
 endif
+ifneq ($(OTHER),)
+export RVS_ARCH := $(OTHER)
+endif
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := module
 
 .PHONY: module
-module: ## build rvs.ko for the newest stock Debian kernel [ARCH=arm64, or FLAVOUR=amd64: bare metal] or a kernel tree [KDIR=path]
+module: ## build rvs.ko for the newest stock Debian kernel [ARCH=arm64|riscv64|s390x, or FLAVOUR=amd64: bare metal] or a kernel tree [KDIR=path]
 	@scripts/build $(MODULE)
 
 .PHONY: demo
-demo: ## boot a stock kernel and watch real HTTP go through rvs.ko [ARCH=arm64]
+demo: ## boot a stock kernel and watch real HTTP go through rvs.ko [ARCH=arm64|riscv64|s390x]
 	@qemu/demo
 
 .PHONY: test
@@ -31,7 +36,7 @@ test: ## everything that proves it: gates, lint, host tests, KUnit, scenarios ag
 	@scripts/test
 
 .PHONY: scenario host kunit
-scenario: ## only the scenarios whose `file: case` matches a regular expression, on both modules F=pattern [ARCH=arm64]
+scenario: ## only the scenarios whose `file: case` matches a regular expression, on both modules F=pattern [ARCH=arm64|riscv64|s390x]
 	@qemu/scenario '$(F)'
 host: ## only the host tests: properties, snapshots, loom, the fuzzers' corpus
 	@scripts/host

@@ -108,6 +108,15 @@ machine_of() {
 	esac
 }
 
+# chosen_kernel: the kernel of the machine that `make ARCH=…` chose (RVS_ARCH); the stock one of this machine without.
+chosen_kernel() {
+	case ${RVS_ARCH:-} in
+	'') echo stock ;;
+	arm64) echo stock-arm64 ;;
+	*) echo "$RVS_ARCH" ;;
+	esac
+}
+
 # Commands of `inroot` run in the newer build root from here on; bindgen takes the libclang that it knows.
 take_newer() { export RVS_TREE=newer LIBCLANG_PATH=/usr/lib/llvm-19/lib RVS_LLVM=-22; }
 
