@@ -284,3 +284,20 @@ def unsigned_modules_are_refused(d):
     d.expect(f"rvs-switch refuses {output}", code == 1 and output.splitlines()[-1] == "rvs-switch: refused: this kernel takes signed "
              "modules only, and ip_vs.ko has no signature that it accepts: Key was rejected by service.")
     d.expect("C's loads", modprobe("ip_vs") == 0 and set(present()) == {"ip_vs"})
+
+
+@case(suite="storm")
+def names_under_lock_checks(d):
+    d.bare()
+    with switched(d):
+        d.expect("all at once", modprobe("-a " + " ".join(name for name in NAMES if name != "ip_vs_ftp")) == 0)
+        d.expect("a service", d.execute("ipvsadm -A -t 10.9.0.1:80 -s sed")[0] == 0)
+        d.expect("another by its mark", d.execute("ipvsadm -A -f 7 -s wrr")[0] == 0)
+        for name in ("ip_vs", "ip_vs_sed", "ip_vs_wrr", "rvs"):
+            code, output = run(f"rmmod {name}")
+            d.expect(f"{name} is in use {output}", code and "in use" in output)
+        code, output = switch("off")
+        d.expect(f"off is refused {output}", code == 1 and "refused: rvs is loaded" in output)
+        d.expect("another scheduler", d.execute("ipvsadm -E -t 10.9.0.1:80 -s rr")[0] == 0 and run("rmmod ip_vs_sed") == (0, ""))
+        d.expect("the services go", d.execute("ipvsadm -C")[0] == 0)
+        d.expect("the names go", run("modprobe -r xt_ipvs ip_vs_rr ip_vs_wrr")[0] == 0)
