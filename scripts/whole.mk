@@ -41,8 +41,8 @@ rvs_clang_arm64 := --target=aarch64-linux-gnu -mgeneral-regs-only -mbranch-prote
 # User-mode Linux, which clang built: its flags are in $(c_flags) already.
 rvs_clang_um := --target=x86_64-linux-gnu -mcmodel=large -fno-PIC
 # Clang built these kernels, too; what their flags say of the code is needed again where bitcode becomes code.
-rvs_clang_riscv := --target=riscv64-linux-gnu $(filter -march=% -mabi=% -mcmodel=% -mno-relax -fno-PIC,$(c_flags)) -mno-relax -fno-PIC
-rvs_clang_s390 := --target=s390x-linux-gnu $(filter -march=% -mpacked-stack -mbackchain -msoft-float,$(c_flags)) -fPIC
+rvs_clang_riscv := --target=riscv64-linux-gnu $(filter -march=% -mabi=% -mcmodel=% -mno-relax -fno-PIC,$(KBUILD_CFLAGS)) -mno-relax -fno-PIC
+rvs_clang_s390 := --target=s390x-linux-gnu $(filter -march=% -mpacked-stack -mbackchain -msoft-float,$(KBUILD_CFLAGS)) -fPIC
 rvs_clang := $(rvs_clang_$(SRCARCH)) -fno-builtin-wcslen -Wno-everything -g
 rvs_clang_cc ?= clang$(RVS_LLVM)
 
