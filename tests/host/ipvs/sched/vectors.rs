@@ -148,7 +148,7 @@ struct Maglev {
     lists: [(u32, u32); 3],
     slots: &'static str,
     clients: [Client; 6],
-    /// What 10.0.0.1, 10.0.0.2, 192.0.2.1 and 198.51.100.7 get with the weights 1, 2 and 4.
+    /// The servers of 10.0.0.1, 10.0.0.2, 192.0.2.1 and 198.51.100.7 with the weights 1, 2 and 4.
     weighted: &'static str,
 }
 
