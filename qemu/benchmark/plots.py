@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Plays the same new connections under each scheduler while a server leaves and returns; notes who gets each."""
+"""Plays the same new connections under each scheduler while a server leaves and returns; notes which server gets each."""
 import json
 import pathlib
 import random
@@ -50,7 +50,7 @@ class Wires:
         return end
 
     def send(self, connection, flags):
-        """Sends a packet of a connection and returns the name of the server that gets it; None for nobody."""
+        """Sends a packet of a connection and returns the name of the server that gets it; None if there is none."""
         client, port, target = connection
         self.client.send(packet.ether(topology.mac("10.1.0.1"), topology.mac("10.1.0.2"), packet.tcp(client, port, target, 80, flags)))
         time.sleep(0.005)

@@ -26,7 +26,7 @@ class Symbols:
         self.names = [found[address] for address in self.addresses]
 
     def at(self, address):
-        """Returns (function, module) of an address; 0 stands for all of user space."""
+        """Returns (function, module) of an address; 0 means all of user space."""
         if not address:
             return USER_SPACE
         return self.names[max(bisect.bisect_right(self.addresses, address) - 1, 0)]

@@ -100,7 +100,7 @@ def start_nginx(name):
 
 
 class Requests:
-    """Requests that clients send at the same time; collects who served them."""
+    """Requests that clients send at the same time; collects which servers answered."""
 
     def __init__(self, vip, total, pause=0.0):
         self.total, self.started = total, time.monotonic()
@@ -112,7 +112,7 @@ class Requests:
         ]
 
     def finish(self):
-        """Waits for all clients and returns who served how many, what failed, and how long it took."""
+        """Waits for all clients and returns how many each server answered, what failed, and how long it took."""
         served, failed = collections.Counter(), []
         for process in self.processes:
             output, _ = process.communicate()

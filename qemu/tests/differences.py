@@ -33,7 +33,7 @@ def cut_off(d):
     d.send("client", packet.ip(CLIENT, VIP, packet.TCP, b"abc"))
 
 
-def nobody_takes_it(d):
+def no_server_takes_it(d):
     d.control(f"-e -t {VIP}:80 -r {SERVER}:8080 -m -w 0")
     d.send("client", packet.tcp(CLIENT, 40001, VIP, 80, SYN))
 
@@ -67,7 +67,7 @@ def error_with_a_wrong_checksum(d):
     d.send("servers", packet.icmp(SERVER, CLIENT, 3, 1, 0, packet.tcp(CLIENT, 40000, SERVER, 8080, SYN, ttl=63), bad=1))
 
 
-@case(only=("rvs",), rows=(("truncated", cut_off), ("no_server", nobody_takes_it), ("drop_packet", dropped_as_set), ("server_gone", server_removed),
+@case(only=("rvs",), rows=(("truncated", cut_off), ("no_server", no_server_takes_it), ("drop_packet", dropped_as_set), ("server_gone", server_removed),
                            ("no_route", no_way), ("time_to_live", forwarded_too_often), ("too_big", longer_than_the_way_out),
                            ("checksum", error_with_a_wrong_checksum)))
 def every_drop_has_a_name(d, row):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""lblc and lblcr remember who served an address, forget it in time, and give help to a server that is too busy."""
+"""lblc and lblcr remember which server served an address, forget it in time, and give help to a server that is too busy."""
 from cases import case
 from decisions import GAP, TABLE, Service, director, mark
 
@@ -21,7 +21,7 @@ class Asker:
         self.d.sysctl(f"{scheduler}_expiration", expiration)
 
     def ask(self, kind, vips):
-        """Sends one packet to each address; writes down and returns who got them, of whom there must be some."""
+        """Sends one packet to each address; writes down and returns the servers that got them, of which there must be some."""
         ports = range(self.port, self.port + len(vips))
         self.port = ports[-1] + 1
         text = self.wires.decide(kind, ports, [1] * len(vips), vips).translate(TABLE).decode()
@@ -68,7 +68,7 @@ def a_busy_server_gets_help(d, scheduler):
     d.quiet(40)
     asker.ask(asker.wires.syn, (1, 2, 1))
     d.quiet(200)
-    # Nobody is busy any more, and the servers of an address were the same for long.
+    # No server is busy any more, and the servers of an address were the same for long.
     for _ in range(3):
         asker.ask(asker.wires.udp, (1, 2))
         d.quiet(101)

@@ -57,5 +57,5 @@ def maglev(d, row):
             chosen = wires.decide(wires.syn, range(port, port + DECISIONS), clients, (1,) * DECISIONS)
             port += DECISIONS
             d.say(f"  {chosen.hex()}")
-            d.expect("nearly everybody found a server", chosen.count(0) < DECISIONS // 4)
+            d.expect("nearly every client found a server", chosen.count(0) < DECISIONS // 4)
     farm.end()

@@ -40,7 +40,7 @@ def decide(d, queue, verdict):
 
 
 @case(rows=tuple((f"{hook} {method}", hook, method) for hook in HOOKS for method in ("-g", "-m")))
-def nobody_listens(d, row):
+def without_a_listener(d, row):
     _, hook, method = row
     start(d, method, hook, "counter queue num 7")
     first(d)
@@ -50,7 +50,7 @@ def nobody_listens(d, row):
 
 
 @case(rows=("-g", "-m"))
-def nobody_listens_and_the_rule_lets_pass(d, method):
+def without_a_listener_and_the_rule_lets_pass(d, method):
     start(d, method, "output", "counter queue flags bypass to 7")
     first(d)
     d.run("nft list ruleset")

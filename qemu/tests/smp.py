@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Four CPUs schedule new connections at the same time: exact shares, and nobody who must not be chosen."""
+"""Four CPUs schedule new connections at the same time: exact shares, and no server that must not be chosen."""
 import ipaddress
 import os
 import socket
@@ -12,7 +12,7 @@ from loading import modprobe
 
 CPUS = 4
 SERVICE = "10.64.0.0"
-# Beside those who may be chosen each service has one of weight 0 and one that its threshold keeps new connections off.
+# Beside those that may be chosen each service has one of weight 0 and one that its threshold keeps new connections off.
 WEIGHTLESS, OVERLOADED, FIRST = 11, 12, 13
 
 
@@ -122,8 +122,8 @@ def loaded(d, mark, arguments, weights, each):
     d.wait(f"{arguments}: {CPUS * each} connections, not {connections(d, mark)}",
            lambda: sum(connections(d, mark).values()) == CPUS * each + 1, 10)
     found = connections(d, mark)
-    d.expect(f"{arguments}: nobody without weight is chosen", found[WEIGHTLESS] == 0)
-    d.expect(f"{arguments}: nobody overloaded is chosen", found[OVERLOADED] == 1)
+    d.expect(f"{arguments}: no server without weight is chosen", found[WEIGHTLESS] == 0)
+    d.expect(f"{arguments}: no overloaded server is chosen", found[OVERLOADED] == 1)
     shares = [found[FIRST + number] for number in range(len(weights))]
     print(f"# {arguments}: {' '.join(map(str, shares))}", flush=True)
     return shares
@@ -151,17 +151,17 @@ def wrr_keeps_the_exact_share(d):
 
 
 def near(shares, wanted):
-    """Whether shares are those of somebody who sees the counts of a moment ago."""
+    """Whether shares are those of a CPU that sees the counts of a moment ago."""
     return all(abs(share - want) <= 2 * CPUS for share, want in zip(shares, wanted))
 
 
 def all_have_some(shares):
-    """Whether everybody has a share."""
+    """Whether every server has a share."""
     return min(shares) > 0
 
 
 HEAVY = (100, 200, 300)
-# Who: with which weights, and what their shares of 600 connections are then.
+# Schedulers: with which weights, and what the servers' shares of 600 connections are then.
 OTHERS = (("lc", HEAVY, lambda shares: near(shares, (200, 200, 200))),
           ("wlc", HEAVY, lambda shares: near(shares, (100, 200, 300))),
           ("sed", HEAVY, lambda shares: near(shares, (100, 200, 300))),
@@ -173,7 +173,7 @@ OTHERS = (("lc", HEAVY, lambda shares: near(shares, (200, 200, 200))),
 
 
 @case(suite="smp")
-def others_choose_nobody_who_must_not_be_chosen(d):
+def others_choose_no_server_that_must_not_be_chosen(d):
     start(d)
     for mark, (arguments, weights, fits) in enumerate(OTHERS, 1):
         shares = loaded(d, mark, arguments, weights, 150)
@@ -192,7 +192,7 @@ def seats(newest_first, network, each):
 
 
 @case(suite="smp")
-def dh_asks_nobody_else(d):
+def dh_asks_no_other_server(d):
     start(d)
     newest_first = [15, 14, 13, WEIGHTLESS, OVERLOADED]
     network = service(d, 1, "dh", (1, 2, 3))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Hashing of keys with a random seed that is an argument.
 //!
-//! SipHash-1-3: clients choose the keys, so who does not know the seed must not be able to make
+//! SipHash-1-3: clients choose the keys, so without the seed it must not be possible to make
 //! them meet. (Aumasson, Bernstein: SipHash, a fast short-input PRF.)
 
 /// A random seed.

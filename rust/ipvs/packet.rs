@@ -404,7 +404,7 @@ pub fn parse(head: &[u8], length: u32) -> Result<Packet, Error> {
 
 /// Returns whether the length field is zero.
 ///
-/// So it is in a packet that stands for many on the wire and is longer than the field can say.
+/// So it is in a packet that is many on the wire and is longer than the field can say.
 fn has_no_length(packet: &Packet) -> bool {
     match packet.family() {
         Family::V4 => packet.length == 0,

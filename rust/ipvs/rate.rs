@@ -121,7 +121,7 @@ impl Counter {
     }
 }
 
-/// A counter as it stands in some period.
+/// A counter as it is in some period.
 ///
 /// Samples of the same period add up and are taken away from each other: what one server counts on
 /// all CPUs, what all servers of a service count, what was counted since a reset. (The rates of a
@@ -168,7 +168,7 @@ impl Sample {
     }
 }
 
-/// All counters of something as they stand in one period.
+/// All counters of something as they are in one period.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Samples {
     /// The number of the period.

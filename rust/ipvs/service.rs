@@ -10,7 +10,7 @@ use crate::xmit::Method;
 
 /// The protocol of a service as user space names it.
 ///
-/// Netlink has 16 bits for it and nobody checks them: what no packet can have is kept, listed, and
+/// Netlink has 16 bits for it and C does not check them: what no packet can have is kept, listed, and
 /// never matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServiceProtocol(pub u16);
@@ -104,7 +104,7 @@ impl ServiceKey {
         high_half(mix(place, u64::from(self.protocol.0)))
     }
 
-    /// Returns whether both stand for the same service to a server that was removed from one: the
+    /// Returns whether both mean the same service to a server that was removed from one: the
     /// family of a mark does not count.
     pub fn owns_like(&self, other: &ServiceKey) -> bool {
         let same_place = self.addr == other.addr && self.port == other.port;
@@ -171,7 +171,7 @@ const fn mix(hash: u64, word: u64) -> u64 {
 /// What can be changed about a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServiceSettings {
-    /// Who picks the server.
+    /// Picks the server.
     pub scheduler: Scheduler,
     /// See [`flags::service`].
     pub flags: u32,
@@ -289,7 +289,7 @@ pub struct DestSettings {
 }
 
 /// The flags besides the method that connections can have from their server: `NFCT`, and for
-/// protocols of which each packet can stand for itself, `ONE_PACKET`.
+/// protocols of which each packet can be a connection of its own, `ONE_PACKET`.
 pub const INHERITED: u32 = flags::conn::ONE_PACKET | flags::conn::NFCT;
 
 /// How packets get to a real server, small enough to change at once.

@@ -100,7 +100,7 @@ const MAX_POLICY: usize = 16;
 ///
 /// # Invariants
 ///
-/// `raw` and `policy` are written once, by whoever set `taken`, before the core sees them.
+/// `raw` and `policy` are written once, by the caller that set `taken`, before the core sees them.
 pub struct Family<H: Handler> {
     taken: Atomic<u32>,
     raw: UnsafeCell<MaybeUninit<bindings::genl_family>>,
@@ -179,7 +179,7 @@ impl<H: Handler> Family<H> {
     ///
     /// Called once, before the core knows the family.
     unsafe fn fill(&self, module: &'static ThisModule) {
-        // SAFETY: By the caller's promise nobody else has the cell.
+        // SAFETY: By the caller's promise nothing else has the cell.
         let policy = unsafe { &mut *self.policy.get() };
         // SAFETY: It was made of zeroes, which are a policy.
         let policy = unsafe { policy.assume_init_mut() };
@@ -189,7 +189,7 @@ impl<H: Handler> Family<H> {
                 Policy::U32 => bindings::NLA_U32,
             } as u8;
         }
-        // SAFETY: By the caller's promise nobody else has the cell.
+        // SAFETY: By the caller's promise nothing else has the cell.
         let raw = unsafe { &mut *self.raw.get() };
         // SAFETY: It was made of zeroes, which are a family.
         let raw = unsafe { raw.assume_init_mut() };
@@ -291,13 +291,13 @@ impl<'a> Request<'a> {
             return &[];
         };
         // SAFETY: The core checked that the buffer holds the message's length; it is a copy that
-        // nobody writes, kept while the handler runs.
+        // is not written, kept while the handler runs.
         unsafe { core::slice::from_raw_parts(data.cast(), len) }
     }
 
     /// Sets the sentence that user space gets with an error, if it asked for sentences.
     ///
-    /// Kept to 79 bytes, for the buffers of those who print it.
+    /// Kept to 79 bytes, for the buffers of programs that print it.
     pub fn explain(&self, sentence: &'static CStr) {
         let Some(extack) = NonNull::new(self.info().extack) else {
             return;

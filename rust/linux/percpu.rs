@@ -38,7 +38,7 @@ impl<const N: usize> Words<N> {
         let size = N.checked_mul(size_of::<u64>()).ok_or(EINVAL)?;
         // SAFETY: The allocator may be called in process context with any size.
         let base = unsafe { bindings::rvs_helper_alloc_percpu(size) };
-        // INVARIANT: The allocation has the size of `N` words and nobody else knows it.
+        // INVARIANT: The allocation has the size of `N` words and nothing else knows it.
         let base = NonZeroUsize::new(base).ok_or(ENOMEM)?;
         Ok(Self { base })
     }
@@ -73,7 +73,7 @@ impl<const N: usize> Words<N> {
     }
 
     /// Lends `f` the words of the CPU that runs this, which runs no other task and no softirq
-    /// meanwhile, on PREEMPT_RT neither. Other CPUs may read, and who waits there for `f` to end does
+    /// meanwhile, on PREEMPT_RT neither. Other CPUs may read, and a CPU that waits for `f` to end does
     /// not wait long.
     ///
     /// # Locking
@@ -107,7 +107,7 @@ impl<const N: usize> Words<N> {
 
 impl<const N: usize> Drop for Words<N> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant; nobody has the address any more.
+        // SAFETY: By the type invariant; nothing has the address any more.
         unsafe { bindings::rvs_helper_free_percpu(self.base.get()) };
     }
 }

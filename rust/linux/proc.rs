@@ -26,10 +26,10 @@ pub type Cursor = [u64; 2];
 pub trait Listing: 'static {
     /// The name below `/proc/net`.
     const NAME: &'static CStr;
-    /// Who may read it, as permission bits.
+    /// Its permission bits.
     const MODE: u16 = 0o444;
 
-    /// Prints what stands above the list.
+    /// Prints what is above the list.
     fn header(net: &Net, out: &SeqFile);
 
     /// Prints the first entries after `after`, as many as fit, and returns the place of the last.
@@ -67,7 +67,7 @@ impl Lines<'_> {
     /// When it does not fit, or an earlier line did not; nothing is printed then.
     #[inline]
     pub fn put(&mut self, line: &[u8]) -> Result<(), Full> {
-        // SAFETY: By the invariant; nobody else writes to the file inside `show`.
+        // SAFETY: By the invariant; nothing else writes to the file inside `show`.
         let file = unsafe { &*self.file };
         // C takes a buffer that has no room left for one that was too small.
         let room = file.size.saturating_sub(file.count);
@@ -102,7 +102,7 @@ struct Reading {
     position: bindings::loff_t,
 }
 
-/// Stands for the header where C passes on what is to be shown.
+/// Means the header where C passes on what is to be shown.
 fn header_token() -> *mut c_void {
     ptr::without_provenance_mut(1)
 }
@@ -263,7 +263,7 @@ impl File {
 
 impl Drop for File {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant. C waits for who is inside one of our functions; files that
+        // SAFETY: By the type invariant. C waits for tasks inside one of our functions; files that
         // stay open are cut off.
         unsafe { bindings::proc_remove(self.0.as_ptr()) };
     }

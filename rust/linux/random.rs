@@ -10,7 +10,7 @@ pub fn words<const N: usize>() -> [u64; N] {
     [0; N].map(|_| word())
 }
 
-/// Returns a number from 0 to `last` that nobody can predict.
+/// Returns a number from 0 to `last` that cannot be predicted.
 ///
 /// Each has the same chance, but for one part in 2^64 divided by the range.
 pub fn up_to(last: u64) -> u64 {

@@ -143,7 +143,7 @@ impl Dest {
 
     /// Tells from now on `changes` of what a scheduler may have summed up, instead of another.
     ///
-    /// Who was told until now is retired, since nothing more will be heard there.
+    /// The version that changes went to until now is retired, since none will follow there.
     ///
     /// # Locking
     ///
@@ -337,7 +337,7 @@ impl Dest {
             Overload::Keep => return,
         };
         // Fully ordered before `changes` is read. Pairs with the exchange in `tell`: either this is
-        // counted there, or who reads the list that is published afterwards sees it.
+        // counted there, or a reader of the list that is published afterwards sees it.
         self.overloaded.xchg(overloaded, Full);
         drop(guard);
         self.tell_change();
@@ -354,14 +354,14 @@ impl Dest {
     ///
     /// Under `control`; before it is published in the list.
     pub(crate) fn join(&self, owner: u64, serial: u64) {
-        // As in C, who comes back from the trash without weight has forgotten the one it had.
+        // As in C, a server that comes back from the trash without weight has lost the one it had.
         self.last_weight.store(self.weight(), Relaxed);
         self.owner.store(owner, Relaxed);
         self.serial.store(serial, Relaxed);
         self.available.store(true, Relaxed);
     }
 
-    /// Is a server of nobody; its connections find it gone.
+    /// Belongs to no service from here on; its connections find it gone.
     ///
     /// # Locking
     ///

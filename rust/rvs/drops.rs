@@ -98,7 +98,7 @@ impl Drop {
 pub(crate) struct Counters([AtomicU64; Drop::ALL.len()]);
 
 impl Counters {
-    /// Makes counters that stand at zero.
+    /// Makes counters that are zero.
     pub(crate) fn new() -> Self {
         Self([const { AtomicU64::new(0) }; Drop::ALL.len()])
     }

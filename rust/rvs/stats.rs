@@ -58,7 +58,7 @@ pub(crate) struct Stats {
 }
 
 impl Stats {
-    /// Makes counters that stand at zero.
+    /// Makes counters that are zero.
     ///
     /// # Errors
     ///

@@ -53,7 +53,7 @@ __rvs_helper void rvs_helper_preempt_enable(void)
 __rvs_helper void rvs_helper_this_cpu_add(unsigned long word, u64 value)
 {
 #if defined(CONFIG_UML) && defined(CONFIG_64BIT) && !defined(CONFIG_SMP)
-	/* One CPU, and one instruction: what this_cpu_add() is on the machine that it stands for. */
+	/* One CPU, and one instruction: what this_cpu_add() is on the machine with that CPU. */
 	raw_cpu_add(*(__force u64 __percpu *)word, value);
 #else
 	this_cpu_add(*(__force u64 __percpu *)word, value);

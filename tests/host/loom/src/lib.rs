@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The table, its list, the expiry wheel and the schedulers under a model of weak memory.
 //!
-//! The files are the kernel's own, compiled against stand-ins for what surrounds them: atomics and
+//! The files are the kernel's own, compiled against substitutes for what surrounds them: atomics and
 //! locks that loom watches, an RCU that keeps everything to the end of a run, memory from the
 //! heap. Each test is run in every order of events that loom finds different.
 #![cfg(test)]

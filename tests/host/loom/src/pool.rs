@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Stands in for `rust/linux/pool.rs`: memory from the heap, freed at the end of a run.
+//! Replaces `rust/linux/pool.rs`: memory from the heap, freed at the end of a run.
 
 use crate::bindings::set_jiffies;
 use crate::clock::Jiffies;

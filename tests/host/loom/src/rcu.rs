@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Stands in for `rust/linux/rcu.rs`: nothing is freed before the end of a run.
+//! Replaces `rust/linux/rcu.rs`: nothing is freed before the end of a run.
 
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
@@ -24,7 +24,7 @@ pub fn read<R>(f: impl for<'g> FnOnce(Reader<'g>) -> R) -> R {
 }
 
 std::thread_local! {
-    /// Counts open sections where somebody waits for them. Loom runs all threads of a model on one.
+    /// Counts open sections where a thread waits for them. Loom runs all threads of a model on one.
     static SECTIONS: RefCell<Option<std::sync::Arc<AtomicUsize>>> = const { RefCell::new(None) };
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Several CPUs choose servers at once: exact shares, and nobody who was never right.
+//! Several CPUs choose servers at once: exact shares, and no server that was never right.
 
 use crate::summary::{Changes, Remembered};
 use crate::sync::{AtomicU32, AtomicU64, Full, Relaxed};
@@ -117,7 +117,7 @@ impl Service {
         };
         self.scheduler
             .pick(self, &flow, Options::of(0))
-            .expect("somebody takes it")
+            .expect("a server takes it")
     }
 
     /// Lets the connections of a server become more or fewer, as the module does.
@@ -170,7 +170,7 @@ fn check(preemptions: usize, test: impl Fn() + Send + Sync + 'static) {
     model.check(test);
 }
 
-/// Has two threads pick two servers each and returns who was picked how often.
+/// Has two threads pick two servers each and returns how often each server was picked.
 fn two_pick(scheduler: Scheduler, weights: &[u32]) -> Vec<usize> {
     let servers: Vec<_> = weights.iter().map(|weight| (*weight, 0)).collect();
     let service = Service::new(scheduler, &[&servers]);
@@ -214,7 +214,7 @@ fn two_groups(scheduler: Scheduler) -> Arc<Service> {
 const LEAST: [Scheduler; 3] = [Scheduler::Lc, Scheduler::Wlc, Scheduler::Sed];
 
 #[test]
-fn least_picks_who_is_right_before_or_after_a_change() {
+fn least_picks_a_server_that_is_right_before_or_after_a_change() {
     for scheduler in LEAST {
         loom::model(move || {
             let service = two_groups(scheduler);
@@ -233,7 +233,7 @@ fn least_picks_who_is_right_before_or_after_a_change() {
 }
 
 #[test]
-fn least_picks_nobody_who_is_right_at_no_moment_of_two_changes() {
+fn least_picks_no_server_that_is_right_at_no_moment_of_two_changes() {
     for scheduler in LEAST {
         check(3, move || {
             let service = two_groups(scheduler);
@@ -252,7 +252,7 @@ fn least_picks_nobody_who_is_right_at_no_moment_of_two_changes() {
 }
 
 #[test]
-fn two_who_pick_while_a_third_changes_are_right() {
+fn two_threads_that_pick_while_a_third_changes_are_right() {
     check(2, || {
         let service = two_groups(Scheduler::Lc);
         let (changer, other) = (service.clone(), service.clone());

@@ -61,7 +61,7 @@ fn a_change_that_returned_is_seen() {
 }
 
 #[test]
-fn two_who_ask_never_see_half_a_sum() {
+fn two_readers_never_see_half_a_sum() {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(2);
     model.check(|| {
@@ -97,7 +97,7 @@ fn a_late_sum_never_replaces_a_newer_one() {
 }
 
 #[test]
-fn no_change_is_lost_when_somebody_begins_to_watch() {
+fn no_change_is_lost_when_a_reader_begins_to_watch() {
     loom::model(|| {
         let group = Group::new();
         let changer = group.clone();

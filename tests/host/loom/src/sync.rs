@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Stands in for `rust/linux/sync.rs`: what loom watches.
+//! Replaces `rust/linux/sync.rs`: what loom watches.
 
 use crate::bindings::set_jiffies;
 use crate::clock::{Jiffies, Ticks};

@@ -386,7 +386,7 @@ fn late_server_is_released_once() {
 }
 
 #[test]
-fn server_is_counted_by_who_changes_the_word() {
+fn server_is_counted_by_the_thread_that_changes_the_word() {
     model(|| {
         let table = table();
         let server = Arc::new(Server::default());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Stands in for `rust/linux/work.rs`: a task runs where it is asked for.
+//! Replaces `rust/linux/work.rs`: a task runs where it is asked for.
 
 use crate::clock::Ticks;
 use std::cell::{Cell, RefCell};
