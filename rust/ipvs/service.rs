@@ -393,7 +393,7 @@ pub struct Thresholds {
 
 /// What happened that may change a server's overload flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Crossing {
+pub enum ThresholdEvent {
     /// A connection was bound, and there were as many as the upper threshold.
     Reached,
     /// A connection was let go, and before there were as many as the lower threshold.
@@ -433,20 +433,20 @@ impl Thresholds {
         self.upper != 0 && total == self.effective_lower()
     }
 
-    /// Decides what the flag becomes when `total` connections are counted after a crossing.
+    /// Decides what the flag becomes when `total` connections are counted after an event.
     ///
-    /// Others may have changed the count since the crossing, hence the inexact comparisons.
-    pub const fn decide(&self, crossing: Crossing, total: u32) -> Overload {
+    /// Others may have changed the count since the event, hence the inexact comparisons.
+    pub const fn decide(&self, event: ThresholdEvent, total: u32) -> Overload {
         let over = total >= self.upper;
         let under = total < self.effective_lower();
-        match crossing {
+        match event {
             _ if self.upper == 0 => Overload::Clear,
-            Crossing::Reached if under => Overload::Clear,
-            Crossing::Reached => Overload::Set,
-            Crossing::Fell | Crossing::Edited if over => Overload::Set,
-            Crossing::Fell => Overload::Clear,
-            Crossing::Edited if under => Overload::Clear,
-            Crossing::Edited => Overload::Keep,
+            ThresholdEvent::Reached if under => Overload::Clear,
+            ThresholdEvent::Reached => Overload::Set,
+            ThresholdEvent::Fell | ThresholdEvent::Edited if over => Overload::Set,
+            ThresholdEvent::Fell => Overload::Clear,
+            ThresholdEvent::Edited if under => Overload::Clear,
+            ThresholdEvent::Edited => Overload::Keep,
         }
     }
 }
@@ -496,9 +496,9 @@ mod tests {
             lower: 4,
         };
         assert!(set.is_reached(10) && !set.is_reached(11) && !set.is_reached(9));
-        assert_eq!(set.decide(Crossing::Reached, 10), Overload::Set);
+        assert_eq!(set.decide(ThresholdEvent::Reached, 10), Overload::Set);
         assert!(set.is_left(4) && !set.is_left(3) && !set.is_left(5));
-        assert_eq!(set.decide(Crossing::Fell, 3), Overload::Clear);
+        assert_eq!(set.decide(ThresholdEvent::Fell, 3), Overload::Clear);
     }
 
     #[test]
@@ -507,10 +507,10 @@ mod tests {
             upper: 10,
             lower: 4,
         };
-        assert_eq!(set.decide(Crossing::Reached, 4), Overload::Set);
-        assert_eq!(set.decide(Crossing::Reached, 3), Overload::Clear);
-        assert_eq!(set.decide(Crossing::Fell, 9), Overload::Clear);
-        assert_eq!(set.decide(Crossing::Fell, 10), Overload::Set);
+        assert_eq!(set.decide(ThresholdEvent::Reached, 4), Overload::Set);
+        assert_eq!(set.decide(ThresholdEvent::Reached, 3), Overload::Clear);
+        assert_eq!(set.decide(ThresholdEvent::Fell, 9), Overload::Clear);
+        assert_eq!(set.decide(ThresholdEvent::Fell, 10), Overload::Set);
     }
 
     #[test]
@@ -519,10 +519,10 @@ mod tests {
             upper: 10,
             lower: 4,
         };
-        assert_eq!(set.decide(Crossing::Edited, 10), Overload::Set);
-        assert_eq!(set.decide(Crossing::Edited, 9), Overload::Keep);
-        assert_eq!(set.decide(Crossing::Edited, 4), Overload::Keep);
-        assert_eq!(set.decide(Crossing::Edited, 3), Overload::Clear);
+        assert_eq!(set.decide(ThresholdEvent::Edited, 10), Overload::Set);
+        assert_eq!(set.decide(ThresholdEvent::Edited, 9), Overload::Keep);
+        assert_eq!(set.decide(ThresholdEvent::Edited, 4), Overload::Keep);
+        assert_eq!(set.decide(ThresholdEvent::Edited, 3), Overload::Clear);
     }
 
     #[test]
@@ -536,7 +536,10 @@ mod tests {
     #[test]
     fn no_upper_threshold_means_never_overloaded() {
         let set = Thresholds { upper: 0, lower: 0 };
-        assert_eq!(set.decide(Crossing::Edited, u32::MAX), Overload::Clear);
+        assert_eq!(
+            set.decide(ThresholdEvent::Edited, u32::MAX),
+            Overload::Clear
+        );
         assert!(!set.is_reached(0) && !set.is_left(0));
     }
 

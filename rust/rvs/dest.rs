@@ -10,7 +10,7 @@ use ipvs::addr::Endpoint;
 use ipvs::conn::state::Activity;
 use ipvs::sched::Permutation;
 use ipvs::service::{
-    Crossing, DestKey, DestSettings, Forwarding, Overload, Sender, ServiceKey, Thresholds,
+    DestKey, DestSettings, Forwarding, Overload, Sender, ServiceKey, ThresholdEvent, Thresholds,
     TunnelSettings,
 };
 use ipvs::xmit::Method;
@@ -51,7 +51,7 @@ pub(crate) struct Dest {
     forwarding: Atomic<u64>,
     /// Held while `overloaded` is decided, so that the last to decide has seen the last count.
     #[pin]
-    crossing: SpinLockBh<()>,
+    threshold: SpinLockBh<()>,
     permutation: Permutation,
     /// Told when something changes that a scheduler may have summed up.
     changes: Slot<Changes>,
@@ -89,7 +89,7 @@ impl Dest {
             upper: Atomic::new(settings.upper),
             lower: Atomic::new(settings.lower),
             forwarding: Atomic::new(settings.forwarding().pack()),
-            crossing <- new_spinlock_bh!((), "rvs_dest"),
+            threshold <- new_spinlock_bh!((), "rvs_dest"),
             permutation: Permutation::of(service.family(), Endpoint { addr: key.addr, port: key.port }),
             changes: Slot::empty(),
             alike: Alike::none(),
@@ -229,7 +229,7 @@ impl Dest {
         self.lower.store(settings.lower, Relaxed);
         self.forwarding.store(settings.forwarding().pack(), Relaxed);
         if before != settings.thresholds() {
-            self.decide(Crossing::Edited);
+            self.decide(ThresholdEvent::Edited);
         }
         self.route.clear();
         self.tell_change();
@@ -289,7 +289,7 @@ impl Dest {
     pub(crate) fn bind(&self, rcu: Reader<'_>) {
         let total = self.total.fetch_add(1, Full).wrapping_add(1);
         if self.thresholds().is_reached(total) {
-            self.decide(Crossing::Reached);
+            self.decide(ThresholdEvent::Reached);
         }
         self.tell_count(rcu);
     }
@@ -301,7 +301,7 @@ impl Dest {
         }
         let total = self.total.fetch_sub(1, Full);
         if self.thresholds().is_left(total) {
-            self.decide(Crossing::Fell);
+            self.decide(ThresholdEvent::Fell);
         }
         rcu::read(|rcu| self.tell_count(rcu));
     }
@@ -329,9 +329,9 @@ impl Dest {
     }
 
     #[cold]
-    fn decide(&self, crossing: Crossing) {
-        let guard = self.crossing.lock();
-        let overloaded = match self.thresholds().decide(crossing, self.total()) {
+    fn decide(&self, event: ThresholdEvent) {
+        let guard = self.threshold.lock();
+        let overloaded = match self.thresholds().decide(event, self.total()) {
             Overload::Set => true,
             Overload::Clear => false,
             Overload::Keep => return,

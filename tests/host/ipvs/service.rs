@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The overload flag over a random life, against the rule read literally.
 
-use ipvs::service::{Crossing, Overload, Thresholds};
+use ipvs::service::{Overload, ThresholdEvent, Thresholds};
 use proptest::prelude::*;
 
 #[derive(Clone, Copy, Debug)]
@@ -20,8 +20,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// What the module does: a decision only where the thresholds ask for one.
-fn ours(flag: bool, set: Thresholds, crossing: Option<Crossing>, total: u32) -> bool {
-    match crossing.map(|crossing| set.decide(crossing, total)) {
+fn ours(flag: bool, set: Thresholds, event: Option<ThresholdEvent>, total: u32) -> bool {
+    match event.map(|event| set.decide(event, total)) {
         Some(Overload::Set) => true,
         Some(Overload::Clear) => false,
         Some(Overload::Keep) | None => flag,
@@ -39,20 +39,20 @@ proptest! {
             match step {
                 Step::Bind => {
                     total += 1;
-                    let crossing = set.is_reached(total).then_some(Crossing::Reached);
-                    flag = ours(flag, set, crossing, total);
+                    let event = set.is_reached(total).then_some(ThresholdEvent::Reached);
+                    flag = ours(flag, set, event, total);
                     model |= set.upper != 0 && total >= set.upper;
                 }
                 Step::Release if total > 0 => {
-                    let crossing = set.is_left(total).then_some(Crossing::Fell);
+                    let event = set.is_left(total).then_some(ThresholdEvent::Fell);
                     total -= 1;
-                    flag = ours(flag, set, crossing, total);
+                    flag = ours(flag, set, event, total);
                     model &= total >= set.effective_lower();
                 }
                 Step::Release => {}
                 Step::Edit { upper, lower } => {
                     set = Thresholds { upper, lower };
-                    flag = ours(flag, set, Some(Crossing::Edited), total);
+                    flag = ours(flag, set, Some(ThresholdEvent::Edited), total);
                     model = upper != 0
                         && (total >= upper || (model && total >= set.effective_lower()));
                 }
