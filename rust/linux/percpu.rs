@@ -7,7 +7,7 @@
 //! C header: `include/linux/percpu.h`
 
 use crate::bindings;
-use crate::sync::{might_sleep, AtomicU64, Relaxed};
+use crate::sync::{might_sleep, AtomicU64};
 use core::mem::size_of;
 use core::num::NonZeroUsize;
 use kernel::prelude::*;
@@ -21,6 +21,23 @@ use kernel::types::NotThreadSafe;
 pub struct Words<const N: usize> {
     /// An offset rather than an address of memory.
     base: NonZeroUsize,
+}
+
+/// One of `N` words.
+///
+/// # Invariants
+///
+/// The number is below `N`.
+#[derive(Clone, Copy)]
+pub struct Word<const N: usize>(usize);
+
+impl<const N: usize> Word<N> {
+    /// Returns the word with a number; does not compile unless there is one.
+    pub const fn at<const INDEX: usize>() -> Self {
+        const { assert!(INDEX < N) };
+        // INVARIANT: As just asserted.
+        Self(INDEX)
+    }
 }
 
 impl<const N: usize> Words<N> {
@@ -45,31 +62,25 @@ impl<const N: usize> Words<N> {
 
     /// Returns the per-CPU address of a word of this value.
     #[inline]
-    fn word(&self, index: usize) -> Option<usize> {
-        if index >= N {
-            return None;
-        }
-        let offset = index.wrapping_mul(size_of::<u64>());
-        Some(self.base.get().wrapping_add(offset))
+    fn address(&self, word: Word<N>) -> usize {
+        // Inside the allocation, by the invariants of both.
+        let offset = word.0.wrapping_mul(size_of::<u64>());
+        self.base.get().wrapping_add(offset)
     }
 
-    /// Adds to a word of the CPU that runs this; nothing for an index beyond the words.
+    /// Adds to a word of the CPU that runs this.
     #[inline]
-    pub fn add(&self, index: usize, value: u64) {
-        if let Some(word) = self.word(index) {
-            // SAFETY: By the type invariant it is the address of a per-CPU word; the addition is
-            // one operation on whichever CPU executes it.
-            unsafe { bindings::rvs_helper_this_cpu_add(word, value) };
-        }
+    pub fn add(&self, word: Word<N>, value: u64) {
+        // SAFETY: By the type invariants it is the address of a per-CPU word; the addition is one
+        // operation on whichever CPU executes it.
+        unsafe { bindings::rvs_helper_this_cpu_add(self.address(word), value) };
     }
 
-    /// Returns a word of the CPU that runs this; zero for an index beyond the words.
+    /// Returns a word of the CPU that runs this.
     #[inline]
-    pub fn here(&self, index: usize) -> u64 {
-        self.word(index).map_or(0, |word| {
-            // SAFETY: By the type invariant it is the address of a per-CPU word.
-            unsafe { bindings::rvs_helper_this_cpu_read(word) }
-        })
+    pub fn here(&self, word: Word<N>) -> u64 {
+        // SAFETY: By the type invariants it is the address of a per-CPU word.
+        unsafe { bindings::rvs_helper_this_cpu_read(self.address(word)) }
     }
 
     /// Lends `f` the words of the CPU that runs this, which runs no other task and no softirq
@@ -94,14 +105,6 @@ impl<const N: usize> Words<N> {
         let words = unsafe { bindings::rvs_helper_per_cpu_ptr(self.base.get(), cpu.0) };
         // SAFETY: As in `local`.
         unsafe { &*words.cast() }
-    }
-
-    /// Returns a word summed over all CPUs, wrapping.
-    pub fn sum(&self, index: usize) -> u64 {
-        cpus().fold(0, |sum, cpu| {
-            let word = self.on(cpu).get(index);
-            sum.wrapping_add(word.map_or(0, |word| word.load(Relaxed)))
-        })
     }
 }
 

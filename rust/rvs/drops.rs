@@ -110,10 +110,10 @@ impl Counters {
         }
     }
 
-    /// Returns how many packets were thrown away for a reason.
-    pub(crate) fn get(&self, reason: Drop) -> u64 {
-        self.0
-            .get(reason as usize)
-            .map_or(0, |counter| counter.load(Relaxed))
+    /// Returns each reason with the number of packets that were thrown away for it, in the order
+    /// in which they are listed.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Drop, u64)> + '_ {
+        let counts = self.0.iter().map(|counter| counter.load(Relaxed));
+        Drop::ALL.into_iter().zip(counts)
     }
 }

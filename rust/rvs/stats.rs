@@ -10,7 +10,7 @@ use ipvs::proto::Direction;
 use ipvs::rate::{Counter, Rate, Sample, Samples, PERIOD};
 use kernel::prelude::*;
 use kernel::sync::barrier::{smp_mb, Read, Write};
-use linux::percpu::{cpus, Cpu, Words};
+use linux::percpu::{cpus, Cpu, Word, Words};
 use linux::rcu::{self, Arc, Slot};
 use linux::sync::{Acquire, AtomicU64, Relaxed, Release};
 
@@ -24,6 +24,12 @@ const FOLDED: usize = EPOCH + 1;
 const RATES: usize = FOLDED + COUNTERS;
 /// All words of one CPU.
 const WORDS: usize = RATES + COUNTERS;
+
+const CONNS: Word<WORDS> = Word::at::<{ Counter::Conns.index() }>();
+const IN_PACKETS: Word<WORDS> = Word::at::<{ Counter::InPackets.index() }>();
+const OUT_PACKETS: Word<WORDS> = Word::at::<{ Counter::OutPackets.index() }>();
+const IN_BYTES: Word<WORDS> = Word::at::<{ Counter::InBytes.index() }>();
+const OUT_BYTES: Word<WORDS> = Word::at::<{ Counter::OutBytes.index() }>();
 
 /// In place of the period while the folding is under way.
 const FOLDING: u64 = u64::MAX;
@@ -46,7 +52,7 @@ pub(crate) fn conn(server: &Stats, total: &Stats) {
     let epoch = epoch();
     for stats in [server, total] {
         stats.fold_before(epoch);
-        stats.words.add(Counter::Conns.index(), 1);
+        stats.words.add(CONNS, 1);
     }
 }
 
@@ -128,18 +134,18 @@ impl Stats {
     #[inline(always)]
     fn packet(&self, direction: Direction, bytes: u32, epoch: u32) {
         let (packets, volume) = match direction {
-            Direction::Original => (Counter::InPackets, Counter::InBytes),
-            Direction::Reply => (Counter::OutPackets, Counter::OutBytes),
+            Direction::Original => (IN_PACKETS, IN_BYTES),
+            Direction::Reply => (OUT_PACKETS, OUT_BYTES),
         };
         self.fold_before(epoch);
-        self.words.add(packets.index(), 1);
-        self.words.add(volume.index(), u64::from(bytes));
+        self.words.add(packets, 1);
+        self.words.add(volume, u64::from(bytes));
     }
 
     /// Folds what this CPU counted before `epoch`, once per period.
     #[inline(always)]
     fn fold_before(&self, epoch: u32) {
-        if self.words.here(EPOCH) != u64::from(epoch) {
+        if self.words.here(Word::at::<EPOCH>()) != u64::from(epoch) {
             self.fold(epoch);
         }
     }

@@ -6,7 +6,6 @@ mod services;
 mod stats;
 mod status;
 
-use crate::drops::Drop;
 use crate::netns::Netns;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
@@ -50,8 +49,8 @@ impl Listing for Drops {
 
     fn header(net: &Net, out: &SeqFile) {
         let Ok(netns) = Netns::get(net) else { return };
-        for reason in Drop::ALL {
-            seq_print!(out, "{:<16} {}\n", reason.name(), netns.drops.get(reason));
+        for (reason, count) in netns.drops.all() {
+            seq_print!(out, "{:<16} {}\n", reason.name(), count);
         }
     }
 }
