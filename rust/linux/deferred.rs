@@ -6,23 +6,26 @@
 //! callback for each, or the kernel's own for a few dozen, would run in softirq: 100,000 entries
 //! that end at once would hold up all other softirqs of their CPU.
 //!
-//! What waits is what a CPU gave up in two grace periods: one for what is taken, and meanwhile the
-//! next list gathers.
+//! What waits is what a CPU gave up while a list gathers ([`GATHER`]) and in two grace periods, and
+//! as long as the worker waits for a CPU. No limit on entries counts it.
 
 use crate::bindings;
-use crate::clock::Ticks;
+use crate::clock::{Ticks, HZ};
 use crate::rcu;
 use crate::sync::{self, AtomicPtr, Full, Pinned, Queue, Relaxed, Vector};
 use crate::work::Task;
 use core::ptr::{self, NonNull};
 use kernel::error::Result;
 
-/// What the memory keeps of itself while it waits.
+/// What the memory keeps of itself while it waits: two words.
 #[repr(C)]
 pub(crate) struct Waiting {
     next: *mut Waiting,
     memory: NonNull<()>,
 }
+
+/// How long a list gathers before a grace period is asked for, which may interrupt all CPUs: 20 ms.
+const GATHER: Ticks = Ticks(HZ.div_ceil(50));
 
 /// Pieces of memory that are freed between two looks at whether another task wants the CPU.
 const BATCH: usize = 32;
@@ -118,20 +121,22 @@ impl Deferred {
     ///
     /// # Safety
     ///
-    /// `memory` came from the kernel's slab and belongs to the caller, no new reader can find it, and
-    /// `place`, which is inside of it, is used by no reader.
+    /// `memory` came from a cache of the kernel's slab that outlives `self`, and belongs to the caller;
+    /// no new reader can find it. `place` is inside of it, aligned, and nothing uses it any more, not
+    /// even a reader that is still at the rest.
     ///
     /// # Locking
     ///
     /// Any context but an interrupt's.
     pub(crate) unsafe fn free(&self, memory: NonNull<()>, place: NonNull<Waiting>) {
-        // CAST: `usize` has 32 bits or more.
-        let Some(lane) = self.0.get(sync::this_cpu() as usize) else {
+        // CAST: `usize` has 32 bits or more. Any lane will do for any CPU, and there is one.
+        let own = self.0.get(sync::this_cpu() as usize);
+        let Some(lane) = own.or_else(|| self.0.first()) else {
             return;
         };
         // SAFETY: By the caller's promise.
         if unsafe { lane.push(memory, place) } {
-            lane.schedule_once(Ticks(0));
+            lane.schedule_once(GATHER);
         }
     }
 }

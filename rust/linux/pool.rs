@@ -95,7 +95,7 @@ impl Pool {
     /// is not used again.
     pub(crate) unsafe fn free(&self, memory: NonNull<()>, link: NonNull<Link>) {
         // SAFETY: By the caller's promise; what a link has to spare is what waiting takes.
-        unsafe { self.deferred.free(memory, Link::spare(link).cast()) };
+        unsafe { self.deferred.free(memory, Link::spare(link)) };
     }
 
     /// Runs `work` while the lock of a stripe is held.
@@ -142,7 +142,8 @@ pub fn start() -> Result<Running> {
     let pool = Pool {
         wheel: sync::pinned_on(&queue, wheel)?,
         stripes: sync::locks(1 << FIRST_BITS, || Ok(()))?,
-        deferred: Deferred::new(&queue, cpus)?,
+        // A queue of its own: a worker that waits for readers would hold up the wheel's.
+        deferred: Deferred::new(&Queue::new(c"rvs_free")?, cpus)?,
         cache: Cache::new()?,
     };
     drop(POOL.replace(Some(Arc::new(pool, GFP_KERNEL)?)));

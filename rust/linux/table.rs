@@ -12,8 +12,7 @@
 //!
 //! **Death.** The caller that sets the dead bit, which is impossible while there are pins, takes the
 //! entry out of the list and off the wheel, lets the user bury it, lets go of its server and its
-//! parent, and hands the memory to the kernel to be freed after the readers. No code of this module
-//! runs then.
+//! parent, and has the pool free the memory after the readers. No code of the user runs then.
 //!
 //! **Birth.** An entry is born with one pin, which goes when it is filed and linked, so it cannot be
 //! killed half made where it is found early.

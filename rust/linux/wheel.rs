@@ -18,10 +18,12 @@
 //! slot.
 
 use crate::clock::{Jiffies, Ticks, HZ};
+use crate::deferred::Waiting;
 use crate::rcu;
 use crate::sync::{self, AtomicU32, Full, Locked, Pinned, Queue, Relaxed, Vector, SLOTS};
 use crate::work::Task;
 use core::cell::{Cell, UnsafeCell};
+use core::mem::offset_of;
 use core::ptr::{self, NonNull};
 use kernel::error::Result;
 
@@ -75,7 +77,11 @@ impl Link {
     }
 
     /// Returns the two words that the release of the memory may use once the wheel is done with it.
-    pub(crate) fn spare(this: NonNull<Self>) -> NonNull<()> {
+    pub(crate) fn spare(this: NonNull<Self>) -> NonNull<Waiting> {
+        const {
+            assert!(size_of::<Waiting>() <= offset_of!(Link, owner));
+            assert!(align_of::<Waiting>() <= align_of::<Link>());
+        }
         this.cast()
     }
 }

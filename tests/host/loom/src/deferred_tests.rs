@@ -11,13 +11,13 @@ use core::ptr::{self, NonNull};
 use loom::thread;
 use std::sync::Arc;
 
-/// Returns memory as large as what waits.
+/// Returns memory with room for what waits behind its first word.
 fn memory() -> NonNull<()> {
-    NonNull::from(Box::leak(Box::new([0_usize; 2]))).cast()
+    NonNull::from(Box::leak(Box::new([0_usize; 3]))).cast()
 }
 
 fn give_up(deferred: &Deferred, memory: NonNull<()>) {
-    unsafe { deferred.free(memory, memory.cast::<Waiting>()) };
+    unsafe { deferred.free(memory, memory.cast::<usize>().add(1).cast::<Waiting>()) };
 }
 
 #[test]

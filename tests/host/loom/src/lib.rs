@@ -73,9 +73,10 @@ mod bindings {
         static FREED: std::cell::RefCell<Vec<usize>> = const { std::cell::RefCell::new(Vec::new()) };
     }
 
-    /// Frees what a test allocated as two words, as far as the test can see.
+    /// Frees what a test allocated as three words, as far as the test can see: nothing in it may be used.
     pub unsafe fn kfree(memory: *mut u8) {
         assert!(!is_freed(memory as usize));
+        unsafe { memory.cast::<[usize; 3]>().write([usize::MAX; 3]) };
         FREED.with(|freed| freed.borrow_mut().push(memory as usize));
     }
 
@@ -88,7 +89,7 @@ mod bindings {
         let freed = FREED.with(|freed| freed.take());
         let pieces = freed
             .iter()
-            .map(|&memory| drop(unsafe { Box::from_raw(memory as *mut [usize; 2]) }));
+            .map(|&memory| drop(unsafe { Box::from_raw(memory as *mut [usize; 3]) }));
         pieces.count()
     }
 
