@@ -22,20 +22,8 @@ pub enum Engine {
 /// The most bytes that an engine takes from a packet.
 pub const DATA_MAX: usize = 255;
 
-/// The bytes that an engine looks at, wherever they lie.
-pub trait Bytes {
-    /// Returns the byte at a place; `None` behind the last.
-    fn at(&mut self, place: u32) -> Option<u8>;
-}
-
-/// Where the bytes are that an engine takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// The place of the first, see [`Bytes::at`].
-    pub place: u32,
-    /// How many there are, one at least.
-    pub len: u8,
-}
+/// How many bytes an engine looks at: more than a datagram has.
+pub const MOST: usize = u16::MAX as usize;
 
 /// What the module has to know of an engine to serve it.
 struct Spec {
@@ -45,7 +33,7 @@ struct Spec {
     /// that it does not look into.
     begins: fn(&Packet) -> Option<u32>,
     /// Finds the bytes in all that follows that place.
-    find: fn(&mut dyn Bytes) -> Option<Found>,
+    find: fn(&[u8]) -> Option<&[u8]>,
     /// Whether servers begin connections as well.
     serves_servers: bool,
 }
@@ -71,11 +59,11 @@ impl Engine {
         (self.spec().begins)(packet)
     }
 
-    /// Finds the bytes that it takes, at most [`DATA_MAX`], in all that follows [`Engine::begins`].
+    /// Finds the bytes that it takes, one to [`DATA_MAX`], in all that follows [`Engine::begins`].
     ///
-    /// At most the bytes of one datagram are asked for, each a bounded number of times.
-    pub fn find(self, bytes: &mut dyn Bytes) -> Option<Found> {
-        (self.spec().find)(bytes)
+    /// Only the first [`MOST`] bytes are looked at, each a bounded number of times.
+    pub fn find(self, bytes: &[u8]) -> Option<&[u8]> {
+        (self.spec().find)(bytes.get(..MOST).unwrap_or(bytes))
     }
 
     /// Returns whether servers begin connections as well, which look as if the client had begun them.

@@ -6,7 +6,7 @@
 //! is not noticed, so the body may have one; a line that begins like the header and goes on otherwise
 //! ends the search.
 
-use super::{Bytes, Found, Spec, DATA_MAX};
+use super::{Spec, DATA_MAX};
 use crate::packet::{udp, Header, Packet};
 
 /// See [`super::Engine::Sip`].
@@ -16,9 +16,6 @@ pub(super) const SPEC: Spec = Spec {
     find: call_id,
     serves_servers: true,
 };
-
-/// How many bytes are looked at: more than a datagram has.
-pub(super) const MOST: u32 = u16::MAX as u32;
 
 /// The name of the header, in small letters.
 const NAME: &[u8; 7] = b"call-id";
@@ -32,9 +29,9 @@ fn payload(packet: &Packet) -> Option<u32> {
 }
 
 /// Finds the Call-ID of a message.
-fn call_id(bytes: &mut dyn Bytes) -> Option<Found> {
-    let mut text = Text(bytes);
-    let mut from: u32 = 0;
+fn call_id(bytes: &[u8]) -> Option<&[u8]> {
+    let text = Text(bytes);
+    let mut from: usize = 0;
     let (place, end) = loop {
         let place = text.value(from)?;
         match text.word_at_word(place) {
@@ -43,35 +40,29 @@ fn call_id(bytes: &mut dyn Bytes) -> Option<Found> {
             None => from = from.saturating_add(place),
         }
     };
-    let len = usize::try_from(end.saturating_sub(place)).ok()?;
     let is_terminated = text.at(end).is_some_and(is_end_of_line);
-    let len = u8::try_from(len)
-        .ok()
-        .filter(|_| len <= DATA_MAX && is_terminated)?;
-    Some(Found { place, len })
+    let value = bytes.get(place..end)?;
+    (value.len() <= DATA_MAX && is_terminated).then_some(value)
 }
 
 /// The bytes of a message.
-struct Text<'a>(&'a mut dyn Bytes);
+struct Text<'a>(&'a [u8]);
 
 /// What a line begins with.
 enum Line {
     /// The header; its name ends at a place.
-    Wanted(u32),
+    Wanted(usize),
     /// Anything else.
     Other,
 }
 
 impl Text<'_> {
-    fn at(&mut self, place: u32) -> Option<u8> {
-        match place < MOST {
-            true => self.0.at(place),
-            false => None,
-        }
+    fn at(&self, place: usize) -> Option<u8> {
+        self.0.get(place).copied()
     }
 
     /// Returns the place of the value of the first header in the lines that begin behind `from`.
-    fn value(&mut self, from: u32) -> Option<u32> {
+    fn value(&self, from: usize) -> Option<usize> {
         let mut place = from;
         loop {
             if !is_end_of_line(self.at(place)?) {
@@ -88,7 +79,7 @@ impl Text<'_> {
     }
 
     /// Tells what the line at a place begins with.
-    fn line(&mut self, begin: u32) -> Line {
+    fn line(&self, begin: usize) -> Line {
         let mut place = begin;
         for wanted in NAME {
             let byte = self.at(place);
@@ -101,7 +92,7 @@ impl Text<'_> {
     }
 
     /// The same for the compact form, behind which comes no letter.
-    fn short_line(&mut self, begin: u32) -> Line {
+    fn short_line(&self, begin: usize) -> Line {
         let end = begin.saturating_add(1);
         let name = self.at(begin).map(|byte| byte.to_ascii_lowercase());
         match (name, self.at(end)) {
@@ -111,7 +102,7 @@ impl Text<'_> {
     }
 
     /// Returns the place behind a colon and the blanks around it.
-    fn behind_colon(&mut self, place: u32) -> Option<u32> {
+    fn behind_colon(&self, place: usize) -> Option<usize> {
         let colon = self.behind_blanks(place)?;
         (self.at(colon)? == b':').then_some(())?;
         let value = colon.saturating_add(1);
@@ -120,7 +111,7 @@ impl Text<'_> {
     }
 
     /// Returns the place behind blanks, which may go on in one line more.
-    fn behind_blanks(&mut self, place: u32) -> Option<u32> {
+    fn behind_blanks(&self, place: usize) -> Option<usize> {
         let end = self.behind_spaces(place);
         match self.at(end) {
             Some(byte) if is_end_of_line(byte) => {
@@ -131,7 +122,7 @@ impl Text<'_> {
         }
     }
 
-    fn behind_spaces(&mut self, place: u32) -> u32 {
+    fn behind_spaces(&self, place: usize) -> usize {
         let mut end = place;
         while self.at(end).is_some_and(is_blank) {
             end = end.saturating_add(1);
@@ -140,7 +131,7 @@ impl Text<'_> {
     }
 
     /// Returns the place behind CR, LF or both.
-    fn behind_end_of_line(&mut self, place: u32) -> u32 {
+    fn behind_end_of_line(&self, place: usize) -> usize {
         let next = place.saturating_add(1);
         match (self.at(place), self.at(next)) {
             (Some(b'\r'), Some(b'\n')) => next.saturating_add(1),
@@ -150,7 +141,7 @@ impl Text<'_> {
 
     /// Returns where a word ends, or two with an `@` between them; `None` if there is no word, or none
     /// behind the `@`.
-    fn word_at_word(&mut self, place: u32) -> Option<u32> {
+    fn word_at_word(&self, place: usize) -> Option<usize> {
         let end = self.behind_word(place);
         if end == place || self.at(end) != Some(b'@') {
             return (end != place).then_some(end);
@@ -160,7 +151,7 @@ impl Text<'_> {
         (end != host).then_some(end)
     }
 
-    fn behind_word(&mut self, place: u32) -> u32 {
+    fn behind_word(&self, place: usize) -> usize {
         let mut end = place;
         while self.at(end).is_some_and(is_of_word) {
             end = end.saturating_add(1);
@@ -200,20 +191,7 @@ const fn is_of_word(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    struct Slice<'a>(&'a [u8]);
-
-    impl Bytes for Slice<'_> {
-        fn at(&mut self, place: u32) -> Option<u8> {
-            self.0.get(place as usize).copied()
-        }
-    }
-
-    /// Returns the Call-ID of a message.
-    fn found(text: &[u8]) -> Option<&[u8]> {
-        let found = call_id(&mut Slice(text))?;
-        let begin = found.place as usize;
-        text.get(begin..begin.saturating_add(found.len.into()))
-    }
+    use super::call_id as found;
 
     #[test]
     fn header_has_two_names_and_no_case() {
@@ -302,19 +280,5 @@ mod tests {
         assert_eq!(found(b"\ni: @\ni: @\ni: b\n"), None);
         assert_eq!(found(b"\ni: @\ni: @\nxxxxxx\ni: b\n"), Some(&b"b"[..]));
         assert_eq!(found(b"\ni: b\ni: c\n"), Some(&b"b"[..]));
-    }
-
-    #[test]
-    fn nothing_is_asked_for_behind_a_datagram() {
-        struct Endless(u32);
-        impl Bytes for Endless {
-            fn at(&mut self, place: u32) -> Option<u8> {
-                self.0 = self.0.max(place);
-                Some(b'a')
-            }
-        }
-        let mut endless = Endless(0);
-        assert_eq!(call_id(&mut endless), None);
-        assert_eq!(endless.0, MOST - 1);
     }
 }

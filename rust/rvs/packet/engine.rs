@@ -4,22 +4,10 @@
 use crate::conn::EngineData;
 use crate::drops::Drop;
 use ipvs::packet::Packet;
-use ipvs::pe::{Bytes, Engine};
+use ipvs::pe::{Engine, MOST};
 use kernel::alloc::flags::GFP_ATOMIC;
 use kernel::alloc::KVec;
 use linux::skb::Skb;
-
-/// The most bytes that are looked at: more than a datagram has.
-const MOST: usize = u16::MAX as usize;
-
-/// The bytes of a packet from a place on.
-struct Rest<'a>(&'a [u8]);
-
-impl Bytes for Rest<'_> {
-    fn at(&mut self, place: u32) -> Option<u8> {
-        self.0.get(usize::try_from(place).ok()?).copied()
-    }
-}
 
 /// Reads what an engine takes from a packet.
 ///
@@ -50,10 +38,9 @@ fn copy(skb: &Skb<'_>, begin: u32) -> Result<KVec<u8>, Drop> {
 }
 
 fn find(engine: Engine, bytes: &[u8]) -> Result<EngineData, Drop> {
-    let found = engine.find(&mut Rest(bytes)).ok_or(Drop::Engine)?;
-    let taken = from(bytes, found.place).and_then(|bytes| bytes.get(..usize::from(found.len)));
+    let taken = engine.find(bytes).ok_or(Drop::Engine)?;
     let mut data = KVec::new();
-    data.extend_from_slice(taken.ok_or(Drop::Engine)?, GFP_ATOMIC)
+    data.extend_from_slice(taken, GFP_ATOMIC)
         .map_err(|_| Drop::NoMemory)?;
     Ok(EngineData::new(engine, data))
 }

@@ -7,6 +7,7 @@ mod fuzz;
 mod ipv6;
 mod nat;
 mod packet;
+mod pe;
 mod procfs;
 mod proto;
 mod rate;
