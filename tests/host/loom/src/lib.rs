@@ -9,6 +9,7 @@
 
 extern crate self as kernel;
 
+mod due;
 mod error;
 mod pool;
 mod rcu;

@@ -3,11 +3,11 @@
 
 use crate::bindings::set_jiffies;
 use crate::clock::{Jiffies, HZ};
+use crate::due::Due;
 use crate::pool::{model, Pool};
 use crate::rcu::{self, Reader};
 use crate::table::{Entry, Kill, New, Pin, Record, Table};
 use loom::thread;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Bit of a template: one that depended on it was established.
 const ASSURED: u64 = 1;
@@ -17,9 +17,7 @@ const LIFE: u32 = 1;
 /// A template (0) or one of its children.
 struct Payload {
     number: u32,
-    due: AtomicU32,
-    burials: AtomicU32,
-    holds: AtomicU32,
+    due: Due,
 }
 
 impl Record for Payload {
@@ -27,9 +25,7 @@ impl Record for Payload {
     type Scope = ();
 
     fn deadline(&self) -> Jiffies {
-        // What is buried may be freed: the wheel must not know it any more.
-        assert_eq!(self.burials.load(Relaxed), 0);
-        Jiffies(self.due.load(Relaxed))
+        self.due.deadline()
     }
 
     fn same_second(&self, _other: &Self) -> bool {
@@ -39,18 +35,17 @@ impl Record for Payload {
     fn held(&self) {
         // Only a template is held: what depends on nothing else's life dies when its time is over.
         assert_eq!(self.number, 0);
-        self.holds.fetch_add(1, Relaxed);
-        self.due.store(9 * HZ, Relaxed);
+        self.due.hold(9 * HZ);
     }
 
     fn begin(_new: &New<Self>, _rcu: Reader<'_>) {}
 
     fn bury(entry: &Entry<Self>, _server: Option<&()>, _scope: &()) {
-        assert_eq!(entry.burials.fetch_add(1, Relaxed), 0);
+        entry.due.bury();
         rcu::read(|rcu| {
             // A child ends before the template that it depends on.
             let parent = entry.parent(rcu);
-            assert!(parent.is_none_or(|parent| parent.burials.load(Relaxed) == 0));
+            assert!(parent.is_none_or(|parent| !parent.due.is_buried()));
         });
     }
 }
@@ -67,9 +62,7 @@ fn table() -> Shared {
 fn add(table: &Table<Payload>, number: u32, seconds: u32, parent: Option<Pin<Payload>>) {
     let record = Payload {
         number,
-        due: AtomicU32::new(seconds * HZ),
-        burials: AtomicU32::new(0),
-        holds: AtomicU32::new(0),
+        due: Due::new(seconds * HZ),
     };
     let new = New {
         record,
@@ -141,7 +134,7 @@ fn template_whose_time_ends_stays_for_what_came_in_time() {
         let thread = thread::spawn(move || come(&other, 1));
         drain(LIFE + 1);
         let came = thread.join().unwrap();
-        let holds = with(&table, 0, |template, _| template.holds.load(Relaxed));
+        let holds = with(&table, 0, |template, _| template.due.holds());
         // It is gone only if no connection depends on it, and is held at most for one.
         match (came, holds) {
             (true, holds) => assert!(matches!(holds, Some(0 | 1))),
@@ -222,7 +215,7 @@ fn expiry_and_sweep_of_one_template_bury_it_once() {
         thread.join().unwrap();
         // The child is gone. The template was held for it, or was ended by one of the two.
         assert_eq!(with(&table, 1, |_, _| ()), None);
-        if let Some(holds) = with(&table, 0, |template, _| template.holds.load(Relaxed)) {
+        if let Some(holds) = with(&table, 0, |template, _| template.due.holds()) {
             assert_eq!(holds, 1);
         }
         ends(&table);

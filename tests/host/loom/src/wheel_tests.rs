@@ -3,27 +3,21 @@
 
 use crate::bindings::set_jiffies;
 use crate::clock::{Jiffies, HZ};
+use crate::due::Due;
 use crate::pool::{model, Pool};
 use crate::rcu;
 use crate::table::{Entry, Kill, New, Record, Table};
 use crate::work;
 use loom::thread;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-struct Payload {
-    due: AtomicU32,
-    burials: AtomicU32,
-    holds: AtomicU32,
-}
+struct Payload(Due);
 
 impl Record for Payload {
     type Server = ();
     type Scope = ();
 
     fn deadline(&self) -> Jiffies {
-        // What is buried may be freed: the wheel must not know it any more.
-        assert_eq!(self.burials.load(Relaxed), 0);
-        Jiffies(self.due.load(Relaxed))
+        self.0.deadline()
     }
 
     fn same_second(&self, _other: &Self) -> bool {
@@ -31,14 +25,13 @@ impl Record for Payload {
     }
 
     fn held(&self) {
-        self.holds.fetch_add(1, Relaxed);
-        self.due.store(2 * HZ, Relaxed);
+        self.0.hold(2 * HZ);
     }
 
     fn begin(_new: &New<Self>, _rcu: rcu::Reader<'_>) {}
 
     fn bury(entry: &Entry<Self>, _server: Option<&()>, _scope: &()) {
-        assert_eq!(entry.burials.fetch_add(1, Relaxed), 0);
+        entry.0.bury();
     }
 }
 
@@ -49,13 +42,8 @@ fn table() -> Shared {
 }
 
 fn add(table: &Table<Payload>, due: u32) {
-    let record = Payload {
-        due: AtomicU32::new(due),
-        burials: AtomicU32::new(0),
-        holds: AtomicU32::new(0),
-    };
     let new = New {
-        record,
+        record: Payload(Due::new(due)),
         bits: 0,
         hash: 0,
         second_hash: None,
@@ -95,7 +83,7 @@ fn entry_that_was_used_stays_until_its_time() {
         add(&table, 1);
         rcu::read(|rcu| {
             for entry in table.candidates(0, rcu) {
-                entry.due.store(3 * HZ, Relaxed);
+                entry.0.set(3 * HZ);
             }
         });
         assert!(drain(1));
@@ -138,7 +126,7 @@ fn hastened_entry_goes_early() {
         add(&table, 3 * HZ);
         rcu::read(|rcu| {
             for entry in table.candidates(0, rcu) {
-                entry.due.store(HZ, Relaxed);
+                entry.0.set(HZ);
                 entry.hasten(Jiffies(0));
             }
         });
@@ -195,7 +183,7 @@ fn entry_killed_while_it_is_hastened_is_in_no_slot() {
         let thread = thread::spawn(move || kill(&other));
         rcu::read(|rcu| {
             for entry in table.candidates(0, rcu) {
-                entry.due.store(HZ, Relaxed);
+                entry.0.set(HZ);
                 entry.hasten(Jiffies(0));
             }
         });
