@@ -41,6 +41,26 @@ proptest! {
         prop_assert_eq!(sum.total(Counter::Conns), deltas.iter().sum::<u64>());
     }
 
+    /// A step rounds away less than a unit of the last bit, of which the next leaves three quarters.
+    #[test]
+    fn sum_of_parts_loses_three_units_of_each_at_most(
+        deltas in prop::collection::vec(prop::collection::vec(0..40_u64, 8), 0..60)
+    ) {
+        for scale in [Scale::Events, Scale::Bytes] {
+            let mut parts = [Rate::ZERO; 8];
+            let mut whole = Rate::ZERO;
+            for deltas in &deltas {
+                whole = whole.after(deltas.iter().sum(), scale);
+                for (part, delta) in parts.iter_mut().zip(deltas) {
+                    *part = part.after(*delta, scale);
+                }
+                let sum: u64 = parts.iter().map(|part| part.bits()).sum();
+                prop_assert!(sum <= whole.bits() + 3);
+                prop_assert!(whole.bits() <= sum + 3 * 8);
+            }
+        }
+    }
+
     #[test]
     fn skipping_is_stepping(state in any::<u32>(), delta in 0..1_000_000_u64, periods in 0..200_u32) {
         let sample = Sample { total: 0, pending: delta, rate: Rate::from_bits(u64::from(state)) };
