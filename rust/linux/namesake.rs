@@ -108,7 +108,8 @@ impl Use {
     ///
     /// # Locking
     ///
-    /// Process context; sleeps. The same goes for the drop.
+    /// Process context; sleeps. The same goes for the drop. Types do not hold this: see
+    /// [`read`](crate::rcu::read).
     pub fn of(place: usize) -> Self {
         with(place, |bearer| {
             bearer.uses = bearer.uses.saturating_add(1);
