@@ -56,6 +56,12 @@ pub(crate) struct Link {
 }
 
 impl Link {
+    /// What waits to be freed fits before `owner`, which is read even then.
+    const ROOM: () = assert!(
+        size_of::<Waiting>() <= offset_of!(Link, owner)
+            && align_of::<Waiting>() <= align_of::<Link>()
+    );
+
     /// Makes a link that is in no slot and will belong to the CPU `home`.
     ///
     /// What `owner` leads to fits the entry, and is there until the link was removed.
@@ -78,10 +84,7 @@ impl Link {
 
     /// Returns the two words that the release of the memory may use once the wheel is done with it.
     pub(crate) fn spare(this: NonNull<Self>) -> NonNull<Waiting> {
-        const {
-            assert!(size_of::<Waiting>() <= offset_of!(Link, owner));
-            assert!(align_of::<Waiting>() <= align_of::<Link>());
-        }
+        let () = Self::ROOM;
         this.cast()
     }
 }
