@@ -12,6 +12,8 @@ from rows import CHANGES
 SIZES = (100, 1000, 10000)
 SERVERS = 10
 SETTLE = 2
+# One more service has so many servers.
+LARGE = 1000
 # Of so many servers one after the other is changed: another weight, and back, removed, added again.
 ROUNDS = 9
 REQUESTS = 4 * ROUNDS
@@ -24,12 +26,17 @@ def address(number):
     return f"10.64.{number >> 8}.{number & 255}"
 
 
+def size(number, count):
+    """Returns how many servers a service has; the last one is the large one."""
+    return LARGE if number == count else SERVERS
+
+
 def commands(count):
     """Returns what `ipvsadm -R` reads: services and their servers."""
     lines = []
-    for number in range(count):
+    for number in range(count + 1):
         lines.append(f"-A -t {address(number)}:80 -s wlc")
-        lines += [f"-a -t {address(number)}:80 -r {testbed.server(4, server)}:80 -g -w 1" for server in range(SERVERS)]
+        lines += [f"-a -t {address(number)}:80 -r {testbed.server(4, server)}:80 -g -w 1" for server in range(size(number, count))]
     return "\n".join(lines) + "\n"
 
 
@@ -92,21 +99,25 @@ def request(made, command, *payload, dump=False):
 
 
 def kernel_side(bed, count):
-    """Returns the kernel's part: everything added one by one, everything listed, one server added to what is there."""
+    """Returns the kernel's part: everything added one by one, everything listed, one server added to a small and to the large service."""
     made = client(bed)
     added = 0
-    for number in range(count):
+    for number in range(count + 1):
         added += request(made, genl.NEW_SERVICE, service(number))[0]
-        added += sum(request(made, genl.NEW_DEST, service(number), dest(server))[0] for server in range(SERVERS))
+        added += sum(request(made, genl.NEW_DEST, service(number), dest(server))[0] for server in range(size(number, count)))
     listed, answer = request(made, genl.GET_SERVICE, dump=True)
-    if len(answer.messages) != count:
-        raise RuntimeError(f"{len(answer.messages)} of {count} services were listed")
-    for number in range(count):
+    if len(answer.messages) != count + 1:
+        raise RuntimeError(f"{len(answer.messages)} of {count + 1} services were listed")
+    for number in range(count + 1):
         listed += request(made, genl.GET_DEST, service(number), dump=True)[0]
-    one = statistics.median(request(made, genl.NEW_DEST, service(count // 2), dest(100 + server))[0] for server in range(9))
+
+    def one_more(number):
+        return statistics.median(request(made, genl.NEW_DEST, service(number), dest(size(number, count) + server))[0] for server in range(9))
+
+    small, large = one_more(count // 2), one_more(count)
     flushed = request(made, genl.FLUSH)[0]
     made.close()
-    return {"kernel restore": added, "kernel list": listed, "kernel one server": one, "kernel flush": flushed}
+    return {"kernel restore": added, "kernel list": listed, "kernel one server": small, "kernel one server of many": large, "kernel flush": flushed}
 
 
 def change_one(bed, scheduler, many, around=lambda begins: None):
@@ -153,6 +164,7 @@ def rows(module):
             figures = kernel_side(bed, count)
             lines = commands(count)
             figures["ipvsadm -R"] = whole(bed, ["ipvsadm", "-R"], lines)
+            figures["ipvsadm -S -n"] = whole(bed, ["ipvsadm", "-S", "-n"])
             figures["ipvsadm -Ln"] = whole(bed, ["ipvsadm", "-Ln"])
             figures["ipvsadm -Ln --stats"] = whole(bed, ["ipvsadm", "-Ln", "--stats"])
             yield {"subject": module, "services": count, **figures}

@@ -75,13 +75,15 @@ def growth(results):
             yield plot.Lines(key, f"Instructions per packet by {key}", [f"{subject} {kind}" for kind, subject in columns], series, key)
 
 
-CONTROL_NOTE = """Thousands of instructions; each service has ten servers, scheduler wlc; ip_vs with `conn_tab_bits=20`. Kernel side:
-the system calls of a netlink client that adds every service and server, lists all services and then the servers of each (what
-`-Ln` and `--stats` both ask for), adds one server to one of them, and flushes. *One of many servers*: the kernel's side of one
+CONTROL_NOTE = """Thousands of instructions; each service has ten servers, one more has 1,000, scheduler wlc; ip_vs with
+`conn_tab_bits=20`. Kernel side: the system calls of a netlink client that adds every service and server, lists all services and then
+the servers of each (what `-S`, `-Ln` and `--stats` all ask for), adds one server to one of them, adds one to that of 1,000, and
+flushes. *One of many servers*: the kernel's side of one
 request, median of nine; with *mixed weights* the servers weigh 1 to 10, those that are removed and added again 1 to 9. Both
 modules fill the table of mh, sh and dh anew at each of these changes that matters to it. Whole: the command from start to
 end, user space and the start of the process included; ipvsadm makes the same requests."""
-CONTROL = ("kernel restore", "kernel list", "kernel one server", "kernel flush", "ipvsadm -R", "ipvsadm -Ln", "ipvsadm -Ln --stats")
+CONTROL = ("kernel restore", "kernel list", "kernel one server", "kernel one server of many", "kernel flush", "ipvsadm -R", "ipvsadm -S -n",
+           "ipvsadm -Ln", "ipvsadm -Ln --stats")
 
 
 CHANGES = {"weight": "another weight, and back", "removed": "removed", "added": "added again"}

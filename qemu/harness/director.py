@@ -138,10 +138,10 @@ class Director:
 
     # --- netlink ---
 
-    def client(self):
-        """Returns a netlink client of the director."""
+    def client(self, explained=True):
+        """Returns a netlink client of the director, which is told why or not; see there."""
         with topology.inside("director"):
-            return genl.Client()
+            return genl.Client(explained=explained)
 
     def request(self, title, command, *payload, dump=False, flags=genl.F_ACK, handler=True, show=True):
         """Sends one raw request; writes its title and answer down. A refusal by a handler must explain itself in rvs."""

@@ -27,7 +27,7 @@ NAMES = {
 NAMES["STATS64"] = NAMES["STATS"]
 NUMBERS = {nest: {name: number for number, name in names.items()} for nest, names in NAMES.items()}
 
-Answer = collections.namedtuple("Answer", "error extack messages")
+Answer = collections.namedtuple("Answer", "error extack messages raw")
 Message = collections.namedtuple("Message", "command version flags payload")
 
 
@@ -103,10 +103,12 @@ def show(payload, names="top"):
 class Client:
     """A generic netlink socket of the namespace the caller is in."""
 
-    def __init__(self, family="IPVS"):
+    def __init__(self, family="IPVS", explained=True):
+        """Makes one that is `explained` why a request is refused, or one as of old: refusals repeat the request."""
         self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC)
-        self.socket.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
-        self.socket.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
+        if explained:
+            self.socket.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
+            self.socket.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
         self.socket.bind((0, 0))
         self.sequence = 1
         self.family = GENL_ID_CTRL
@@ -123,19 +125,28 @@ class Client:
         """Sends one request and collects everything up to its acknowledgement or the end of its dump."""
         self.sequence += 1
         header = struct.pack("=BBH", command, version, 0)
-        self.socket.send(struct.pack("=IHHII", 16 + len(header) + len(payload), self.family, F_REQUEST | flags,
-                                     self.sequence, 0) + header + payload)
-        messages = []
+        sent = struct.pack("=IHHII", 16 + len(header) + len(payload), self.family, F_REQUEST | flags, self.sequence, 0) + header + payload
+        self.socket.send(sent)
+        messages, raw = [], []
         while True:
             data = self.socket.recv(1 << 20)
             while len(data) >= 16:
                 length, kind, flags_back, sequence, _ = struct.unpack_from("=IHHII", data)
+                raw.append(self.raw(data[:(length + 3) & ~3], sent))
                 body, data = data[16:length], data[(length + 3) & ~3:]
                 if sequence != self.sequence:
                     continue
                 if kind in (NLMSG_ERROR, NLMSG_DONE):
-                    return Answer(-struct.unpack_from("=i", body)[0], extack(kind, flags_back, body), messages)
+                    return Answer(-struct.unpack_from("=i", body)[0], extack(kind, flags_back, body), messages, raw)
                 messages.append(Message(body[0], body[1], flags_back, body[4:]))
+
+    def raw(self, message, sent):
+        """Returns a message, its padding included, in hexadecimal, but for what is another at each time or repeats the request."""
+        length, kind, flags, sequence, where = struct.unpack_from("=IHHII", message)
+        kind = "family" if kind == self.family else kind
+        ends = [name for name, right in (("sequence", sequence == self.sequence), ("port", where == self.socket.getsockname()[0])) if not right]
+        rest = message[16:].hex().replace(sent.hex(), " request ").replace(sent[:16].hex(), " header of the request ")
+        return " ".join([f"{length} {kind} {flags:#x}", *(f"another {name}" for name in ends), rest])
 
     def dump(self, command, payload=b""):
         return self.request(command, payload, F_DUMP)

@@ -5,6 +5,7 @@ import ctypes
 import errno
 import mmap
 import os
+import pathlib
 import socket
 import struct
 import subprocess
@@ -136,6 +137,8 @@ def main():
     client = Client()
     say = lambda title, value: print(f"{title}: {value}")
     say("add", error_name(client.set(1154, service())))
+    say("add server before there is a way to it", error_name(client.set(1159, service() + dest())))
+    subprocess.run("ip link set lo up", shell=True, check=True)
     say("add server", error_name(client.set(1159, service() + dest())))
     say("timeouts", error_name(client.set(1162, timeouts(900, 120, 300))))
     answer = client.get(1153, length=12)
@@ -143,6 +146,14 @@ def main():
     answer = client.get(1154, struct.pack("=II", 1, 0), 8 + 104)
     say("services", f"{error_name(answer.error)} {shown(answer.data)}")
     print(open("/proc/thread-self/net/ip_vs").read())
+    for option in range(FIRST - 1, LAST_GET + 2):
+        answer = client.get(option, service() + bytes(60))
+        say(f"get {option}", f"{error_name(answer.error)} {answer.length}")
+    for option in range(FIRST - 1, LAST_SET + 2):
+        say(f"set {option}", error_name(client.set(option, service() + dest())))
+    setting = pathlib.Path("/proc/sys/net/ipv4/vs/conntrack")
+    setting.write_text("1\n")
+    say("conntrack", setting.read_text())
 
 
 if __name__ == "__main__":

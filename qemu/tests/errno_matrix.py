@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Every command with every defect of every attribute, generated: both modules answer alike, with the same bytes.
 
-A cell is (command, nest, attribute, defect), once with the service there and once without.
+A cell is (command, nest, attribute, defect), once with the service there and once without. Replies are compared byte for byte as a
+client gets them that asks for no sentences; a request that is refused is made once more by one that does.
 """
 import os
 import pathlib
@@ -49,7 +50,7 @@ def defects(nest, name):
     yield "with the flag of a nest", attribute(kind | 0x8000, right)
     yield "with the flag of network order", attribute(kind | 0x4000, right)
     if name in ("AF", "ADDR_FAMILY"):
-        for family in (0, 1, 5, 17):
+        for family in (0, 1, 5, 10, 17):
             yield f"family {family}", one(u16(family))
     if name == "STATE":
         for state in (0, 2, 3):
@@ -92,8 +93,13 @@ def around(command, nest, middle):
 class Cells:
     """One client that sends cells and puts the state back after each."""
 
-    def __init__(self, d, client, command, is_known):
-        self.d, self.client, self.command, self.is_known = d, client, command, is_known
+    def __init__(self, d, command, is_known):
+        self.d, self.command, self.is_known = d, command, is_known
+        self.client, self.explained = d.client(explained=False), d.client()
+
+    def close(self):
+        self.client.close()
+        self.explained.close()
 
     def prepare(self):
         self.client.request(genl.FLUSH)
@@ -105,10 +111,13 @@ class Cells:
     def send(self, title, payload):
         """Sends one request; writes errno and replies down, and what the module says of it afterwards."""
         self.prepare()
-        answer = self.client.request(self.command, payload, genl.F_DUMP if self.command in DUMPS else genl.F_ACK)
-        self.d.say(f"{title}: " + "; ".join(genl.text(answer)))
+        flags = genl.F_DUMP if self.command in DUMPS else genl.F_ACK
+        answer = self.client.request(self.command, payload, flags)
+        self.d.say(f"{title}: " + "; ".join(genl.text(answer) + answer.raw))
         if answer.error and not title.startswith("nest of 2"):
-            self.d.only_rvs(f"a sentence with {title}", answer.extack)
+            again = self.explained.request(self.command, payload, flags)
+            self.d.expect(f"refused alike with {title}", again.error == answer.error)
+            self.d.only_rvs(f"a sentence with {title}", again.extack)
 
 
 ROWS = tuple((command_name(command), nest, known) for command, nests in NESTS.items() for nest in nests for known in ("known", "unknown"))
@@ -118,11 +127,10 @@ ROWS = tuple((command_name(command), nest, known) for command, nests in NESTS.it
 def matrix(d, row):
     command, nest, known = genl.COMMANDS.index(row[0]), row[1], row[2] == "known"
     d.bare()
-    client = d.client()
-    cell = Cells(d, client, command, known)
+    cell = Cells(d, command, known)
     for title, middle in cells(nest):
         cell.send(title, around(command, nest, middle))
-    client.close()
+    cell.close()
     d.proc("ip_vs")
 
 
@@ -131,13 +139,16 @@ TIMEOUTS = ("TIMEOUT_TCP", "TIMEOUT_TCP_FIN", "TIMEOUT_UDP")
 
 @case(rows=TIMEOUTS)
 def timeouts(d, name):
-    kind, client = NUMBERS["top"][name], None
+    kind = NUMBERS["top"][name]
     d.bare()
     client = d.client()
-    for title, payload in (("empty", b""), ("short", b"\1\0\0"), ("long", u32(7) + b"\0"), ("zero", u32(0)), ("ones", u32(0xFFFFFFFF)),
-                           ("at the limit", u32(8589934)), ("over the limit", u32(8589935)), ("high bit", u32(0x80000001))):
+    one = lambda payload: attribute(kind, payload)
+    for title, written in (("empty", one(b"")), ("short", one(b"\1\0\0")), ("long", one(u32(7) + b"\0")), ("zero", one(u32(0))),
+                           ("ones", one(u32(0xFFFFFFFF))), ("at the limit", one(u32(8589934))), ("over the limit", one(u32(8589935))),
+                           ("high bit", one(u32(0x80000001))), ("twice", one(u32(70)) + one(u32(80))), ("twice, first short", one(b"\1") + one(u32(90))),
+                           ("beside an unknown one", attribute(40, b"x") + one(u32(75)))):
         for extra, others in (("alone", b""), ("beside others", b"".join(attribute(NUMBERS["top"][other], u32(60)) for other in TIMEOUTS))):
-            answer = client.request(genl.SET_CONFIG, others + attribute(kind, payload))
+            answer = client.request(genl.SET_CONFIG, others + written)
             d.say(f"{title} {extra}: {genl.text(answer)}")
             d.say(genl.text(client.request(genl.GET_CONFIG)))
     client.close()
@@ -149,7 +160,9 @@ def whole(command):
 
 
 def without_rights(say):
-    """Sends every command without the right to: whole, without anything, and as a dump."""
+    """Sends every command without the right to: whole, without anything, and as a dump.
+
+    The kernel refuses each before it looks at what is in it, so that defects make no difference."""
     client = genl.Client()
     for command in range(20):
         for title, payload, flags in (("whole", whole(command), genl.F_ACK), ("bare", b"", genl.F_ACK), ("dump", whole(command), genl.F_DUMP)):

@@ -12,6 +12,7 @@ from module_names import BUILT, NAMES, SCHEDULERS, present, small_tree, switch
 from topology import run
 
 OPTIONS = pathlib.Path("/etc/modprobe.d/options.conf")
+KEEPALIVED = pathlib.Path("/tmp/keepalived.conf")
 PARAMETER = pathlib.Path("/sys/module/ip_vs/parameters/conn_tab_bits")
 UNLOAD = "lsmod | awk '/^(xt_ip|ip_)vs/ {print $1}' | xargs -r modprobe -r; modprobe -r rvs"
 SERVICES = "-A -t 10.9.0.1:80", "-A -t 10.9.0.1:81"
@@ -109,6 +110,16 @@ def life(d):
     show("ipvsadm -C")
     show("rmmod xt_ipvs")
     show("modprobe -r ip_vs_wlc")
+    show("modprobe ip_vs_pe_sip")
+    show("ipvsadm -A -u 10.9.0.1:5060 -s rr -p 60 --pe sip")
+    show("rmmod ip_vs_pe_sip")
+    show("ipvsadm -E -u 10.9.0.1:5060 -s rr")
+    show("ipvsadm -C")
+    show("rmmod ip_vs_pe_sip")
+    for ports in ("21,2121", "21,22,23,24,25,26,27,28", "1,2,3,4,5,6,7,8,9", "many", ""):
+        show(f"modprobe ip_vs_ftp ports={ports}")
+        show("cat /sys/module/ip_vs_ftp/parameters/ports")
+        show("rmmod ip_vs_ftp")
     return seen
 
 
@@ -123,6 +134,19 @@ def in_use_as_with_c(d):
     for one, other in zip(before, after):
         d.expect(f"C: {one}\nrvs: {other}", one == other)
     d.expect("as much of both", len(before) == len(after))
+
+
+@case(suite="alone", rows=("ipvsadm -Ln", f"keepalived -n -l -C -f {KEEPALIVED}"))
+def a_program_brings_it(d, command):
+    """ipvsadm by asking the kernel for the netlink family, keepalived by the name, with no configuration of modprobe's."""
+    d.bare()
+    KEEPALIVED.write_text("virtual_server 10.9.0.1 80 {\n lb_algo rr\n lb_kind NAT\n protocol TCP\n real_server 10.2.0.11 80 {\n weight 1\n }\n}\n")
+    with switched(d):
+        d.expect("nothing is loaded", not present())
+        process = d.start(command, "director")
+        d.wait("it to load rvs by its names", lambda: {"rvs", "ip_vs"} <= set(present()))
+        process.terminate()
+        process.wait()
 
 
 @case(suite="alone")

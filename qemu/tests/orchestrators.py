@@ -188,6 +188,17 @@ def cluster_address(d, vip, number, flags=0, timeout=0):
 
 
 @case
+def kube_proxy_asks_whether_there_is_ipvs(d):
+    """A service for no use, which a list has to show: all of them, with an empty key and the acknowledgement that the library asks for."""
+    d.bare()
+    one = dict(vip="203.0.113.200", number=20000)
+    d.request("for no use", genl.NEW_SERVICE, service("rr", **one))
+    d.request("all", genl.GET_SERVICE, genl.attribute(1, b""), flags=genl.F_DUMP | genl.F_ACK)
+    d.request("it is gone", genl.DEL_SERVICE, service("rr", **one))
+    d.request("all", genl.GET_SERVICE, genl.attribute(1, b""), flags=genl.F_DUMP | genl.F_ACK)
+
+
+@case
 def kube_proxy_node(d):
     """Cluster addresses from outside, from the node and from pods, which may meet themselves; a node port; endpoints that end."""
     d.hosts(1, 2)

@@ -14,7 +14,7 @@ from cases import case
 # How many connections are there throughout while ip_vs_conn is read, and how often others come and go meanwhile.
 LISTED, CHANGES = int(os.environ.get("RVS_LISTED") or 20000), 100
 PORTS = 50000
-FILES = ("ip_vs", "ip_vs_conn", "ip_vs_stats", "ip_vs_stats_percpu", "ip_vs_status")
+FILES = ("ip_vs", "ip_vs_app", "ip_vs_conn", "ip_vs_conn_sync", "ip_vs_stats", "ip_vs_stats_percpu", "ip_vs_status")
 
 
 @case(rows=FILES)

@@ -34,7 +34,11 @@ impl Session<'_> {
     }
 
     /// Refuses a real server of another family than its service while a sync daemon runs.
-    pub(super) fn check_daemons(
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::DestDaemon`].
+    pub(crate) fn check_daemons(
         &self,
         service: &Service,
         request: &DestRequest,
