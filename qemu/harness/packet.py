@@ -413,8 +413,8 @@ def show(packet, quoted=False):
     whole = not frag & 0x3FFF and len(body) == length - header
     # What the kernel itself makes (ICMP errors) has an identification from a random sequence.
     generated = protocol == ICMP and not quoted and len(body) > 0 and body[0] in (0, 3, 4, 11) and ttl in (63, 64)
-    # So has what the director sends itself, as the packets around others, where those may be cut.
-    generated |= source == OWN and ident > 0
+    # So has what the director sends itself, as the packets around others, where those may be cut; 0 may be drawn as well.
+    generated |= source == OWN and (ident > 0 or not frag & 0x4000)
     check = "ok" if checksum(packet[:header]) == 0xFFFF else "bad"
     text = (f"ip {unpacked(source)}>{unpacked(target)} tos {tos:#x} length {length} "
             f"id {'*' if generated else ident} frag {frag:#x} ttl {ttl} header {header} checksum {check}")

@@ -110,7 +110,7 @@ def life(d):
     show("ipvsadm -C")
     show("rmmod xt_ipvs")
     show("modprobe -r ip_vs_wlc")
-    show("modprobe ip_vs_pe_sip")
+    show("modprobe -a ip_vs_pe_sip ip_vs_rr")
     show("ipvsadm -A -u 10.9.0.1:5060 -s rr -p 60 --pe sip")
     show("rmmod ip_vs_pe_sip")
     show("ipvsadm -E -u 10.9.0.1:5060 -s rr")
@@ -120,6 +120,7 @@ def life(d):
         show(f"modprobe ip_vs_ftp ports={ports}")
         show("cat /sys/module/ip_vs_ftp/parameters/ports")
         show("rmmod ip_vs_ftp")
+    show("rmmod ip_vs_rr ip_vs")
     return seen
 
 

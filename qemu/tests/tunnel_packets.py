@@ -71,6 +71,22 @@ def offload(d, row):
     d.counts()
 
 
+@case(rows=("ipip 4in4", "gue 6in4", "gre 4in4"))
+def identification_of_what_may_be_cut(d, row):
+    """It is drawn by lot and shown nowhere else; of eight, one at most is 0."""
+    tunnel, drawn = Tunnel(d, row), []
+
+    def collect():
+        drawn.extend(int.from_bytes(frame[18:20]) for _, frame in d.ends["servers"].frames() if frame[12:14] == b"\x08\x00")
+        return len(drawn) >= 8
+
+    for _ in range(8):
+        d.ends["client"].send(topology.mac(tunnel.inner.near), topology.mac(tunnel.client),
+                              packet.udp(tunnel.client, 40000, tunnel.vip, 80, b"request"))
+    d.wait("all to come", collect)
+    d.expect(f"they differ {drawn}", drawn.count(0) <= 1 and len(set(drawn)) > 1)
+
+
 @case(rows=PAIRS)
 def type_of_service_and_congestion(d, pair):
     tunnel = Tunnel(d, f"ipip {pair}")
