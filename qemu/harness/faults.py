@@ -77,11 +77,12 @@ def base():
 
 
 class Armed:
-    """Neighbouring places of which the first that asks gets no memory; `times`: so often."""
+    """Neighbouring places of which the first that asks gets no memory; `at`: where the module will be loaded."""
 
-    def __init__(self, places, times=1):
-        window(base() + places[0]["offset"], base() + places[-1]["offset"] + 1)
-        self.slab, self.pages = times, MANY if any(map(is_array, places)) else 0
+    def __init__(self, places, at=None):
+        at = at or base()
+        window(at + places[0]["offset"], at + places[-1]["offset"] + 1)
+        self.slab, self.pages = 1, MANY if any(map(is_array, places)) else 0
         put(SLAB, times=self.slab, probability=100)
         put(PAGES, times=self.pages, probability=100 if self.pages else 0)
 

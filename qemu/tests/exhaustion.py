@@ -11,13 +11,13 @@ import struct
 import faults
 import generator
 import genl
-import packet
+import meals
 import sockopt
 import topology
 from cases import case
 from hunger import Commands, Journal, Packets, goes_on
 from modules import kmsg
-from packet import SYN
+from meals import dest, service
 from storms import LONG, forget_leaks, leaks
 from topology import IPV4, IPV6
 
@@ -60,6 +60,26 @@ def loading(d, journal, turns, most):
     print(f"# loading asks {number - 1} times; it was tried {loads} times", flush=True)
 
 
+def loading_again(journal):
+    """The same for what is left, where it can be aimed at: the module is often loaded to where it was before."""
+    def play(places):
+        before = faults.base()
+        topology.must("rmmod rvs")
+        armed = faults.Armed(places, before)
+        error = faults.insert_module()
+        asked = armed.disarm()
+        if error != "0":
+            topology.must("modprobe rvs")
+        print(f"# loaded to {before:#x}, then to {faults.base():#x}: {error} {asked}", flush=True)
+        return error, asked
+
+    def judge(site, error):
+        journal.note([site["name"]], f"loading: {error}")
+        if error != "ENOMEM" and not goes_on(journal, [site["name"]]):
+            journal.complain(f"loading, {site['name']}: {error}")
+    journal.starve(play, judge)
+
+
 def namespaces(journal, turns, first, most):
     """Requests for memory of making a namespace fail."""
     turns.aim()
@@ -74,18 +94,6 @@ def namespaces(journal, turns, first, most):
 
 
 # --- commands ---
-
-def service(plan, port, scheduler="rr", **more):
-    six = plan.family == 6
-    key = dict(ADDR=genl.address(plan.vips[0]), PORT=genl.port(port), NETMASK=genl.u32(128 if six else 0xFFFFFFFF),
-               AF=genl.u16(10 if six else 2), SCHED_NAME=scheduler.encode() + b"\0")
-    return genl.service(**{**key, **more})
-
-
-def dest(plan, number, port, **more):
-    address = genl.address(plan.server(number))
-    return genl.dest(ADDR=address, PORT=genl.port(port), ADDR_FAMILY=genl.u16(10 if plan.family == 6 else 2), **more)
-
 
 def schedulers(commands, names, plans):
     """Services of schedulers, with servers that come, change and go."""
@@ -150,56 +158,11 @@ def many_servers(commands, count):
 
 # --- packets ---
 
-def opened(packets, port, scheduler, options=""):
-    """Returns what opens a connection to a service of its own; the service is added."""
-    world = packets.world
-    end = world.near.end(world.vip, port)
-    packets.d.control(f"-A -t {end} -s {scheduler} {options}",
-                      *(f"-a -t {end} -r {world.far.end(server, port)} -m" for server in world.far.servers[:2]))
-
-    def act():
-        flow = world.flow(dict(protocol="tcp"))
-        client = world.near.clients[flow.port % 8]
-        return (lambda: None), lambda: packets.put("client", packet.tcp(client, flow.port, world.vip, port, SYN))
-    return act
-
-
-def calls(packets):
-    """Returns what opens a call of SIP, and what a server begins."""
-    world = packets.world
-    end = world.near.end(world.vip, 5060)
-    packets.d.control(f"-A -u {end} -s rr -p 300 --pe sip -o", f"-a -u {end} -r {world.far.end(world.server, 5060)} -m")
-
-    def message(flow):
-        return f"INVITE sip:x@host SIP/2.0\r\nCall-ID: {flow.port}@host\r\nCSeq: 1 INVITE\r\n\r\n".encode()
-
-    def by_client():
-        flow = world.flow(dict(protocol="udp"))
-        return (lambda: None), lambda: packets.put("client", packet.udp(flow.client, flow.port, world.vip, 5060, message(flow)))
-
-    def by_server():
-        flow = world.flow(dict(protocol="udp"))
-        return (lambda: None), lambda: packets.put("servers", packet.udp(world.server, 5060, flow.client, flow.port, message(flow)))
-    return by_client, by_server
-
-
-def special(packets):
-    """Packets that the generator does not make: to persistent services, caches of clients, calls."""
-    for number, (scheduler, options) in enumerate((("rr", ""), ("rr", "-p 60"), ("lblc", ""), ("lblcr", ""))):
-        packets.starve(f"{scheduler} {options}", opened(packets, 6000 + number, scheduler, options))
-    by_client, by_server = calls(packets)
-    packets.starve("call", by_client)
-    packets.starve("call of a server", by_server)
-    packets.d.sysctl("cache_bypass", 1)
-    world = packets.world
-    packets.d.control(f"-A -t {world.near.end(world.near.vips[1], 80)} -s rr")
-
-
 def traffic(d, journal, setup, rows):
     """Packets of a setup."""
     packets = Packets(d, journal, setup)
-    if setup[1] == "nat":
-        special(packets)
+    with faults.Turns(journal.places) as turns:
+        meals.serve(packets, turns, setup)
     packets.serve()
     for row in rows:
         if row["buffer"] == "cloned":
@@ -209,9 +172,9 @@ def traffic(d, journal, setup, rows):
 
 
 def few_rows():
-    """Returns rows for `make test`: a request, a reply and an ICMP error of a cloned packet."""
-    usual = dict(families="4", method="nat", protocol="tcp", state="established", field="good", checksum="full", buffer="cloned")
-    return [dict(usual, direction=direction) for direction in ("request", "reply", "server's error")]
+    """Returns rows for `make test`: a reply in pages, and a request that another socket has as well."""
+    usual = dict(families="4", method="nat", protocol="tcp", state="established", field="good", checksum="full")
+    return [dict(usual, direction=direction, buffer=buffer) for direction, buffer in (("reply", "paged"), ("request", "cloned"))]
 
 
 def all_rows():
@@ -253,6 +216,8 @@ def loading_fails(d):
         topology.must("rmmod rvs")
         loading(d, book, turns, 5 if LONG == 1 else 400)
         topology.must("modprobe rvs")
+        if LONG > 1:
+            loading_again(book)
 
 
 @case(suite="exhaustion")
@@ -272,7 +237,16 @@ def commands_are_refused(d):
         if LONG > 1:
             kinds(commands)
             many_servers(commands, 300)
+            commands.starve("list of CPUs", lambda: (meals.write_sysctl("director", "est_cpulist", "0"), ""))
+            meals.first_service(book)
+            meals.many_at_once(commands)
         commands.client.close()
+
+
+@case(suite="exhaustion")
+def every_third_request_fails(d):
+    with hungry(d) as book:
+        meals.by_interval(d, book)
 
 
 @case(suite="exhaustion", rows=tuple(all_rows() if LONG > 1 else [("4", "nat")]))
