@@ -138,6 +138,7 @@ class Turns:
         """
         path = f"/proc/self/task/{os.getpid()}/fail-nth"
         file = os.open(path, os.O_RDWR)
+        said(self.log)
         try:
             os.pwrite(file, str(number).encode(), 0)
             result = work()

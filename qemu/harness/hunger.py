@@ -3,6 +3,7 @@
 import collections
 import errno
 import random
+import re
 
 import faults
 import genl
@@ -13,6 +14,8 @@ import wire
 # The reasons that packets are dropped for when there is no memory.
 TELLING = ("no_memory", "no_connection", "no_route")
 OPTIONS = {"nat": "-m", "direct": "-g", "ipip": "-i", "gue": "-i --tun-type gue --tun-port 6080", "gre": "-i --tun-type gre"}
+# The names of places that packets reach.
+IN_PACKETS = r"skb::|packet::|::create|icmp::|route::|Vec<u8|lblc::|::pick|server_list|sched"
 # Places whose failure changes nothing for a command or a packet, and why.
 UNSEEN = {
     r"transmit::look_up": "a route that is not remembered is looked up again",
@@ -62,9 +65,12 @@ class Journal:
         self.wrong.append(what)
         print(f"# wrong: {what}", flush=True)
 
-    def starve(self, play, judge):
-        """Has places fail that never did: play(places) returns (outcome, whether one of them asked), which of one place is judged."""
-        for row in faults.runs(self.places, self.left()):
+    def starve(self, play, judge, only=""):
+        """Has places of some names fail that never did.
+
+        play(places) returns (outcome, whether one of them asked); that of a single place is judged.
+        """
+        for row in faults.runs(self.places, {name for name in self.left() if re.search(only, name)}):
             narrow(row, play, judge)
 
     def left(self):
@@ -84,8 +90,9 @@ class Commands:
         self.d, self.journal, self.turns, self.client = d, journal, turns, d.client()
 
     def state(self):
-        """Returns what users see of the services; the size of the table of connections is that of the first service's time."""
-        return self.d.read("/proc/thread-self/net/ip_vs").split("\n", 1)[1]
+        """Returns the services and their servers, without how many connections these have now, and the table has room for."""
+        lines = self.d.read("/proc/thread-self/net/ip_vs").splitlines()[1:]
+        return [line.split()[:-2] if "->" in line else line for line in lines]
 
     def starve(self, what, send, undo=None, number=1):
         """Has each request of a command fail, the last time none; `send` returns (errno, sentence), of an option without one."""
@@ -199,7 +206,7 @@ class Packets:
             again, _ = self.play(act)
             if again != usual:
                 self.journal.complain(f"{what}, {site['name']}: the next packet: {again}, usually {usual}")
-        self.journal.starve(lambda places: self.play(act, places), judge)
+        self.journal.starve(lambda places: self.play(act, places), judge, IN_PACKETS)
 
     def judge(self, what, site, found, usual):
         """Says whether a packet that got no memory tells so by a reason, or went on where it could."""

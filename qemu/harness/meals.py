@@ -13,7 +13,7 @@ from packet import ACK, SYN
 from topology import IPV4
 
 # More connections than a table has buckets at first.
-MANY = 1200
+PORTS = range(10000, 11200)
 ELSEWHERE = {4: "10.2.0.12", 6: "fd02::12"}
 
 
@@ -87,7 +87,7 @@ def many_at_once(commands):
                 answer = client.request(command, order)
             if answer.error:
                 went_wrong.append(answer)
-        count = len(commands.state().splitlines())
+        count = len(commands.state())
         client.request(genl.ZERO)
         client.request(genl.FLUSH)
         return (refused, went_wrong, count), armed.disarm()
@@ -163,15 +163,15 @@ def growth(packets):
     d.control(f"-A -u {end} -s rr", f"-a -u {end} -r {world.far.end(world.server, 7000)} -m")
     places = [site for site in journal.places if site["call"] == "rvs_helper_kvmalloc_spare"]
     before, armed = drops(d), faults.Armed(places)
-    for data in packet.series(packet.udp(world.near.clients[1], 0, world.vip, 7000, b"x"), range(1, MANY + 1)):
+    for data in packet.series(packet.udp(world.near.clients[1], 0, world.vip, 7000, b"x"), PORTS):
         packets.put("client", data)
     d.quiet(3)
     if armed.disarm():
         journal.note([site["name"] for site in places], "the table stays as it is")
     lines = [line.split() for line in d.read("/proc/thread-self/net/ip_vs_conn").splitlines() if " 1B58 " in line]
-    missing = set(range(1, MANY + 1)) - {int(line[2], 16) for line in lines}
+    missing = set(PORTS) - {int(line[2], 16) for line in lines}
     if missing:
-        journal.complain(f"{len(lines)} of {MANY} connections are there, without those of {missing}; {packets.came()} {drops(d) - before}")
+        journal.complain(f"{len(lines)} of {len(PORTS)} connections are there, without those of {missing}; {packets.came()} {drops(d) - before}")
     packets.came()
 
 
