@@ -21,7 +21,7 @@ SLAB, PAGES = DEBUG / "failslab", DEBUG / "fail_page_alloc"
 MODULES = (0xffffffffa0000000, 0xffffffffff000000)
 EVERYWHERE = (0, 0xffffffffffffffff)
 FINIT_MODULE = 313
-# Of an array that is too large for the slab, the pages fail as well, as often as they are asked for.
+# Of what is too large for the slab, the pages fail as well, as often as they are asked for.
 MANY = 1000
 
 
@@ -33,6 +33,16 @@ def sites():
 def is_array(site):
     """Says whether a place asks for what may be many pages, and gets them elsewhere if the slab has none."""
     return "kv" in site["call"]
+
+
+def takes_pages(site):
+    """Says whether a place may ask for whole pages."""
+    return is_array(site) or is_counter(site)
+
+
+def is_counter(site):
+    """Says whether a place asks for memory of each CPU, most of which is there already, a page that is used in part."""
+    return "alloc_percpu" in site["call"]
 
 
 def put(where, **values):
@@ -82,7 +92,7 @@ class Armed:
     def __init__(self, places, at=None):
         at = at or base()
         window(at + places[0]["offset"], at + places[-1]["offset"] + 1)
-        self.slab, self.pages = 1, MANY if any(map(is_array, places)) else 0
+        self.slab, self.pages = 1, MANY if any(map(takes_pages, places)) else 0
         put(SLAB, times=self.slab, probability=100)
         put(PAGES, times=self.pages, probability=100 if self.pages else 0)
 

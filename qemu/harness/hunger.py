@@ -20,7 +20,7 @@ IN_PACKETS = r"skb::|packet::|::create|icmp::|route::|Vec<u8|lblc::|::pick|serve
 UNSEEN = {
     r"transmit::look_up": "a route that is not remembered is looked up again",
     r"List>::add_segment": "a table that does not grow is as good, and tries again",
-    r"Skb>::pull$": "what is not linear is read from a copy",
+    r"Skb>::pull$": "fewer bytes are made linear then, and hold the usual headers",
     r"alloc_workqueue$|kmem_cache_create$": "the kernel lists it nowhere, and it works",
     r"nf_unregister_net_hooks$": "hooks that are off stay in the kernel's list",
     r"route::kind": "an address whose route is not known is another host's, as with C",
@@ -58,7 +58,7 @@ class Journal:
                 self.failed[name] = how
                 print(f"# no memory for {name}: {how}", flush=True)
         if stack and not names:
-            self.elsewhere.add(" < ".join([line.split("+0x")[0].split(" ")[-1] for line in stack if "[rvs]" in line][:3]))
+            self.elsewhere.add(" < ".join(functions(line for line in stack if "[rvs]" in line)[:3]))
 
     def complain(self, what):
         """Writes down what is wrong."""
@@ -78,9 +78,16 @@ class Journal:
         return {site["name"] for site in self.places} - set(self.failed)
 
 
-def goes_on(journal, names):
-    """Says whether what needs memory there can do without."""
+def goes_on(journal, names, stack=()):
+    """Says whether what needs memory there can do without; at no place of the list, by the functions on the stack."""
+    if not names:
+        return any(re.search(pattern, call) for pattern in UNSEEN for call in functions(stack))
     return any(faults.is_array(site) or faults.why(site, UNSEEN) for site in journal.places if site["name"] in names)
+
+
+def functions(stack):
+    """Returns the names of the functions on a stack."""
+    return [line.split("+0x")[0].split(" ")[-1] for line in stack]
 
 
 class Commands:
@@ -103,7 +110,7 @@ class Commands:
                 break
             place = names or stack[-12:]
             if error == 0:
-                if stack and not goes_on(self.journal, names):
+                if stack and not goes_on(self.journal, names, stack):
                     self.journal.complain(f"{what}, {place}: carried out all the same")
                 undo() if undo else None
                 before = self.state()

@@ -102,6 +102,23 @@ def many_at_once(commands):
     journal.starve(play, judge)
 
 
+def many_counters(commands, most=3000):
+    """Servers, until the counters of one do not fit into what each CPU has: there is no memory for more, and a moment later there is."""
+    journal, client = commands.journal, commands.client
+    one = service(IPV4, 2000)
+    client.request(genl.NEW_SERVICE, one)
+    for site in [site for site in journal.places if faults.is_counter(site) and "Dest" in site["name"]]:
+        armed = faults.Armed([site])
+        orders = (one + dest(IPV4, number, 2000) for number in range(most))
+        refused = next(((order, answer) for order in orders if (answer := client.request(genl.NEW_DEST, order)).error), None)
+        if armed.disarm() and refused:
+            order, answer = refused
+            journal.note([site["name"]], f"one of many servers: {genl.error_name(answer.error)}")
+            if answer.error != errno.ENOMEM or not answer.extack or client.request(genl.NEW_DEST, order).error:
+                journal.complain(f"many counters, {site['name']}: {answer}, or refused a moment later")
+    client.request(genl.FLUSH)
+
+
 # --- packets ---
 
 def opened(packets, port, scheduler, options=""):
