@@ -105,7 +105,8 @@ class Director:
         """Runs a command and writes it, its output and its exit code down; returns its output."""
         code, output = self.execute(command, where, stdin)
         self.say(f"{where}# {command}")
-        self.say(output) if output else None
+        if output:
+            self.say(output)
         self.say(f"exit {code}")
         return output
 
@@ -209,7 +210,10 @@ class Director:
         wait: how long after a packet something may still come. Without it only what is ready to run does so; a sleep of
         any length costs as much as sending a packet.
         """
-        time.sleep(wait) if wait else os.sched_yield()
+        if wait:
+            time.sleep(wait)
+        else:
+            os.sched_yield()
         found = {name: end.received() for name, end in self.ends.items()}
         if title:
             self.say(f"packet {title}")

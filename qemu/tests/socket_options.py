@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """The old socket options: every option with every defect, on both modules."""
+import contextlib
 import os
 import pathlib
 import platform
@@ -14,6 +15,8 @@ from sockopt import FIRST, GET, LAST_GET, LAST_SET, SET, daemon, dest, dests_que
 
 ADD, EDIT, DEL, FLUSH, ADD_DEST, DEL_DEST, EDIT_DEST, TIMEOUT, START, STOP, ZERO = (
     FIRST + SET.index(name) for name in "ADD EDIT DEL FLUSH ADDDEST DELDEST EDITDEST TIMEOUT STARTDAEMON STOPDAEMON ZERO".split())
+# The system calls of a program of 32 bits.
+GETSOCKOPT, SETSOCKOPT = 365, 366
 VERSION, INFO, SERVICES, SERVICE, DESTS, DEST, GET_TIMEOUT, DAEMON = (FIRST + number for number in range(8))
 RIGHT = {**dict.fromkeys((ADD, EDIT, DEL, ZERO), service()), **dict.fromkeys((ADD_DEST, DEL_DEST, EDIT_DEST), service() + dest()),
          TIMEOUT: timeouts(900, 120, 300), START: daemon(interface=b"none"), STOP: daemon()}
@@ -344,44 +347,46 @@ def programs_without_the_right(d):
     d.proc("ip_vs")
 
 
-@case
-def programs_of_32_bits(d):
+@contextlib.contextmanager
+def director_for_32_bits(d):
+    """Has a director, and the body run in it where the kernel runs programs of 32 bits; then writes down what came of it."""
     used = director(d, with_dest=True)
-    if platform.machine() != "x86_64":
-        return
     with topology.inside("director"):
-        found = sockopt.by_32_bits(365, INFO, bytes(12))
-        d.expect("the kernel runs programs of 32 bits", found)
-        for title, call, option, data in (
-                ("info", 365, INFO, bytes(12)), ("version", 365, VERSION, bytes(64)), ("timeouts", 365, GET_TIMEOUT, bytes(12)),
-                ("daemons", 365, DAEMON, bytes(48)), ("a service, as long as there", 365, SERVICE, service() + bytes(52)),
-                ("a service, as long as here", 365, SERVICE, service() + bytes(60)),
-                ("services, as long as there", 365, SERVICES, struct.pack("=I", 1) + bytes(96)),
-                ("services, as long as here", 365, SERVICES, struct.pack("=I", 1) + bytes(108)),
-                ("servers, as long as there", 365, DESTS, dests_question(1)[:20] + bytes(84)),
-                ("servers, as long as here", 365, DESTS, dests_question(1) + bytes(96)),
-                ("add", 366, ADD, service(port=81)), ("add a server", 366, ADD_DEST, service(port=81) + dest()),
-                ("set timeouts", 366, TIMEOUT, timeouts(7, 8, 9))):
-            answer = sockopt.by_32_bits(call, option, data)
-            d.say(f"32 bits: {title}: {error_name(answer.error)} length {answer.length}: {shown(answer.data)}" if answer else "none")
+        d.expect("the kernel runs programs of 32 bits", sockopt.by_32_bits(GETSOCKOPT, INFO, bytes(12)))
+        yield
     d.proc("ip_vs")
     used.get("now", GET_TIMEOUT, bytes(12))
+    used.get("none", DAEMON, bytes(48))
+
+
+@case
+def programs_of_32_bits(d):
+    if platform.machine() != "x86_64":
+        return
+    with director_for_32_bits(d):
+        for title, call, option, data in (
+                ("info", GETSOCKOPT, INFO, bytes(12)), ("version", GETSOCKOPT, VERSION, bytes(64)), ("timeouts", GETSOCKOPT, GET_TIMEOUT, bytes(12)),
+                ("daemons", GETSOCKOPT, DAEMON, bytes(48)), ("a service, as long as there", GETSOCKOPT, SERVICE, service() + bytes(52)),
+                ("a service, as long as here", GETSOCKOPT, SERVICE, service() + bytes(60)),
+                ("services, as long as there", GETSOCKOPT, SERVICES, struct.pack("=I", 1) + bytes(96)),
+                ("services, as long as here", GETSOCKOPT, SERVICES, struct.pack("=I", 1) + bytes(108)),
+                ("servers, as long as there", GETSOCKOPT, DESTS, dests_question(1)[:20] + bytes(84)),
+                ("servers, as long as here", GETSOCKOPT, DESTS, dests_question(1) + bytes(96)),
+                ("add", SETSOCKOPT, ADD, service(port=81)), ("add a server", SETSOCKOPT, ADD_DEST, service(port=81) + dest()),
+                ("set timeouts", SETSOCKOPT, TIMEOUT, timeouts(7, 8, 9))):
+            answer = sockopt.by_32_bits(call, option, data)
+            d.say(f"32 bits: {title}: {error_name(answer.error)} length {answer.length}: {shown(answer.data)}")
 
 
 @case
 def every_option_of_a_program_of_32_bits(d):
-    used = director(d, with_dest=True)
     if platform.machine() != "x86_64":
         return
-    with topology.inside("director"):
-        for call, names, rights in ((366, SET, RIGHT), (365, GET, QUESTIONS)):
+    with director_for_32_bits(d):
+        for call, names, rights in ((SETSOCKOPT, SET, RIGHT), (GETSOCKOPT, GET, QUESTIONS)):
             for option in range(FIRST - 1, FIRST + len(names) + 1):
                 right = rights.get(option, b"")
                 for length in sorted({0, 1, max(len(right) - 1, 0), len(right), len(right) + 1, 4096}):
                     answer = sockopt.by_32_bits(call, option, right.ljust(4096, b"\0"), length)
-                    d.expect("the kernel runs programs of 32 bits", answer)
-                    d.say(f"{'set' if call == 366 else 'get'} {name(names, option)} of {length}: {error_name(answer.error)} "
+                    d.say(f"{'set' if call == SETSOCKOPT else 'get'} {name(names, option)} of {length}: {error_name(answer.error)} "
                           f"length {answer.length}: {shown(answer.data.rstrip(bytes(1)))}")
-    d.proc("ip_vs")
-    used.get("now", GET_TIMEOUT, bytes(12))
-    used.get("none", DAEMON, bytes(48))
