@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What a scenario has in hand: namespaces, ipvsadm, raw netlink, /proc, packets; everything goes into a transcript."""
 import contextlib
+import dataclasses
 import os
 import re
 import time
@@ -16,6 +17,16 @@ FLAGS = {"S": packet.SYN, "A": packet.ACK, "F": packet.FIN, "R": packet.RST, "P"
 
 class Failed(Exception):
     """A condition of the scenario itself did not hold."""
+
+
+@dataclasses.dataclass
+class Request:
+    """How a raw netlink request is made: as a dump, with flags; whether a handler answers it, and all of the answer is shown."""
+
+    dump: bool = False
+    flags: int = genl.F_ACK
+    handler: bool = True
+    show: bool = True
 
 
 class Director:
@@ -144,18 +155,19 @@ class Director:
         with topology.inside("director"):
             return genl.Client(explained=explained)
 
-    def request(self, title, command, *payload, dump=False, flags=genl.F_ACK, handler=True, show=True):
-        """Sends one raw request; writes its title and answer down. A refusal by a handler must explain itself in rvs."""
+    def request(self, title, command, *payload, **way):
+        """Sends one raw request (see `Request`); writes its title and answer down. A refusal by a handler must explain itself in rvs."""
+        way = Request(**way)
         client = self.client()
         try:
             body = b"".join(payload)
-            answer = client.dump(command, body) if dump else client.request(command, body, flags)
+            answer = client.dump(command, body) if way.dump else client.request(command, body, way.flags)
         finally:
             client.close()
-        self.say(f"genl {title}: {genl.command_name(command)}{' dump' if dump else ''}")
-        lines = genl.text(answer) if show else [f"error {genl.error_name(answer.error)}"]
-        self.lines += sorted_messages(lines) if dump and command == genl.GET_SERVICE else lines
-        if handler and answer.error:
+        self.say(f"genl {title}: {genl.command_name(command)}{' dump' if way.dump else ''}")
+        lines = genl.text(answer) if way.show else [f"error {genl.error_name(answer.error)}"]
+        self.lines += sorted_messages(lines) if way.dump and command == genl.GET_SERVICE else lines
+        if way.handler and answer.error:
             self.only_rvs(f"a sentence with {genl.error_name(answer.error)} for {title}", answer.extack)
         return answer
 
@@ -255,13 +267,17 @@ def sorted_messages(lines):
     return blocks[0] + [line for block in sorted(blocks[1:]) for line in block]
 
 
+@dataclasses.dataclass
 class Conversation:
     """One scripted TCP connection through the director: steps like "> S" (client) and "< SA" (server)."""
 
-    def __init__(self, director, vip="10.9.0.1", port=80, client="10.1.0.2", sport=40000, server="10.2.0.11", server_port=None,
-                 method="nat"):
-        self.director, self.vip, self.port, self.client, self.sport = director, vip, port, client, sport
-        self.server, self.server_port, self.method = server, server_port or port, method
+    director: Director
+    client: str = topology.CLIENTS[0]
+    sport: int = 40000
+    vip: str = topology.VIPS[0]
+    port: int = 80
+    server: str = topology.SERVERS[0]
+    method: str = "nat"
 
     def step(self, script, **more):
         """Sends one packet and writes down what came out and the counts after it."""
@@ -271,7 +287,7 @@ class Conversation:
             data = packet.tcp(self.client, self.sport, self.vip, self.port, flags, seq=1000, ack=5000, **more)
             self.director.send("client", data, script)
         else:
-            data = packet.tcp(self.server, self.server_port, self.client, self.sport, flags, seq=5000, ack=1001, **more)
+            data = packet.tcp(self.server, self.port, self.client, self.sport, flags, seq=5000, ack=1001, **more)
             self.director.send("servers", data, script)
         self.director.counts()
 

@@ -203,15 +203,15 @@ def steps(row, flow):
     return made
 
 
-def plain(protocol, ends, what, data=b"data", mode="full", **rest):
-    """Returns a packet of a protocol; `what` are its flags or its chunk."""
+def plain(protocol, ends, what, data=b"data", **rest):
+    """Returns a packet of a protocol; `what` are its flags or its chunk; rest: the mode of its checksum, and fields of its IP header."""
     source, sport, target, dport = ends
     if protocol == "tcp":
-        return packet.tcp(source, sport, target, dport, what, ack=1, data=data, mode=mode, **rest)
+        return packet.tcp(source, sport, target, dport, what, ack=1, data=data, **rest)
     if protocol == "sctp":
-        return packet.sctp(source, sport, target, dport, 7, packet.chunk(what, data), mode=mode, **rest)
+        return packet.sctp(source, sport, target, dport, 7, packet.chunk(what, data), **rest)
     if protocol == "udp":
-        return packet.udp(source, sport, target, dport, data, mode=mode, **rest)
+        return packet.udp(source, sport, target, dport, data, **rest)
     if protocol in ("ah", "esp") and what is None:
         return packet.udp(source, ISAKMP, target, ISAKMP, data, **rest)
     number = AH if protocol == "ah" else ESP
@@ -265,8 +265,8 @@ def transport(row, ends, chance, **rest):
     protocol = row["protocol"]
     flags = {"tcp": (SYN, ACK, ACK | PSH, FIN | ACK, RST, SYN | ACK), "sctp": (INIT, INIT_ACK, COOKIE_ECHO, DATA, ABORT, SHUTDOWN),
              "udp": (None,)}.get(protocol, (0,))
-    mode = "full" if protocol in ("ah", "esp") else row["checksum"]
-    return plain(protocol, ends, chance.choice(flags), data_of(row), mode, **rest)
+    mode = {} if protocol in ("ah", "esp") else {"mode": row["checksum"]}
+    return plain(protocol, ends, chance.choice(flags), data_of(row), **mode, **rest)
 
 
 def error(row, flow, chance):

@@ -2,6 +2,7 @@
 """A client of the old socket options: arguments byte by byte, exact lengths, and programs of 32 bits."""
 import collections
 import ctypes
+import dataclasses
 import errno
 import mmap
 import os
@@ -26,16 +27,44 @@ def error_name(number):
     return errno.errorcode.get(number, str(number)) if number else "0"
 
 
-def service(protocol=6, address="10.9.0.1", port=80, mark=0, scheduler=b"rr", flags=0, timeout=0, netmask=0xFFFFFFFF):
-    """Returns the 44 bytes of a service."""
-    return (struct.pack("=HxxI", protocol, 0)[:4] + socket.inet_aton(address) + struct.pack("!H", port) + b"\0\0"
-            + struct.pack("=I16sIII", mark, scheduler, flags, timeout, netmask))
+@dataclasses.dataclass
+class Service:
+    """A service as `struct ip_vs_service_user` has it."""
+
+    protocol: int = 6
+    address: str = "10.9.0.1"
+    port: int = 80
+    mark: int = 0
+    scheduler: bytes = b"rr"
+    flags: int = 0
+    timeout: int = 0
+    netmask: int = 0xFFFFFFFF
 
 
-def dest(address="10.2.0.11", port=80, flags=0, weight=1, upper=0, lower=0):
-    """Returns the 24 bytes of a server."""
-    return (socket.inet_aton(address) + struct.pack("!H", port) + b"\0\0"
-            + struct.pack("=IIII", flags, weight & 0xFFFFFFFF, upper, lower))
+@dataclasses.dataclass
+class Dest:
+    """A server as `struct ip_vs_dest_user` has it."""
+
+    address: str = "10.2.0.11"
+    port: int = 80
+    flags: int = 0
+    weight: int = 1
+    upper: int = 0
+    lower: int = 0
+
+
+def service(**fields):
+    """Returns the 44 bytes of a service; fields: those of `Service`."""
+    of = Service(**fields)
+    return (struct.pack("=HxxI", of.protocol, 0)[:4] + socket.inet_aton(of.address) + struct.pack("!H", of.port) + b"\0\0"
+            + struct.pack("=I16sIII", of.mark, of.scheduler, of.flags, of.timeout, of.netmask))
+
+
+def dest(**fields):
+    """Returns the 24 bytes of a server; fields: those of `Dest`."""
+    of = Dest(**fields)
+    return (socket.inet_aton(of.address) + struct.pack("!H", of.port) + b"\0\0"
+            + struct.pack("=IIII", of.flags, of.weight & 0xFFFFFFFF, of.upper, of.lower))
 
 
 def daemon(state=1, interface=b"lo", sync_id=0):

@@ -5,6 +5,7 @@ No frame is lost silently: what is no IP packet is captured as its type and byte
 give all frames to, or not all of a frame, raises `Lost`, which fails the case. An end leaves out only what its
 `ignore` names, in the words of `packet.noise`.
 """
+import dataclasses
 import socket
 import struct
 
@@ -26,19 +27,30 @@ class Lost(Exception):
     """Frames came that could not be captured."""
 
 
+@dataclasses.dataclass
+class Capture:
+    """What an end captures: also what its own side sends, all but some noise, so many waiting bytes, or nothing."""
+
+    outgoing: bool = False
+    ignore: tuple = ()
+    waiting: int = WAITING
+    captures: bool = True
+
+
 class End:
     """One interface of one namespace: what is put on it, what comes out of it."""
 
-    def __init__(self, name, device, outgoing=False, ignore=(), waiting=WAITING, captures=True):
-        self.name, self.device, self.ignore = name, device, ignore
+    def __init__(self, name, device, **capture):
+        capture = Capture(**capture)
+        self.name, self.device, self.ignore = name, device, capture.ignore
         # Without a protocol nothing arrives before the socket is bound to its device.
         with topology.inside(name):
             self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        if not outgoing:
+        if not capture.outgoing:
             self.socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
         self.socket.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
-        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, waiting)
-        self.socket.bind((device, ETH_P_ALL if captures else 0))
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, capture.waiting)
+        self.socket.bind((device, ETH_P_ALL if capture.captures else 0))
         self.socket.setblocking(False)
 
     def close(self):
@@ -54,15 +66,9 @@ class End:
         if lost:
             raise Lost(f"{lost} frames at {self.device} of {self.name} found no room to wait in")
 
-    def send(self, to, source, data, partial=None, segment=0, linear=0):
-        """Sends an IP packet; `partial` is a protocol whose checksum is left to offload, `segment` a GSO size.
-
-        linear: so many bytes of a frame that is longer than a page lie before its pages; 0 if all do.
-        """
-        state = offload(data, partial, segment) if partial else bytes(10)
-        if linear:
-            state = state[:2] + struct.pack("=H", linear) + state[4:]
-        self.send_frame(packet.ether(to, source, data), state)
+    def send(self, to, source, data, **left):
+        """Sends an IP packet; left: what is left to offload, see `state_of`."""
+        self.send_frame(packet.ether(to, source, data), state_of(data, **left) if left else bytes(10))
 
     def send_frame(self, frame, state=bytes(10)):
         """Sends a frame as it is, with its offload state."""
@@ -86,6 +92,15 @@ class End:
     def received(self):
         """Returns the text of every frame that came since the last call."""
         return [show(state, frame) for state, frame in self.frames()]
+
+
+def state_of(data, partial=None, segment=0, linear=0):
+    """Returns the offload state of an IP packet: `partial` is a protocol whose checksum is left to do, `segment` a GSO size.
+
+    linear: so many bytes of a frame that is longer than a page lie before its pages; 0 if all do.
+    """
+    state = offload(data, partial, segment) if partial else bytes(10)
+    return state[:2] + struct.pack("=H", linear) + state[4:] if linear else state
 
 
 def offload(data, protocol, segment):
