@@ -41,7 +41,7 @@ def services(module):
     for count in SERVICES:
         bed = testbed.Testbed()
         try:
-            bed.serve(4, "UDP", "DR", count)
+            bed.serve(4, "UDP", "DR", services=count)
             sent = packets.Packets(4, "UDP", testbed.VIP[4])
             foreign = packets.Packets(4, "UDP", testbed.VIP[4], testbed.FOREIGN)
             bed.sender.send(*sent.opening(both=False))

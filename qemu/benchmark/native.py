@@ -34,8 +34,9 @@ def measured(pairs=PAIRS):
     yield from together(figures for number in range(pairs) for figures in one_turn(number, served))
 
 
-def refusal(family, protocol, method, conntrack, services):
+def refusal(*row):
     """Returns why the module does not serve a row; nothing if it does."""
+    family, protocol, method, conntrack, _ = row
     bed = testbed.Testbed(conntrack)
     try:
         bed.serve(family, protocol, method)
@@ -55,10 +56,11 @@ def one_turn(number, served):
         modules.unload(module)
 
 
-def with_module(module, family, protocol, method, conntrack, services):
+def with_module(module, *configuration):
     """Yields the rows of one configuration with one module."""
+    family, protocol, method, conntrack, services = configuration
     plain, bed = testbed.Testbed(conntrack), testbed.Testbed(conntrack)
-    bed.serve(family, protocol, method, services)
+    bed.serve(family, protocol, method, services=services)
     direct, made = (packets.Packets(family, protocol, target) for target in (testbed.server(family, 0), testbed.VIP[family]))
     plain.sender.send(*direct.opening())
     bed.sender.send(*made.opening(both=method == "NAT"))

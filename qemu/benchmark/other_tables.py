@@ -44,15 +44,14 @@ def schedulers(results):
         made.append([f"{scheduler}, {what}"] + [cell(row, key + " over") for key in ("new", "life") for row in found])
     yield SCHEDULERS_NOTE
     yield ["row", "ip_vs new", "rvs new", "ip_vs life", "rvs life"], made
-    names, series = [], []
+    series = {}
     for subject in SUBJECTS:
         for scheduler in ("rr", "wlc"):
             points = [(row["servers"], row["life over"]) for row in rows if row.get("subject") == subject
                       and row.get("scheduler") == scheduler and "life over" in row and isinstance(row["servers"], int)]
             if points:
-                names.append(f"{subject} {scheduler}")
-                series.append(points)
-    yield plot.Lines("servers", "Instructions of a connection's life over forwarding", names, series, "servers of the service")
+                series[f"{subject} {scheduler}"] = points
+    yield plot.Lines("servers", "Instructions of a connection's life over forwarding", series, "servers of the service")
 
 
 GROWTH_NOTE = """IPv4 UDP, VS/DR, conntrack off; ip_vs with `conn_tab_bits=20`; what the sender costs is subtracted, forwarding is
@@ -70,9 +69,10 @@ def growth(results):
         yield ([key] + [f"{subject} {kind}" for kind, subject in columns],
                [[f"{size:,}"] + [cell(pick(rows, subject=subject, **{key: size}), kind) for kind, subject in columns]
                 for size in sizes])
-        series = [[(row[key], row[kind]) for row in rows if row["subject"] == subject and kind in row] for kind, subject in columns]
-        if all(series):
-            yield plot.Lines(key, f"Instructions per packet by {key}", [f"{subject} {kind}" for kind, subject in columns], series, key)
+        series = {f"{subject} {kind}": [(row[key], row[kind]) for row in rows if row["subject"] == subject and kind in row]
+                  for kind, subject in columns}
+        if all(series.values()):
+            yield plot.Lines(key, f"Instructions per packet by {key}", series, key)
 
 
 CONTROL_NOTE = """Thousands of instructions; each service has ten servers, one more has 1,000, scheduler wlc; ip_vs with

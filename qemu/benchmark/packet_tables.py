@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The table and the plot of the packet rows."""
 import plot
-from rows import PROTOCOLS, title
+from rows import KEY, PROTOCOLS, title
 
 NOTE = """A packet is handed to the director by a tap device and swallowed by a dummy device. What the same frame costs with a
 foreign hardware address, dropped on entry, is subtracted everywhere. *forwarding* is plain routing of the same packet without
@@ -17,14 +17,13 @@ class Rows:
     """The packet rows, found by what they are."""
 
     def __init__(self, rows):
-        self.rows = {(row["subject"], row["family"], row["protocol"], row["method"], row["kind"], row["conntrack"],
-                      row["services"]): row for row in rows}
-        self.order = list(dict.fromkeys((row["family"], row["protocol"], row["method"], row["kind"], row["conntrack"],
-                                         row["services"]) for row in rows if row["method"]))
+        self.rows = {(row["subject"], *(row[name] for name in KEY)): row for row in rows}
+        self.order = list(dict.fromkeys(tuple(row[name] for name in KEY) for row in rows if row["method"]))
 
-    def cost(self, subject, family, protocol, method, kind, conntrack, services):
+    def cost(self, subject, *key):
         """Returns what one packet of a row costs beyond its harness, or None."""
-        row = self.rows.get((subject, family, protocol, method, kind, conntrack, services), {})
+        family, protocol, _, kind, _, _ = key
+        row = self.rows.get((subject, *key), {})
         harness = self.rows.get(("harness", family, protocol, "", kind.split(" without")[0], False, 0), {})
         return row["median"] - harness["median"] if "median" in row and "median" in harness else None
 

@@ -44,7 +44,7 @@ class Packets:
         if self.protocol == packet.SCTP:
             chunk = INIT if flags & packet.SYN else DATA_OR_COOKIE.get(flags, COOKIE_ECHO)
             return packet.sctp(source, port, self.target, 80, SERVER_TAG * (chunk != INIT), chunk)
-        return packet.tcp(source, port, self.target, 80, flags, 1001 - (flags & packet.SYN) // 2, 5001, data)
+        return packet.tcp(source, port, self.target, 80, flags, seq=1001 - (flags & packet.SYN) // 2, ack=5001, data=data)
 
     def answer(self, source, flags=ACK_PUSH, data=PAYLOAD):
         """Returns an IP packet to the client."""
@@ -53,7 +53,7 @@ class Packets:
         if self.protocol == packet.SCTP:
             chunk = INIT_ACK if flags & packet.SYN else DATA_OR_COOKIE.get(flags, COOKIE_ACK)
             return packet.sctp(source, 80, self.client, PORT, CLIENT_TAG, chunk)
-        return packet.tcp(source, 80, self.client, PORT, flags, 5001 - (flags & packet.SYN) // 2, 1001, data)
+        return packet.tcp(source, 80, self.client, PORT, flags, seq=5001 - (flags & packet.SYN) // 2, ack=1001, data=data)
 
     def opening(self, both=True):
         """Returns what makes a conversation an established one; both: the director sees the server's side, too."""
@@ -129,10 +129,9 @@ def balanced(bed, packets, kind, measure):
     return row
 
 
-def row_of(subject, family, protocol, method, kind, conntrack, services, **figures):
+def row_of(subject, *key, **figures):
     """Returns a row of the results."""
-    return {"subject": subject, "family": family, "protocol": protocol, "method": method, "kind": kind,
-            "conntrack": conntrack, "services": services, **figures}
+    return {"subject": subject, **dict(zip(rows.KEY, key, strict=True)), **figures}
 
 
 def module_rows(module, quick):
@@ -144,7 +143,7 @@ def module_rows(module, quick):
         bed = testbed.Testbed(conntrack)
         same = (conntrack, services)
         try:
-            bed.serve(family, protocol, method, services)
+            bed.serve(family, protocol, method, services=services)
             packets = Packets(family, protocol, testbed.VIP[family])
             bed.sender.send(*packets.opening(both=method == "NAT"))
             for kind in rows.kinds_of(method):

@@ -99,10 +99,10 @@ class Bars(Plot):
 
 
 class Lines(Plot):
-    """Lines over a logarithmic axis: for each subject, a module and what is counted of it, a list of (x, y)."""
+    """Lines over a logarithmic axis: {subject: list of (x, y)}; a subject is a module and what is counted of it."""
 
-    def __init__(self, name, title, subjects, series, label):
-        super().__init__(name, title, subjects)
+    def __init__(self, name, title, series, label):
+        super().__init__(name, title, list(series))
         self.series, self.label = series, label
 
     def draw(self, pyplot):
@@ -110,7 +110,7 @@ class Lines(Plot):
         figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
         dashes = dict(zip(dict.fromkeys(subject.split(" ", 1)[1] for subject in self.subjects), itertools.cycle(DASHES)))
         handles = []
-        for subject, points in zip(self.subjects, self.series):
+        for subject, points in self.series.items():
             module, what = subject.split(" ", 1)
             handles += axes.plot(*zip(*points), color=MODULES[module], linestyle=dashes[what], marker="o", markersize=4)
         axes.set_xscale("log")

@@ -72,7 +72,7 @@ def profile(recorder, name, subject):
             bed.sender.send(*sent.opening())
             packets.measure(bed, sent, kind, recorder.around)
         else:
-            bed.serve(family, protocol, method, services)
+            bed.serve(family, protocol, method, services=services)
             sent = packets.Packets(family, protocol, testbed.VIP[family])
             bed.sender.send(*sent.opening(both=method == "NAT"))
             packets.balanced(bed, sent, kind, functools.partial(packets.measure, around=recorder.around))

@@ -4,6 +4,8 @@
 import itertools
 import sys
 
+# What a row is found by.
+KEY = ("family", "protocol", "method", "kind", "conntrack", "services")
 METHODS, PROTOCOLS = ("DR", "NAT", "tunnel"), ("UDP", "TCP", "SCTP")
 SERVER_KINDS = ("reply", "error from server", "reply without re-route")
 # What `make profile` can count besides packets, and what it counts there.
@@ -25,8 +27,9 @@ def configurations():
             yield family, protocol, method, conntrack, services
 
 
-def title(family, protocol, method, kind, conntrack, services):
+def title(*key):
     """Returns the name of a row."""
+    family, protocol, method, kind, conntrack, services = key
     return (f"IPv{family} {protocol} {method} {kind}" + (", conntrack" if conntrack else "")
             + (f", {services:,} services" if services > 1 else ""))
 

@@ -18,9 +18,9 @@ KEYS = {"sh": (0, "clients"), "mh": (0, "clients"), "dh": (2, "addresses"), "lbl
 class Areas(plot.Plot):
     """Shares stacked over one another: for each bin a list of one share for each subject."""
 
-    def __init__(self, name, title, subjects, bins, marks, notes):
-        super().__init__(name, title, subjects)
-        self.bins, self.marks, self.notes = bins, marks, notes
+    def __init__(self, name, title, bins, words):
+        super().__init__(name, title, words["subjects"])
+        self.bins, self.marks, self.notes = bins, words["marks"], words["notes"]
 
     def draw(self, pyplot):
         """Returns the figure."""
@@ -69,7 +69,8 @@ def drawing(results, scheduler):
     if scheduler in KEYS:
         notes.append(moved(results, scheduler))
     marks = ((results["leaves"], "ipvsadm -d: D leaves"), (results["returns"], "ipvsadm -a: D is back"))
-    return Areas(scheduler, f"{scheduler}: the servers' shares of new connections", [*subjects, NO_SERVER], bins, marks, notes)
+    return Areas(scheduler, f"{scheduler}: the servers' shares of new connections", bins,
+                 {"subjects": [*subjects, NO_SERVER], "marks": marks, "notes": notes})
 
 
 def main(path):

@@ -55,16 +55,15 @@ class Testbed:
         topology.remove([self.name])
         time.sleep(SETTLE)
 
-    def serve(self, family, protocol, method, services=1, scheduler="rr", servers=1):
-        """Makes the service of the rows, among others."""
+    def serve(self, *row, services=1, scheduler="rr"):
+        """Makes the service of rows (family, protocol, method) with one server, among others."""
+        family, protocol, method = row
         self.setting("conntrack", int(self.conntrack))
         kind, plan = PROTOCOLS[protocol], PLANS[family]
         vip = plan.end(VIP[family], 80)
-        lines = [f"-A {kind} {vip} -s {scheduler}"]
-        lines += [f"-a {kind} {vip} -r {plan.end(plan.server(number), 80)} {METHODS[method]} -w 1" for number in range(servers)]
-        for line in lines[:2]:
-            self.control(line)
-        self.restore(lines[2:] + [f"-A {kind} {plan.end(VIP[family], 10000 + number)} -s rr" for number in range(services - 1)])
+        self.control(f"-A {kind} {vip} -s {scheduler}")
+        self.control(f"-a {kind} {vip} -r {plan.end(plan.server(0), 80)} {METHODS[method]} -w 1")
+        self.restore([f"-A {kind} {plan.end(VIP[family], 10000 + number)} -s rr" for number in range(services - 1)])
 
     def control(self, arguments):
         """Runs ipvsadm once; a refusal is that of a module that does not serve this yet."""
