@@ -5,8 +5,8 @@ import re
 import packet
 from cases import case
 from packet import ACK, PSH, SYN
+from serving import CLIENT, SERVER, VIP, serve
 
-CLIENT, VIP, SERVER = "10.1.0.2", "10.9.0.1", "10.2.0.11"
 HOOKS = ("forward", "postrouting", "input")
 RULES = "\n".join(f"add table ip t; add chain ip t {hook} {{ type filter hook {hook} priority 0; }}; "
                   f"add rule ip t {hook} ct state STATES counter accept" for hook in HOOKS)
@@ -16,8 +16,7 @@ def start(d, conntrack, method="-m"):
     d.wires()
     d.rules(RULES.replace("STATES", "{ new, established, related, untracked, invalid }"))
     d.sysctl("conntrack", conntrack)
-    for letter in ("-t", "-u"):
-        d.control(f"-A {letter} {VIP}:80 -s rr", f"-a {letter} {VIP}:80 -r {SERVER}:{8080 if method == '-m' else 80} {method}")
+    serve(d, server_port=8080, method=method)
 
 
 def table(d):

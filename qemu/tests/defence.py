@@ -8,17 +8,11 @@ import topology
 from cases import case
 from director import Conversation
 from packet import ACK, RST, SYN
+from serving import CLIENT, OTHER_CLIENT, SERVER, VIP, start
 
-CLIENT, OTHER, VIP, SERVER = "10.1.0.2", "10.1.0.3", "10.9.0.1", "10.2.0.11"
 PORT_AT = 34
 # Between two evaluations a second passes.
 A_LOOK = 1.5
-
-
-def start(d, options="", method="-m"):
-    d.wires()
-    for letter in ("-t", "-u"):
-        d.control(f"-A {letter} {VIP}:80 -s rr {options}", f"-a {letter} {VIP}:80 -r {SERVER}:80 {method}")
 
 
 def syn(d, sport, flags=SYN, client=CLIENT, port=80):
@@ -120,7 +114,7 @@ def drop_packet_is_for_first_packets_of_services(d):
 
 @case
 def drop_packet_makes_no_template(d):
-    start(d, "-p 300")
+    start(d, options="-p 300")
     d.sysctl("am_droprate", 2)
     d.sysctl("drop_packet", 3)
     for sport in range(40000, 40004):
@@ -272,11 +266,11 @@ def used_connections_stay(d):
 
 @case(rows=("-m", "-g"))
 def templates_go_unless_they_are_assured(d, method):
-    start(d, "-p 3000", method=method)
+    start(d, options="-p 3000", method=method)
     d.control("--set 3600 3600 3600")
     syn(d, 40000)
     for flags in (SYN, ACK):
-        syn(d, 40001, flags, OTHER)
+        syn(d, 40001, flags, OTHER_CLIENT)
     ask(d, 40002, "10.1.0.4")
     ask(d, 40003, "10.1.0.5")
     if method == "-m":
@@ -288,7 +282,7 @@ def templates_go_unless_they_are_assured(d, method):
     d.quiet(720)
     d.counts("12 minutes later")
     d.ipvsadm("-Ln --persistent-conn")
-    syn(d, 40005, client=OTHER)
+    syn(d, 40005, client=OTHER_CLIENT)
 
 
 @case

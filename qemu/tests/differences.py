@@ -6,8 +6,7 @@ import re
 import packet
 from cases import case
 from packet import ACK, SYN
-
-CLIENT, VIP, SERVER = "10.1.0.2", "10.9.0.1", "10.2.0.11"
+from serving import CLIENT, SERVER, VIP
 
 
 def opened(d):

@@ -4,8 +4,7 @@ import packet
 import topology
 from cases import case
 from packet import ACK, PSH, SYN, TCP, UDP
-
-CLIENT, VIP = "10.1.0.2", "10.9.0.1"
+from serving import CLIENT, VIP
 
 
 def start(d, *servers):

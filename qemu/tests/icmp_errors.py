@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 """ICMP errors that belong to a connection are translated in both directions; others are left alone."""
 import packet
+import serving
 from cases import case
 from packet import ACK, SYN
+from serving import CLIENT, SERVER, VIP
 
-CLIENT, VIP, SERVER = "10.1.0.2", "10.9.0.1", "10.2.0.11"
 ERRORS = ((3, 0, 0), (3, 1, 0), (3, 3, 0), (3, 4, 1300), (4, 0, 0), (11, 0, 0), (11, 1, 0), (5, 1, 0x0A020001), (12, 0, 0))
 
 
-def start(d, method="-m", port=8080):
-    d.wires()
-    for letter in ("-t", "-u"):
-        d.control(f"-A {letter} {VIP}:80 -s rr", f"-a {letter} {VIP}:80 -r {SERVER}:{port} {method}")
+def start(d, method="-m"):
+    """Has a connection of TCP and one of UDP."""
+    serving.start(d, server_port=8080, method=method)
     d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, SYN))
     d.send("client", packet.udp(CLIENT, 1053, VIP, 80, b"query"))
 
@@ -107,7 +107,7 @@ def options_fill_both_headers(d):
 
 @case
 def direct_routing_sends_errors_on(d):
-    start(d, "-g", 80)
+    start(d, "-g")
     d.send("client", packet.icmp(CLIENT, VIP, 3, 4, 1300, packet.udp(VIP, 80, CLIENT, 1053, b"answer")))
     d.send("client", packet.icmp(CLIENT, VIP, 11, 0, 0, packet.tcp(VIP, 80, CLIENT, 40000, SYN | ACK, ack=1)))
     d.counts()

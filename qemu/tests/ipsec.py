@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """AH and ESP follow the connection of UDP port 500 between the same ends, in both directions."""
 import packet
+import serving
 from cases import case
+from serving import CLIENT, OTHER_CLIENT, OTHER_SERVER, SERVER, VIP
 
-CLIENT, STRANGER, VIP, SERVER, OTHER = "10.1.0.2", "10.1.0.3", "10.9.0.1", "10.2.0.11", "10.2.0.12"
 ESP, AH = 50, 51
 METHODS = (("NAT", "-m"), ("DR", "-g"))
 RULES = "\n".join(f"add table ip t; add chain ip t {hook} {{ type filter hook {hook} priority 0; }}; "
@@ -11,9 +12,8 @@ RULES = "\n".join(f"add table ip t; add chain ip t {hook} {{ type filter hook {h
                   for hook in ("forward", "postrouting", "input"))
 
 
-def start(d, method="-m", port=500):
-    d.wires()
-    d.control(f"-A -u {VIP}:500 -s rr", *(f"-a -u {VIP}:500 -r {server}:{port} {method}" for server in (OTHER, SERVER)))
+def start(d, method="-m", **service):
+    serving.start(d, letters="-u", port=500, servers=(OTHER_SERVER, SERVER), method=method, **service)
 
 
 def keys(d, client=CLIENT):
@@ -39,12 +39,12 @@ def follow_their_connection(d, row):
     keys(d)
     for ttl in (64, 2, 1):
         both(d, protocol, ttl=ttl)
-    d.send("servers", esp(OTHER, CLIENT, protocol))
-    d.send("client", esp(STRANGER, VIP, protocol))
+    d.send("servers", esp(OTHER_SERVER, CLIENT, protocol))
+    d.send("client", esp(OTHER_CLIENT, VIP, protocol))
     d.send("client", esp(CLIENT, "10.9.0.2", protocol))
     d.send("client", packet.ip(CLIENT, VIP, protocol, b""))
-    keys(d, STRANGER)
-    d.send("client", esp(STRANGER, VIP, protocol))
+    keys(d, OTHER_CLIENT)
+    d.send("client", esp(OTHER_CLIENT, VIP, protocol))
     both(d, protocol)
     d.counts()
     d.quiet(5)
@@ -53,7 +53,7 @@ def follow_their_connection(d, row):
 
 @case
 def other_ports_are_not_followed(d):
-    start(d, port=1500)
+    start(d, server_port=1500)
     d.control(f"-A -u {VIP}:4500 -s rr", f"-a -u {VIP}:4500 -r {SERVER}:4500 -m")
     d.send("client", packet.udp(CLIENT, 500, VIP, 4500, b"nat-t"))
     both(d)
@@ -61,7 +61,7 @@ def other_ports_are_not_followed(d):
     both(d)
     keys(d)
     both(d)
-    d.send("servers", esp(OTHER, CLIENT))
+    d.send("servers", esp(OTHER_SERVER, CLIENT))
     d.counts()
 
 
@@ -172,7 +172,7 @@ def other_settings(d, value):
     both(d)
     keys(d)
     both(d)
-    d.send("servers", esp(SERVER, STRANGER))
+    d.send("servers", esp(SERVER, OTHER_CLIENT))
     d.counts()
 
 
@@ -197,7 +197,7 @@ def with_tracking(d, row):
 def with_a_mark(d):
     d.wires()
     d.rules("table ip t { chain c { type filter hook prerouting priority -150; ip daddr 10.9.0.0/24 meta mark set 7; }; }\n")
-    d.control("-A -f 7 -s rr", *(f"-a -f 7 -r {server}:0 -m" for server in (OTHER, SERVER)))
+    d.control("-A -f 7 -s rr", *(f"-a -f 7 -r {server}:0 -m" for server in (OTHER_SERVER, SERVER)))
     both(d)
     keys(d)
     both(d)

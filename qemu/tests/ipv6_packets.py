@@ -1,21 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 """IPv6 through the director byte by byte: NAT and DR, hop limit, sizes, extension headers, fragments."""
 import packet
+import serving
 from cases import case
 from packet import ACK, PSH, SYN, TCP, UDP
 from topology import IPV6
 
-CLIENT, VIP, SERVER = IPV6.clients[0], IPV6.vips[0], IPV6.servers[0]
+CLIENT, VIP, SERVER, _, _, OTHER_SERVER = serving.ends(IPV6)
 METHODS = ("-g", "-m")
 
 
 def start(d, method="-m", *servers):
     """Builds the wires, and a service of TCP and of UDP with these servers."""
-    d.wires(IPV6)
-    port = 8080 if method == "-m" else 80
-    for letter in ("-t", "-u"):
-        d.control(f"-A {letter} [{VIP}]:80 -s rr",
-                  *(f"-a {letter} [{VIP}]:80 -r [{server}]:{port} {method}" for server in servers or (SERVER,)))
+    serving.start(d, plan=IPV6, servers=servers, server_port=8080, method=method)
 
 
 def counters(d):

@@ -4,8 +4,8 @@ import packet
 import wire
 from cases import case
 from packet import SYN
+from serving import CLIENT, VIP
 
-CLIENT, VIP = "10.1.0.2", "10.9.0.1"
 SERVER = ("import socketserver\n"
           "class Echo(socketserver.BaseRequestHandler):\n"
           "    def handle(self):\n"

@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 """Packets of NAT servers that belong to no connection: they pass, or the server hears that none waits for them."""
 import packet
+import serving
 import topology
 from cases import case
 from packet import ACK, RST, SYN
+from serving import CLIENT, OTHER_SERVER, SERVER, VIP
 
-CLIENT, VIP, SERVER, OTHER = "10.1.0.2", "10.9.0.1", "10.2.0.11", "10.2.0.12"
 MARKED = "table ip t { chain c { type filter hook prerouting priority -150; ip daddr 10.9.0.0/24 meta mark set 7; }; }\n"
 
 
 def start(d, value=1, method="-m"):
-    d.wires()
-    d.sysctl("nat_icmp_send", value)
-    for letter, port in (("-t", 80), ("-u", 53)):
-        d.control(f"-A {letter} {VIP}:{port} -s rr", f"-a {letter} {VIP}:{port} -r {SERVER}:{port} {method}")
+    serving.start(d, ("nat_icmp_send", value), letters="-t", method=method)
+    serving.serve(d, letters="-u", port=53, method=method)
 
 
 def strays(d):
@@ -21,7 +20,7 @@ def strays(d):
     for port in (80, 53, 99):
         d.send("servers", packet.tcp(SERVER, port, CLIENT, 40000, SYN | ACK, ack=1))
         d.send("servers", packet.udp(SERVER, port, CLIENT, 1053, b"answer"))
-    d.send("servers", packet.udp(OTHER, 53, CLIENT, 1053, b"answer"))
+    d.send("servers", packet.udp(OTHER_SERVER, 53, CLIENT, 1053, b"answer"))
 
 
 @case(rows=tuple((f"{value} {name}", value, method) for value in (0, 1, -1) for name, method in (("NAT", "-m"), ("DR", "-g"))))
@@ -86,9 +85,9 @@ def servers_of_a_mark_count_with_every_protocol(d):
     d.wires()
     d.sysctl("nat_icmp_send", 1)
     d.rules(MARKED)
-    d.control("-A -f 7 -s rr", f"-a -f 7 -r {SERVER}:80 -m", f"-a -f 7 -r {OTHER}:0 -m")
+    d.control("-A -f 7 -s rr", f"-a -f 7 -r {SERVER}:80 -m", f"-a -f 7 -r {OTHER_SERVER}:0 -m")
     strays(d)
-    d.send("servers", packet.udp(OTHER, 0, CLIENT, 1053, b"answer"))
+    d.send("servers", packet.udp(OTHER_SERVER, 0, CLIENT, 1053, b"answer"))
     d.counts()
 
 
@@ -96,7 +95,7 @@ def servers_of_a_mark_count_with_every_protocol(d):
 def a_server_that_was_a_client_before(d):
     """Of packets of a connection rvs does not ask what else their source is."""
     start(d, 0)
-    d.control(f"-A -u {VIP}:54 -s rr", f"-a -u {VIP}:54 -r {OTHER}:54 -m")
+    d.control(f"-A -u {VIP}:54 -s rr", f"-a -u {VIP}:54 -r {OTHER_SERVER}:54 -m")
     query = packet.udp(SERVER, 53, VIP, 54, b"query")
     d.send("servers", query)
     d.sysctl("nat_icmp_send", 1)

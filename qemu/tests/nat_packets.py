@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """VS/NAT byte by byte: every packet sent by hand and captured on every wire, field by field."""
+import functools
+
 import packet
+import serving
 from cases import case
 from packet import ACK, PSH, SYN, TCP, UDP
+from serving import CLIENT, SERVER, VIP
 
-CLIENT, VIP, SERVER = "10.1.0.2", "10.9.0.1", "10.2.0.11"
-
-
-def start(d, protocol="tcp", port=80, server_port=8080, method="-m", *sysctls):
-    d.wires()
-    for name, value in sysctls:
-        d.sysctl(name, value)
-    letter = {"tcp": "-t", "udp": "-u"}[protocol]
-    d.control(f"-A {letter} {VIP}:{port} -s rr", f"-a {letter} {VIP}:{port} -r {SERVER}:{server_port} {method}")
+LETTERS = {"tcp": "-t", "udp": "-u"}
+start = functools.partial(serving.start, letters="-t", server_port=8080)
 
 
 def opened(d):
@@ -31,7 +28,7 @@ def tcp_is_translated_both_ways(d):
 
 @case
 def udp_is_translated_both_ways(d):
-    start(d, "udp", 53, 5353)
+    start(d, letters="-u", port=53, server_port=5353)
     for data in (b"", b"x", b"query", bytes(range(256)) * 5):
         d.send("client", packet.udp(CLIENT, 1053, VIP, 53, data))
         d.send("servers", packet.udp(SERVER, 5353, CLIENT, 1053, data[::-1]))
@@ -40,14 +37,14 @@ def udp_is_translated_both_ways(d):
 
 @case(rows=("full", "zero", "bad"))
 def udp_checksum(d, mode):
-    start(d, "udp", 53, 5353)
+    start(d, letters="-u", port=53, server_port=5353)
     d.send("client", packet.udp(CLIENT, 1053, VIP, 53, b"query", mode=mode))
     d.send("servers", packet.udp(SERVER, 5353, CLIENT, 1053, b"answer", mode=mode))
 
 
 @case
 def udp_checksum_that_becomes_zero_is_sent_as_ones(d):
-    start(d, "udp", 53, 5353)
+    start(d, letters="-u", port=53, server_port=5353)
     # What is missing to a sum of zero is what the checksum of a payload of zeroes says.
     data = packet.udp(CLIENT, 1053, SERVER, 5353, bytes(2))[26:28]
     d.expect("ones on the way to the server", packet.udp(CLIENT, 1053, SERVER, 5353, data)[26:28] == b"\xff\xff")
@@ -63,7 +60,7 @@ def bad_tcp_checksum_stays_bad(d):
 
 @case(rows=("tcp", "udp"))
 def checksum_left_to_offload(d, protocol):
-    start(d, protocol)
+    start(d, letters=LETTERS[protocol])
     if protocol == "tcp":
         d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, SYN, mode="partial"), partial=TCP)
         d.send("servers", packet.tcp(SERVER, 8080, CLIENT, 40000, SYN | ACK, ack=1, mode="partial"), partial=TCP)
@@ -109,7 +106,7 @@ def fields_that_are_not_ours_stay(d):
 
 @case(rows=("tcp", "udp"))
 def fragments_are_reassembled(d, protocol):
-    start(d, protocol)
+    start(d, letters=LETTERS[protocol])
     if protocol == "tcp":
         d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, SYN))
         d.send("client", packet.fragments(packet.tcp(CLIENT, 40000, VIP, 80, ACK | PSH, ack=1, data=bytes(range(200))), 64))

@@ -9,9 +9,9 @@ import transcript
 from cases import case
 from genl import address, dest, port, service, u16, u32
 from packet import ACK, SYN
+from serving import CLIENT, SERVER, VIP
 
 SIX = dict(AF=u16(10), ADDR=address("fd09::1"), NETMASK=u32(128))
-CLIENT, VIP, SERVER = "10.1.0.2", "10.9.0.1", "10.2.0.11"
 
 
 def ask(d):

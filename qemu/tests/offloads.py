@@ -3,9 +3,8 @@
 import re
 
 from cases import case
-from topology import IPV4
+from serving import SERVER, VIP
 
-CLIENT, SERVER, VIP = IPV4.clients[0], IPV4.servers[0], IPV4.vips[0]
 SIZE = 300000
 SERVE = ("import socket\n"
          "listening = socket.create_server(('', PORT))\n"

@@ -8,15 +8,15 @@ import sockopt
 from cases import case
 from conntrack import RULES, table
 from packet import SYN
+from serving import CLIENT, OTHER_SERVER, SERVER, VIP
 from socket_options import ADD, ADD_DEST, Used
 
-CLIENT, VIP, SERVER, OTHER = "10.1.0.2", "10.9.0.1", "10.2.0.11", "10.2.0.12"
 METHODS = (("NAT", "-m", 5353), ("DR", "-g", 53))
 MARKED = "table ip t { chain c { type filter hook prerouting priority -150; ip daddr 10.9.0.0/24 meta mark set 7; }; }\n"
 
 
 def service(d, flags="-o", method="-m", port=5353, scheduler="rr"):
-    d.control(f"-A -u {VIP}:53 -s {scheduler} {flags}", *(f"-a -u {VIP}:53 -r {server}:{port} {method}" for server in (SERVER, OTHER)))
+    d.control(f"-A -u {VIP}:53 -s {scheduler} {flags}", *(f"-a -u {VIP}:53 -r {server}:{port} {method}" for server in (SERVER, OTHER_SERVER)))
 
 
 def ask(d, count=1, sport=1053):
@@ -80,7 +80,7 @@ def connection_tracking(d, row):
 def datagrams_of_a_marked_service(d):
     d.wires()
     d.rules(MARKED)
-    d.control("-A -f 7 -s rr -o", *(f"-a -f 7 -r {server}:0 -m" for server in (SERVER, OTHER)))
+    d.control("-A -f 7 -s rr -o", *(f"-a -f 7 -r {server}:0 -m" for server in (SERVER, OTHER_SERVER)))
     ask(d, 2)
     d.send("client", packet.udp(CLIENT, 1053, "10.9.0.2", 99, b"query"))
     for _ in range(2):
@@ -123,7 +123,7 @@ def as_many_as_conn_max_allows(d):
 @case
 def thresholds_are_never_reached(d):
     d.wires()
-    d.control(f"-A -u {VIP}:53 -s rr -o", f"-a -u {VIP}:53 -r {SERVER}:53 -m -x 1", f"-a -u {VIP}:53 -r {OTHER}:53 -m -x 2 -y 1")
+    d.control(f"-A -u {VIP}:53 -s rr -o", f"-a -u {VIP}:53 -r {SERVER}:53 -m -x 1", f"-a -u {VIP}:53 -r {OTHER_SERVER}:53 -m -x 2 -y 1")
     ask(d, 6)
     d.counts()
 
@@ -138,7 +138,7 @@ def flag_is_switched(d):
     ask(d, 2)
     ask(d, 3, 1054)
     d.send("servers", packet.udp(SERVER, 5353, CLIENT, 1053, b"answer"))
-    d.send("servers", packet.udp(OTHER, 5353, CLIENT, 1053, b"answer"))
+    d.send("servers", packet.udp(OTHER_SERVER, 5353, CLIENT, 1053, b"answer"))
     d.counts()
     d.control("-Ln", f"-E -u {VIP}:53 -s rr")
     ask(d, 3, 1054)
@@ -153,7 +153,7 @@ def server_goes_and_weights_fall(d):
     ask(d, 2)
     d.ipvsadm(f"-e -u {VIP}:53 -r {SERVER}:5353 -m -w 0")
     ask(d, 2)
-    d.ipvsadm(f"-d -u {VIP}:53 -r {OTHER}:5353")
+    d.ipvsadm(f"-d -u {VIP}:53 -r {OTHER_SERVER}:5353")
     ask(d, 2)
     d.counts()
 

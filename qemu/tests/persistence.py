@@ -1,30 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 """Persistent services: which server a client gets, and what becomes of the templates that say so."""
+import functools
 import struct
 
 import genl
 import packet
+import serving
 import topology
 from cases import case
 from director import Conversation
 from packet import ACK, PSH, RST, SYN
+from serving import CLIENT, OTHER_CLIENT, OTHER_SERVER, SERVER, VIP
 
-CLIENT, OTHER, VIP = "10.1.0.2", "10.1.0.3", "10.9.0.1"
-SERVERS = ("10.2.0.11", "10.2.0.12")
-
-
-def start(d, options="-p 300", *sysctls, scheduler="rr", method="-m", port=80, server_port=None):
-    d.wires()
-    for name, value in sysctls:
-        d.sysctl(name, value)
-    for letter in ("-t", "-u"):
-        add(d, f"{letter} {VIP}:{port}", options, scheduler=scheduler, method=method, server_port=port if server_port is None else server_port)
-
-
-def add(d, service, options, scheduler="rr", method="-m", server_port=80):
-    d.ipvsadm(f"-A {service} -s {scheduler} {options}")
-    for server in SERVERS:
-        d.ipvsadm(f"-a {service} -r {server}:{server_port} {method}")
+SERVERS = (SERVER, OTHER_SERVER)
+start = functools.partial(serving.start, servers=SERVERS, options="-p 300")
+serve = functools.partial(serving.serve, servers=SERVERS, options="-p 300")
 
 
 def edit(d, timeout, netmask):
@@ -44,7 +34,7 @@ def ask(d, client, sport, port=80):
 @case(rows=("-m", "-g"))
 def client_stays_with_its_server(d, method):
     start(d, method=method)
-    for client in (CLIENT, OTHER, "10.1.0.4"):
+    for client in (CLIENT, OTHER_CLIENT, "10.1.0.4"):
         for sport in (40000, 40001, 40002):
             syn(d, client, sport)
             ask(d, client, sport)
@@ -56,8 +46,8 @@ def client_stays_with_its_server(d, method):
 
 @case(rows=("255.255.255.255", "255.255.255.0", "255.255.255.254", "0.0.0.0", "0.255.0.1", "255.0.255.255"))
 def netmask_groups_clients(d, mask):
-    start(d, f"-p 60 -M {mask}" if mask != "0.0.0.0" else "-p 60 -M 128.0.0.0")
-    for client in (CLIENT, OTHER, "10.1.0.4", "10.1.0.5"):
+    start(d, options=f"-p 60 -M {mask}" if mask != "0.0.0.0" else "-p 60 -M 128.0.0.0")
+    for client in (CLIENT, OTHER_CLIENT, "10.1.0.4", "10.1.0.5"):
         for sport in (40000, 40001):
             syn(d, client, sport)
     d.counts()
@@ -69,7 +59,7 @@ def netmask_groups_clients(d, mask):
 def mask_of_nothing_groups_all(d):
     start(d)
     edit(d, 50, 0)
-    for client in (CLIENT, OTHER, "10.1.0.9"):
+    for client in (CLIENT, OTHER_CLIENT, "10.1.0.9"):
         for sport in (40000, 40001):
             syn(d, client, sport)
     d.counts()
@@ -79,7 +69,7 @@ def mask_of_nothing_groups_all(d):
 def service_of_any_port(d, server_port):
     start(d, port=0, server_port=server_port)
     for port in (80, 443, 0, 21, 20, 5000):
-        for client in (CLIENT, OTHER):
+        for client in (CLIENT, OTHER_CLIENT):
             syn(d, client, 40000, port)
             ask(d, client, 40000, port)
     d.counts()
@@ -87,10 +77,10 @@ def service_of_any_port(d, server_port):
 
 @case
 def services_of_any_port_and_of_one(d):
-    start(d, port=0, server_port=0)
-    add(d, f"-t {VIP}:80", "-p 30")
+    start(d, port=0)
+    serve(d, service=f"-t {VIP}:80", options="-p 30")
     for port in (80, 443, 80, 443):
-        for client in (CLIENT, OTHER):
+        for client in (CLIENT, OTHER_CLIENT):
             syn(d, client, 40000 + port, port)
     d.counts()
 
@@ -98,7 +88,7 @@ def services_of_any_port_and_of_one(d):
 @case(rows=("-m", "-g"))
 def ftp_keeps_data_with_its_commands(d, method):
     start(d, port=21, method=method)
-    for client in (CLIENT, OTHER):
+    for client in (CLIENT, OTHER_CLIENT):
         syn(d, client, 40000, 21)
         syn(d, client, 40001, 5000)
         syn(d, client, 40002, 20)
@@ -110,7 +100,7 @@ def ftp_keeps_data_with_its_commands(d, method):
 
 @case(rows=("-m", "-g"))
 def ftp_on_another_port_of_the_servers(d, method):
-    start(d, port=21, server_port=21 if method == "-g" else 2121, method=method)
+    start(d, port=21, server_port=2121, method=method)
     for port in (5000, 21, 5001):
         syn(d, CLIENT, 40000 + port, port)
     d.counts()
@@ -120,8 +110,8 @@ def ftp_on_another_port_of_the_servers(d, method):
 def mark_groups_ports_and_protocols(d, server_port):
     d.wires()
     d.rules("table ip t { chain c { type filter hook prerouting priority -150; meta mark set 0x01020304; }; }\n")
-    add(d, "-f 16909060", "-p 77", server_port=int(server_port))
-    for client in (CLIENT, OTHER):
+    serve(d, service="-f 16909060", options="-p 77", server_port=int(server_port))
+    for client in (CLIENT, OTHER_CLIENT):
         for port in (80, 443, 0):
             syn(d, client, 40000, port)
             ask(d, client, 40000, port)
@@ -134,10 +124,10 @@ def mark_groups_ports_and_protocols(d, server_port):
 def two_marks_of_one_address(d):
     d.wires()
     d.rules("table ip t { chain c { type filter hook prerouting priority -150; meta mark set th dport map { 80 : 1, 81 : 2 }; }; }\n")
-    add(d, "-f 1", "-p 77")
-    add(d, "-f 2", "-p 88")
+    serve(d, service="-f 1", options="-p 77")
+    serve(d, service="-f 2", options="-p 88")
     for port in (80, 81, 80, 81):
-        for client in (CLIENT, OTHER):
+        for client in (CLIENT, OTHER_CLIENT):
             syn(d, client, 40000 + len(d.lines), port)
     d.counts()
 
@@ -145,7 +135,7 @@ def two_marks_of_one_address(d):
 @case(rows=("rr", "wlc", "sh", "dh", "mh", "lblc"))
 def schedulers_are_asked_once(d, scheduler):
     start(d, scheduler=scheduler)
-    for client in (CLIENT, OTHER, "10.1.0.4", "10.1.0.5"):
+    for client in (CLIENT, OTHER_CLIENT, "10.1.0.4", "10.1.0.5"):
         for sport in (40000, 40001):
             syn(d, client, sport)
     d.counts()
@@ -157,13 +147,13 @@ def scheduler_none_serves_templates_only(d):
     syn(d, CLIENT, 40000)
     d.ipvsadm(f"-E -t {VIP}:80 -s none -p 300")
     syn(d, CLIENT, 40001)
-    syn(d, OTHER, 40000)
+    syn(d, OTHER_CLIENT, 40000)
     d.counts()
 
 
 @case
 def template_times(d):
-    start(d, "-p 30")
+    start(d, options="-p 30")
     syn(d, CLIENT, 40000)
     ask(d, CLIENT, 40000)
     d.counts("at once")
@@ -200,11 +190,11 @@ def template_of_no_time(d):
 
 @case
 def edits_are_for_new_templates(d):
-    start(d, "-p 100")
+    start(d, options="-p 100")
     syn(d, CLIENT, 40000)
     d.ipvsadm(f"-E -t {VIP}:80 -s rr -p 500 -M 255.255.255.0")
     syn(d, CLIENT, 40001)
-    syn(d, OTHER, 40000)
+    syn(d, OTHER_CLIENT, 40000)
     d.counts("other time and mask")
     d.ipvsadm(f"-E -t {VIP}:80 -s rr")
     for sport in (40002, 40003, 40004):
@@ -222,17 +212,17 @@ STEPS = ("> S", "< SA", "> A", "> FA", "< FA", "> A")
 
 @case(rows=(0, 1))
 def weight_zero(d, expire):
-    start(d, "-p 300", ("expire_quiescent_template", expire))
+    start(d, ("expire_quiescent_template", expire))
     syn(d, CLIENT, 40000)
-    syn(d, OTHER, 40000)
+    syn(d, OTHER_CLIENT, 40000)
     for server in SERVERS:
         d.ipvsadm(f"-e -t {VIP}:80 -r {server}:80 -m -w 0")
         syn(d, CLIENT, 40001 + len(d.lines))
-        syn(d, OTHER, 40001 + len(d.lines))
+        syn(d, OTHER_CLIENT, 40001 + len(d.lines))
         d.counts()
     d.ipvsadm(f"-e -t {VIP}:80 -r {SERVERS[0]}:80 -m -w 1")
     syn(d, CLIENT, 45000)
-    syn(d, OTHER, 45000)
+    syn(d, OTHER_CLIENT, 45000)
     d.counts()
     d.ipvsadm("-Lcn")
 
@@ -240,19 +230,19 @@ def weight_zero(d, expire):
 @case(rows=("0/0", "1/0", "0/1", "1/1"))
 def removed_server(d, row):
     nodest, quiescent = row.split("/")
-    start(d, "-p 300", ("expire_nodest_conn", nodest), ("expire_quiescent_template", quiescent))
+    start(d, ("expire_nodest_conn", nodest), ("expire_quiescent_template", quiescent))
     syn(d, CLIENT, 40000)
-    syn(d, OTHER, 40000)
+    syn(d, OTHER_CLIENT, 40000)
     Conversation(d, server=SERVERS[1], client="10.1.0.4").play(*STEPS[:3])
     d.ipvsadm(f"-d -t {VIP}:80 -r {SERVERS[1]}:80")
     d.quiet(2)
     d.counts("swept")
-    for client in (CLIENT, OTHER, "10.1.0.4"):
+    for client in (CLIENT, OTHER_CLIENT, "10.1.0.4"):
         d.send("client", packet.tcp(client, 40000, VIP, 80, ACK | PSH, ack=1, data=b"x"), f"data from {client}")
         syn(d, client, 40001)
     d.counts()
     d.ipvsadm(f"-a -t {VIP}:80 -r {SERVERS[1]}:80 -m")
-    for client in (CLIENT, OTHER, "10.1.0.4"):
+    for client in (CLIENT, OTHER_CLIENT, "10.1.0.4"):
         syn(d, client, 40002)
     d.counts("it is back")
     d.ipvsadm("-Ln --persistent-conn")
@@ -260,14 +250,14 @@ def removed_server(d, row):
 
 @case(rows=(0, 1))
 def service_removed_and_made_again(d, nodest):
-    start(d, "-p 300", ("expire_nodest_conn", nodest))
+    start(d, ("expire_nodest_conn", nodest))
     syn(d, CLIENT, 40000)
     d.ipvsadm(f"-D -t {VIP}:80")
     d.quiet(2)
     d.counts()
-    add(d, f"-t {VIP}:80", "-p 300")
+    serve(d, service=f"-t {VIP}:80")
     syn(d, CLIENT, 40001)
-    syn(d, OTHER, 40001)
+    syn(d, OTHER_CLIENT, 40001)
     d.counts()
 
 
@@ -275,7 +265,7 @@ def service_removed_and_made_again(d, nodest):
 def overload_does_not_break_a_template(d):
     start(d)
     d.ipvsadm(f"-e -t {VIP}:80 -r {SERVERS[1]}:80 -m -x 2")
-    for client in (CLIENT, OTHER, "10.1.0.4"):
+    for client in (CLIENT, OTHER_CLIENT, "10.1.0.4"):
         for sport in (40000, 40001, 40002):
             syn(d, client, sport)
     d.counts()
@@ -284,7 +274,7 @@ def overload_does_not_break_a_template(d):
 
 @case(rows=("-m", "-g"))
 def established_connection_assures(d, method):
-    start(d, "-p 300", ("expire_nodest_conn", 1), method=method)
+    start(d, ("expire_nodest_conn", 1), method=method)
     conversation = Conversation(d, server=SERVERS[1])
     steps = ("> S", "< SA", "> A") if method == "-m" else ("> S", "> A")
     for step in steps:
@@ -298,24 +288,24 @@ def established_connection_assures(d, method):
 
 @case(rows=("1", "0"))
 def port_taken_again_stays_in_its_connection(d, mode):
-    start(d, "-p 300", ("conn_reuse_mode", int(mode)))
+    start(d, ("conn_reuse_mode", int(mode)))
     conversation = Conversation(d, server=SERVERS[1])
     conversation.play(*STEPS)
-    syn(d, OTHER, 40000)
+    syn(d, OTHER_CLIENT, 40000)
     conversation.play("> S", "< SA", "> A")
 
 
 @case(rows=("conntrack", "no conntrack"))
 def tracked(d, row):
-    start(d, "-p 300", ("conntrack", int(row == "conntrack")))
+    start(d, ("conntrack", int(row == "conntrack")))
     Conversation(d, server=SERVERS[1]).play(*STEPS)
     d.ipvsadm("-Lcn")
 
 
 @case
 def conn_max_counts_templates(d):
-    start(d, "-p 300", ("conn_max", 3))
-    for client in (CLIENT, OTHER, "10.1.0.4"):
+    start(d, ("conn_max", 3))
+    for client in (CLIENT, OTHER_CLIENT, "10.1.0.4"):
         for sport in (40000, 40001):
             syn(d, client, sport)
     d.counts()
@@ -323,8 +313,8 @@ def conn_max_counts_templates(d):
 
 @case
 def sweep_leaves_what_is_used(d):
-    start(d, "-p 300", ("expire_nodest_conn", 1))
-    add(d, "-t 10.9.0.2:80", "-p 300")
+    start(d, ("expire_nodest_conn", 1))
+    serve(d, service="-t 10.9.0.2:80")
     syn(d, CLIENT, 40000)
     ask(d, CLIENT, 40000)
     d.send("client", packet.tcp(CLIENT, 40000, "10.9.0.2", 80, SYN), "to the other service")

@@ -2,18 +2,18 @@
 """Packets that a rule of netfilter's stops and hands to a program, on their way to a server and back."""
 import nfqueue
 import packet
+import serving
 import topology
 from cases import case
 from packet import ACK, SYN
+from serving import CLIENT, SERVER, VIP
 
-CLIENT, VIP, SERVER = "10.1.0.2", "10.9.0.1", "10.2.0.11"
 # Where a rule may stop what goes to a server, what comes back, and what is sent out either way.
 HOOKS = ("prerouting", "input", "forward", "output", "postrouting")
 
 
 def start(d, method, hook, action):
-    d.wires()
-    d.control(f"-A -t {VIP}:80 -s rr", f"-a -t {VIP}:80 -r {SERVER}:{8080 if method == '-m' else 80} {method}")
+    serving.start(d, letters="-t", server_port=8080, method=method)
     d.rules(f"table ip q {{ chain c {{ type filter hook {hook} priority 0; meta l4proto tcp {action}; }}; }}\n")
 
 

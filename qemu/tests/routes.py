@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 """The way to a server changes while its connections live: what was remembered of the old way must not be used."""
 import packet
+import serving
 import topology
 from cases import case
 from packet import ACK, PSH, SYN
+from serving import CLIENT, SERVER, VIP
+from topology import IPV4
 
-CLIENT, VIP, SERVER, GATEWAY = "10.1.0.2", "10.9.0.1", "10.2.0.11", "10.2.0.19"
+GATEWAY = IPV4.servers[8]
 
 
 def start(d, method, server=SERVER):
-    d.wires()
-    d.control(f"-A -t {VIP}:80 -s rr", f"-a -t {VIP}:80 -r {server}:80 {method}")
+    serving.start(d, letters="-t", servers=(server,), method=method)
 
 
 def talk(d):

@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
 """Corners of the choice of a server: a port is used again, a client sends from port 0, load factors come before services."""
+import functools
+
 import packet
+import serving
 from cases import case
 from director import Conversation
 from packet import ACK, PSH, RST, SYN
+from serving import CLIENT, OTHER_SERVER, SERVER, VIP
 
-CLIENT, VIP = "10.1.0.2", "10.9.0.1"
 OVER = {"CLOSE": ("> S", "< SA", "> A", "> R"), "TIME_WAIT": ("> S", "< SA", "> A", "> FA", "< FA", "> A")}
-
-
-def start(d, scheduler="rr", servers=(11, 12), letter="-t", limits="", options=""):
-    d.wires()
-    d.ipvsadm(f"-A {letter} {VIP}:80 -s {scheduler} {options}")
-    for number in servers:
-        d.ipvsadm(f"-a {letter} {VIP}:80 -r 10.2.0.{number}:80 -m {limits}")
+start = functools.partial(serving.start, letters="-t", servers=(SERVER, OTHER_SERVER))
 
 
 def weight(d, number, value):
@@ -25,7 +22,7 @@ def weight(d, number, value):
                  for state in OVER))
 def old_connection_counts_while_the_new_server_is_chosen(d, row):
     _, scheduler, state = row
-    start(d, scheduler)
+    start(d, scheduler=scheduler)
     for number in (12, 11):
         d.say(f"the only connection is at {number}")
         other = 23 - number
@@ -44,7 +41,7 @@ def old_connection_counts_while_the_new_server_is_chosen(d, row):
 @case(rows=tuple((f"{scheduler}, limit {limit}", scheduler, limit) for scheduler in ("rr", "wlc", "lblc") for limit in (1, 2)))
 def old_connection_counts_for_the_threshold(d, row):
     _, scheduler, limit = row
-    start(d, scheduler, servers=(11,), limits=f"-x {limit}")
+    start(d, scheduler=scheduler, servers=(SERVER,), limits=f"-x {limit}")
     conversation = Conversation(d)
     conversation.play(*OVER["CLOSE"], "> S", "> S")
     d.quiet(1)
@@ -91,7 +88,7 @@ def service_gone_meanwhile(d):
 
 @case(rows=("-p 100", ""))
 def client_sends_from_port_0_by_udp(d, options):
-    start(d, letter="-u", options=options)
+    start(d, letters="-u", options=options)
     for _ in range(3):
         d.send("client", packet.udp(CLIENT, 0, VIP, 80, b"x"), "datagram from port 0")
     d.counts()

@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
 """An ICMP error about a packet of no connection makes one, for the quoted packet turned round, where that is set."""
 import packet
+import serving
 from cases import case
 from packet import ACK, SYN
+from serving import CLIENT, OTHER_SERVER, SERVER, VIP
 
-CLIENT, VIP, SERVER, OTHER = "10.1.0.2", "10.9.0.1", "10.2.0.11", "10.2.0.12"
 METHODS = (("NAT", "-m", 8080), ("DR", "-g", 80))
 MARKED = "table ip t { chain c { type filter hook prerouting priority -150; ip daddr 10.9.0.0/24 meta mark set 7; }; }\n"
 SCHEDULERS = ("rr", "wrr", "lc", "wlc", "fo", "ovf", "lblc", "lblcr", "dh", "sh", "sh -b sh-port", "mh", "mh -b mh-port", "sed", "nq")
 
 
-def start(d, value=1, method="-m", port=8080, flags="-s rr"):
-    d.wires()
-    d.sysctl("schedule_icmp", value)
-    for letter in ("-t", "-u"):
-        d.control(f"-A {letter} {VIP}:80 {flags}", *(f"-a {letter} {VIP}:80 -r {server}:{port} {method}" for server in (SERVER, OTHER)))
+def start(d, value=1, **service):
+    """Has two servers of TCP and UDP, and connections begin by errors if the value says so."""
+    serving.start(d, ("schedule_icmp", value), **{"servers": (SERVER, OTHER_SERVER), "server_port": 8080, **service})
 
 
 def error(inner, kind=3, code=3, rest=0, **more):
@@ -28,7 +27,7 @@ def answer(dport=1053, sport=80, **more):
 @case(rows=tuple((f"{value} {name}", value, method, port) for value in (0, 1, -1) for name, method, port in METHODS))
 def errors_of_no_connection(d, row):
     _, value, method, port = row
-    start(d, value, method, port)
+    start(d, value, method=method)
     for kind, code, rest in ((3, 3, 0), (3, 4, 1300), (4, 0, 0), (11, 0, 0), (5, 1, 7), (8, 0, 7)):
         d.send("client", error(answer(1050 + kind), kind, code, rest))
     d.send("client", error(packet.tcp(VIP, 80, CLIENT, 40000, SYN | ACK, ack=1)))
@@ -44,7 +43,7 @@ def errors_of_no_connection(d, row):
 @case(rows=SCHEDULERS)
 def what_schedulers_see(d, scheduler):
     """The same clients and ports by errors and by packets of their own: some schedulers look at other addresses."""
-    start(d, flags=f"-s {scheduler}")
+    start(d, scheduler=scheduler)
     for host in range(2, 8):
         client = f"10.1.0.{host}"
         d.send("client", packet.icmp(client, VIP, 3, 3, 0, packet.udp(VIP, 80, client, 1000 + host, b"answer")))
@@ -62,7 +61,7 @@ def ports_and_marks(d):
         d.send("client", error(packet.tcp(VIP, port, CLIENT, 40000, SYN | ACK, ack=1)))
         d.send("client", error(answer(1053, port)))
     d.rules(MARKED)
-    d.control("-A -f 7 -s rr", f"-a -f 7 -r {OTHER}:0 -m")
+    d.control("-A -f 7 -s rr", f"-a -f 7 -r {OTHER_SERVER}:0 -m")
     d.send("client", error(packet.tcp(VIP, 443, CLIENT, 40001, ACK, ack=1)))
     d.send("client", error(answer(1059, 99)))
     d.counts()
@@ -75,7 +74,7 @@ def no_server_and_no_room(d):
     d.send("client", error(answer(1053)))
     d.send("client", error(answer(1054)))
     d.sysctl("conn_max", 100)
-    for server in (SERVER, OTHER):
+    for server in (SERVER, OTHER_SERVER):
         d.ipvsadm(f"-e -u {VIP}:80 -r {server}:8080 -m -w 0")
     d.send("client", error(answer(1055)))
     d.counts()
@@ -107,7 +106,7 @@ def the_server_hears_of_its_own(d):
 
 @case
 def one_packet_services(d):
-    start(d, flags="-s rr -o")
+    start(d, options="-o")
     for _ in range(3):
         d.send("client", error(answer(1053)))
     d.send("client", error(packet.tcp(VIP, 80, CLIENT, 40000, ACK, ack=1)))

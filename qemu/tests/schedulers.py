@@ -3,8 +3,7 @@
 import packet
 import topology
 from cases import case
-
-CLIENT, VIP = "10.1.0.2", "10.9.0.1"
+from serving import CLIENT, VIP
 
 
 def start(d, scheduler, weights):

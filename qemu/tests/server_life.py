@@ -1,20 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """What becomes of connections when their server is drained, removed, comes back, or is overloaded."""
+import functools
+
 import packet
+import serving
 from cases import case
 from director import Conversation
 from packet import ACK, PSH, SYN
+from serving import CLIENT, OTHER_SERVER, SERVER, VIP
 
-CLIENT, VIP = "10.1.0.2", "10.9.0.1"
-
-
-def start(d, *sysctls, scheduler="rr", servers=(11, 12), method="-m"):
-    d.wires()
-    for name, value in sysctls:
-        d.sysctl(name, value)
-    d.ipvsadm(f"-A -t {VIP}:80 -s {scheduler}")
-    for number in servers:
-        d.ipvsadm(f"-a -t {VIP}:80 -r 10.2.0.{number}:80 {method}")
+start = functools.partial(serving.start, letters="-t", servers=(SERVER, OTHER_SERVER))
 
 
 def syn(d, port, quiet=False):
@@ -109,7 +104,7 @@ def server_comes_back(d, how):
 
 @case
 def trash_forgets_in_the_end(d):
-    start(d, servers=(11,))
+    start(d, servers=(SERVER,))
     syn(d, 40000)
     d.ipvsadm(f"-d -t {VIP}:80 -r 10.2.0.11:80")
     d.quiet(400)
@@ -120,7 +115,7 @@ def trash_forgets_in_the_end(d):
 @case(rows=("3 0", "4 2", "1 1", "2 2", "8 5"))
 def thresholds(d, limits):
     upper, lower = limits.split()
-    start(d, servers=(11,))
+    start(d, servers=(SERVER,))
     d.ipvsadm(f"-e -t {VIP}:80 -r 10.2.0.11:80 -m -x {upper} -y {lower}")
     for port in range(40000, 40010):
         syn(d, port)
@@ -136,7 +131,7 @@ def thresholds(d, limits):
 
 @case
 def threshold_lowered_and_raised_while_full(d):
-    start(d, servers=(11, 12))
+    start(d)
     for port in range(40000, 40006):
         syn(d, port)
     for limits in ("-x 3", "-x 2 -y 1", "-x 10 -y 3", "-x 10 -y 4", "-x 0"):
@@ -169,7 +164,7 @@ def reuse_of_a_port_with_direct_routing(d, row):
 
 @case
 def edited_method_is_for_new_connections(d):
-    start(d, servers=(11,))
+    start(d, servers=(SERVER,))
     syn(d, 40000)
     d.ipvsadm(f"-e -t {VIP}:80 -r 10.2.0.11:80 -g")
     data(d, 40000)

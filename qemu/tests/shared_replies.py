@@ -9,8 +9,8 @@ import topology
 import wire
 from bulk import ROOM, Frames
 from cases import case
+from serving import CLIENT, SERVER, VIP
 
-CLIENT, VIP, SERVER = topology.IPV4.clients[0], topology.IPV4.vips[0], topology.IPV4.servers[0]
 FLOWS, PORT, TARGET_PORT_AT, TRIES = 60000, 40000, 36, 9
 MARKS = f"""table ip marks {{ chain first {{ type filter hook prerouting priority mangle;
 ip daddr {VIP} meta l4proto udp meta mark set 1; }}; }}

@@ -1,26 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0
 """The persistence engine sip: which packets have a Call-ID, what their templates keep together, what servers begin."""
+import functools
 import struct
 
 import genl
 import packet
+import serving
 from cases import case
 from packet import SYN
+from serving import CLIENT, OTHER_CLIENT, OTHER_SERVER, SERVER, VIP
 from topology import IPV6
 
-CLIENT, OTHER, VIP, SERVERS, PORT = "10.1.0.2", "10.1.0.3", "10.9.0.1", ("10.2.0.11", "10.2.0.12"), 5060
+PORT, SERVERS = 5060, (SERVER, OTHER_SERVER)
+SIP = {"port": PORT, "servers": SERVERS, "options": "-p 300 --pe sip", "limits": "-w 1"}
 MARKED = "table ip t { chain c { type filter hook prerouting priority -150; ip daddr 10.9.0.0/24 meta mark set 7; }; }\n"
-
-
-def start(d, options="-p 300 --pe sip", scheduler="rr", method="-m", port=PORT, server_port=PORT, service=None, weight=1):
-    d.wires()
-    add(d, service or f"-u {VIP}:{port}", options, scheduler, method, server_port, weight)
-
-
-def add(d, service, options, scheduler="rr", method="-m", server_port=PORT, weight=1):
-    d.ipvsadm(f"-A {service} -s {scheduler} {options}")
-    for server in SERVERS:
-        d.ipvsadm(f"-a {service} -r {server}:{server_port} {method} -w {weight}")
+start = functools.partial(serving.start, letters="-u", **SIP)
+serve = functools.partial(serving.serve, **SIP)
 
 
 def message(call="call@host", name="Call-ID: ", first="INVITE sip:x@10.9.0.1 SIP/2.0\r\n", rest="\r\nCSeq: 1 INVITE\r\n\r\n"):
@@ -77,7 +72,7 @@ def call_stays_with_its_server(d, method):
     for call in ("one@a", "two@a", "three@a"):
         for sport in (5060, 5061):
             ask(d, message(call), sport=sport + len(d.lines))
-    for client in (CLIENT, OTHER):
+    for client in (CLIENT, OTHER_CLIENT):
         ask(d, message("one@a"), client, 6000)
     d.counts()
     d.proc("ip_vs_conn")
@@ -87,9 +82,9 @@ def call_stays_with_its_server(d, method):
 
 @case(rows=("255.255.255.0", "128.0.0.0"))
 def clients_of_a_network_share_a_call(d, mask):
-    start(d, f"-p 300 -M {mask} --pe sip")
+    start(d, options=f"-p 300 -M {mask} --pe sip")
     for call in ("one@a", "two@a"):
-        for client in (CLIENT, OTHER, "10.1.0.4"):
+        for client in (CLIENT, OTHER_CLIENT, "10.1.0.4"):
             ask(d, message(call), client)
     d.counts()
 
@@ -204,7 +199,7 @@ def service_of_any_port(d, server_port):
 def service_of_a_mark(d, server_port):
     d.wires()
     d.rules(MARKED)
-    add(d, "-f 7", "-p 300 --pe sip", server_port=server_port)
+    serve(d, service="-f 7", server_port=server_port)
     for port in (5060, 5070):
         for call in ("one@a", "two@a"):
             ask(d, message(call), sport=6000 + len(d.lines), port=port)
@@ -216,7 +211,7 @@ def service_of_a_mark(d, server_port):
 
 @case
 def tcp_has_no_call(d):
-    start(d, service=f"-t {VIP}:{PORT}")
+    start(d, letters="-t")
     d.send("client", packet.tcp(CLIENT, 40000, VIP, PORT, SYN), "SYN")
     d.send("client", packet.tcp(CLIENT, 40000, VIP, PORT, SYN, data=message()), "SYN with a message")
     d.counts()
@@ -234,7 +229,7 @@ def errors_are_scheduled(d, schedule_icmp):
 
 @case
 def no_server_takes_it(d):
-    start(d, weight=0)
+    start(d, limits="-w 0")
     ask(d, message())
     ask(d, b"nothing")
     d.counts()
@@ -250,7 +245,7 @@ def schedulers(d, scheduler):
 
 @case
 def one_packet(d):
-    start(d, "-o -p 300 --pe sip")
+    start(d, options="-o -p 300 --pe sip")
     for call in ("one@a", "two@a", "one@a", ""):
         ask(d, message(call))
     answer(d, message("one@a"))
@@ -264,7 +259,7 @@ def one_packet(d):
 
 @case
 def template_times(d):
-    start(d, "-p 30 --pe sip")
+    start(d, options="-p 30 --pe sip")
     ask(d, message())
     d.counts("at once")
     answer(d, message())
@@ -319,7 +314,7 @@ def removed_server(d, nodest):
 
 @case
 def engine_comes_and_goes(d):
-    start(d, "-p 300")
+    start(d, options="-p 300")
     for number, engine in enumerate(("", "--pe sip", "", "--pe sip")):
         d.ipvsadm(f"-E -u {VIP}:{PORT} -s rr -p 300 {engine}")
         for call in ("one@a", "two@a", ""):
@@ -343,7 +338,7 @@ def server_begins(d, options):
         NETMASK=genl.u32(0x00FFFFFF if "-M" in options else 0xFFFFFFFF)))
     answer(d, message("one@a"))
     d.counts()
-    answer(d, message("one@a"), server=SERVERS[1], client=OTHER)
+    answer(d, message("one@a"), server=SERVERS[1], client=OTHER_CLIENT)
     answer(d, message("two@a"), server=SERVERS[1], port=5070)
     answer(d, b"nothing", port=5080)
     answer(d, message("one@a"), sport=5090)
@@ -351,7 +346,7 @@ def server_begins(d, options):
     ask(d, message("one@a"))
     ask(d, message("two@a"), sport=5070)
     ask(d, message("two@a"), sport=5071)
-    ask(d, message("one@a"), OTHER, 5072)
+    ask(d, message("one@a"), OTHER_CLIENT, 5072)
     d.proc("ip_vs_conn")
     d.quiet(5)
     d.ipvsadm("-Ln --stats --exact")
@@ -389,7 +384,7 @@ def servers_take_a_call_from_each_other(d):
 
 @case
 def server_of_no_weight_begins(d):
-    start(d, weight=0)
+    start(d, limits="-w 0")
     answer(d, message("one@a"))
     d.counts()
     d.sysctl("expire_quiescent_template", 1)
@@ -402,7 +397,7 @@ def server_of_two_services(d, row):
     d.wires()
     others = [(f"-u {VIP}:{PORT}", "-p 300 --pe sip"), ("-u 10.9.0.2:5070", "-p 200")]
     for service, options in others if row == "engine first" else reversed(others):
-        add(d, service, options)
+        serve(d, service=service, options=options)
     answer(d, message("one@a"))
     d.counts()
 
@@ -432,8 +427,8 @@ def tracked(d, row):
     d.sysctl("conntrack", int(row == "conntrack"))
     ask(d, message("one@a"))
     answer(d, message("one@a"))
-    answer(d, message("two@a"), SERVERS[1], client=OTHER)
-    ask(d, message("two@a"), OTHER)
+    answer(d, message("two@a"), SERVERS[1], client=OTHER_CLIENT)
+    ask(d, message("two@a"), OTHER_CLIENT)
     d.proc("ip_vs_conn")
 
 

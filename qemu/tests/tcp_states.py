@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The TCP state machine by scripted packets: what goes through, the counts and the time-out after every packet."""
 import packet
+import serving
 import topology
 from cases import case
 from director import Conversation
@@ -10,10 +11,7 @@ METHODS = {"nat": "-m", "dr": "-g"}
 
 
 def start(d, method, *sysctls):
-    d.wires()
-    for name, value in sysctls:
-        d.sysctl(name, value)
-    d.control("-A -t 10.9.0.1:80 -s rr", f"-a -t 10.9.0.1:80 -r 10.2.0.11:80 {METHODS[method]}")
+    serving.start(d, *sysctls, letters="-t", method=METHODS[method])
     return Conversation(d, method=method)
 
 

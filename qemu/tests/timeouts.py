@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """Connections whose packets come just as their time is over: the timers of ip_vs are late, and keepalives rely on that."""
+import functools
+
 import packet
+import serving
 from cases import case
 from packet import ACK, SYN
+from serving import CLIENT, OTHER_SERVER, SERVER, VIP
 
-CLIENT, VIP = "10.1.0.2", "10.9.0.1"
-
-
-def start(d):
-    d.wires()
-    for letter in ("-t", "-u"):
-        d.control(f"-A {letter} {VIP}:80 -s rr", f"-a {letter} {VIP}:80 -r 10.2.0.11:80 -m", f"-a {letter} {VIP}:80 -r 10.2.0.12:80 -m")
+start = functools.partial(serving.start, servers=(SERVER, OTHER_SERVER))
 
 
 def ask(d, sport=40000):
