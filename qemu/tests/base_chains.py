@@ -21,8 +21,9 @@ def python(plan, code, address, port):
     return ["python3", "-c", code.format("6" if plan.family == 6 else "", (address, port), plan.vips[0])]
 
 
-def put(d, plan, end, data, near=None):
+def put(d, end, data, near=None):
     """Puts a packet on a wire and lets what comes of it pass."""
+    plan = d.plan
     address, source = (plan.near, plan.clients[0]) if end == "client" else (plan.far, plan.servers[0])
     d.ends[end].send(topology.mac(address), topology.mac(source), data)
     d.wait("the packet to be handled", near, 5) if near else d.quiet(0.1)
@@ -31,7 +32,7 @@ def put(d, plan, end, data, near=None):
 def reply_that_ends_here(d, plan):
     """The director is the client."""
     d.execute(python(plan, ASK, plan.near, 1053))
-    put(d, plan, "servers", packet.udp(plan.servers[0], 5353, plan.near, 1053, b"answer"))
+    put(d, "servers", packet.udp(plan.servers[0], 5353, plan.near, 1053, b"answer"))
 
 
 def reply_that_begins_here(d, plan):
@@ -39,7 +40,7 @@ def reply_that_begins_here(d, plan):
     process = d.start(python(plan, ANSWER, plan.far, 5353), "director")
     process.stdout.readline()
     query = packet.udp(plan.clients[0], 1053, plan.vips[0], 53, b"query")
-    put(d, plan, "client", query, lambda: process.poll() is not None)
+    put(d, "client", query, lambda: process.poll() is not None)
 
 
 def behind(plan):
@@ -51,7 +52,7 @@ def error_that_passes_through(d, plan):
     """A client's error for a server behind the director."""
     client, server = plan.clients[0], behind(plan)
     kind, code = (1, 4) if plan.family == 6 else (3, 3)
-    put(d, plan, "client", packet.icmp(client, server, kind, code, 0, packet.udp(server, 53, client, 1053, b"answer")))
+    put(d, "client", packet.icmp(client, server, kind, code, 0, packet.udp(server, 53, client, 1053, b"answer")))
 
 
 # Per hook: whether the director is the server, what the packet is before it is handled, and what sends it.
@@ -60,7 +61,8 @@ ROWS = {"input": (False, "{0} saddr {1} udp sport 5353", reply_that_ends_here),
         "forward": (False, "{0} saddr {2} {3} type destination-unreachable", error_that_passes_through)}
 
 
-def chain(d, family, name, hook, priority):
+def chain(d, family, name, place):
+    hook, priority = place
     plan, (is_here, rule, _) = FAMILIES[family], ROWS[hook]
     sender = plan.far if is_here else plan.servers[0]
     rule = rule.format(family, sender, plan.clients[0], "icmpv6" if plan.family == 6 else "icmp")
@@ -81,10 +83,10 @@ def which_chain_sees_it_first(d, row):
     d.wires(plan)
     d.sysctl("schedule_icmp", 1)
     d.rules(MARK.format(family, behind(plan)))
-    chain(d, family, "early", hook, priority)
+    chain(d, family, "early", (hook, priority))
     mark = "-f 7 -6" if plan.family == 6 else "-f 7"
     d.control(f"-A -u {vip} -s rr", f"-a -u {vip} -r {server} -m", f"-A {mark} -s rr", f"-a {mark} -r {server} -m")
-    chain(d, family, "late", hook, priority)
+    chain(d, family, "late", (hook, priority))
     send(d, plan)
     place = PLACES[hook][d.module]
     d.expect("the early chain sees it where the module comes later", seen(d, family, "early") == (priority < place))

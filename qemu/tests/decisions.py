@@ -60,10 +60,10 @@ def mark(d, addresses, number):
 class Service:
     """One service, how it is told about its servers, and what is known about them."""
 
-    def __init__(self, d, client, scheduler, flags=0, protocol=packet.TCP, mark=0, port=80):
-        self.d, self.client, self.port, self.servers = d, client, genl.port(port), {}
-        fields = dict(FWMARK=genl.u32(mark), PROTOCOL=None, ADDR=None, PORT=None) if mark else dict(
-            PROTOCOL=genl.u16(protocol), ADDR=genl.address("10.8.0.1"))
+    def __init__(self, d, scheduler, port, flags=0, **key):
+        self.d, self.client, self.port, self.servers = d, d.ends["genl"], genl.port(port), {}
+        fields = dict(FWMARK=genl.u32(key["mark"]), PROTOCOL=None, ADDR=None, PORT=None) if key.get("mark") else dict(
+            PROTOCOL=genl.u16(key.get("protocol", packet.TCP)), ADDR=genl.address("10.8.0.1"))
         self.whole = genl.service(SCHED_NAME=scheduler.encode() + b"\0", FLAGS=struct.pack("=II", flags, 0xFFFFFFFF), **fields)
         self.tell(genl.NEW_SERVICE, "service")
 
@@ -106,9 +106,9 @@ class Life:
 
     sizes, weights = (4, 3, 70, 5, 40, 9, 33, 17, 66, 12, 4), WEIGHTS
 
-    def __init__(self, d, wires, client, row, seed):
+    def __init__(self, d, row, seed):
         label, scheduler, flags = row
-        self.d, self.wires, self.random = d, wires, random.Random(f"{label} {seed}")
+        self.d, self.wires, self.random = d, d.ends["burst"], random.Random(f"{label} {seed}")
         if scheduler == "ovf":
             # Here weights are how many connections a server takes.
             self.weights = (0, 20, 60, 150, 400)
@@ -116,10 +116,11 @@ class Life:
         self.left, self.port, self.size = DECISIONS, 1024 + DECISIONS * seed, self.sizes[seed]
         mark = 7 if scheduler in BY_ADDRESS else 0
         protocol = packet.UDP if seed % 5 == 4 and not mark else packet.TCP
-        self.kinds = (wires.syn, wires.syn, wires.udp) if mark else (wires.udp if protocol == packet.UDP else wires.syn,)
+        self.kinds = (self.wires.syn, self.wires.syn, self.wires.udp) if mark else (
+            self.wires.udp if protocol == packet.UDP else self.wires.syn,)
         self.vips = range(1, 1 + self.random.choice((40, 150, 600))) if mark else (1,)
         d.say(f"{label}, seed {seed}: {self.size} servers, {len(self.vips)} addresses, protocol {protocol}")
-        self.service = Service(d, client, scheduler, flags, protocol, mark, 8000 + seed)
+        self.service = Service(d, scheduler, 8000 + seed, flags, protocol=protocol, mark=mark)
         self.slept, self.began, self.served = 0, time.monotonic(), 0
 
     def settings(self):
@@ -197,10 +198,10 @@ class TwosLife(Life):
 
     sizes = (0, 3, 20, 2, 12, 3, 40, 5, 2, 8, 4)
 
-    def __init__(self, d, wires, client, row, seed):
+    def __init__(self, d, row, seed):
         self.weights = WEIGHTS if seed % 2 else (0, 1, 1, 2, 3)
         self.watch, self.overloaded, self.limits = chances.Watch(seed), {}, {}
-        super().__init__(d, wires, client, row, seed)
+        super().__init__(d, row, seed)
 
     def change(self):
         """Between changes of servers, what is known of their being overloaded is brought up to date."""
@@ -243,8 +244,8 @@ class TwosLife(Life):
 
 @case(rows=tuple((name + FLAG_NAMES[flags], name, flags) for name, flags in ROWS))
 def decisions(d, row):
-    wires, client = director(d)
+    director(d)
     if row[1] in BY_ADDRESS:
         mark(d, "10.8.0.0/16", 7)
     for seed in SEEDS:
-        (TwosLife if row[1] == "twos" else Life)(d, wires, client, row, seed).play()
+        (TwosLife if row[1] == "twos" else Life)(d, row, seed).play()

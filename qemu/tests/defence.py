@@ -15,8 +15,8 @@ PORT_AT = 34
 A_LOOK = 1.5
 
 
-def syn(d, sport, flags=SYN, client=CLIENT, port=80):
-    return d.send("client", packet.tcp(client, sport, VIP, port, flags, ack=1), f"{flags:#x} from {client} {sport} to {port}")
+def syn(d, sport, flags=SYN, client=CLIENT):
+    return d.send("client", packet.tcp(client, sport, VIP, 80, flags, ack=1), f"{flags:#x} from {client} {sport} to 80")
 
 
 def ask(d, sport, client=CLIENT):
@@ -66,8 +66,9 @@ def connections(d, low=0, high=65536):
     return sum(low <= int(line.split()[2], 16) < high for line in lines)
 
 
-def about(d, what, found, expected, tolerance):
-    """Asserts a share without writing down what it was exactly."""
+def about(d, what, found, wanted):
+    """Asserts a share, wanted as (share, tolerance), without writing down what it was exactly."""
+    expected, tolerance = wanted
     said = f"{what}: about {expected:.3f}"
     right = abs(found - expected) <= tolerance
     d.expect(said if right else f"{said}, found {found:.3f}", right)
@@ -104,7 +105,7 @@ def drop_packet_is_for_first_packets_of_services(d):
     syn(d, 20)
     ask(d, 20)
     ask(d, 40000)
-    syn(d, 40000, port=81)
+    d.send("client", packet.tcp(CLIENT, 40000, VIP, 81, SYN), f"{SYN:#x} from {CLIENT} 40000 to 81")
     d.send("client", packet.tcp(CLIENT, 40000, "10.9.0.2", 80, SYN), "SYN to an address without a service")
     d.send("servers", packet.tcp(SERVER, 80, CLIENT, 41000, SYN | ACK, ack=1), "a server's packet of no connection")
     d.counts()
@@ -202,7 +203,7 @@ def half_open_connections_go_in_time(d, row):
     d.sysctl("drop_entry", 3)
     d.quiet(16.5)
     # A sweep meets a 32nd of the entries.
-    about(d, "share that is left after 16 sweeps", connections(d) / count, math.exp(-0.5), 0.13)
+    about(d, "share that is left after 16 sweeps", connections(d) / count, (math.exp(-0.5), 0.13))
     d.sysctl("drop_entry", 0)
     d.quiet(0.2)
     left = connections(d)
@@ -231,7 +232,7 @@ def idle_connections_go_by_their_packets(d):
     for packets in kinds:
         share = connections(d, packets * 4000, packets * 4000 + 600) / 600
         expected = 1 if packets == 9 else (1 - 1 / packets / 32) ** 64
-        about(d, f"share of those with {packets} packets", share, expected, {1: 0.14, 2: 0.1, 9: 0}.get(packets, 0.08))
+        about(d, f"share of those with {packets} packets", share, (expected, {1: 0.14, 2: 0.1, 9: 0}.get(packets, 0.08)))
 
 
 STATES = {"SYN_RECV": ("> S",), "ESTABLISHED": ("> S", "< SA", "> A"), "much used": ("> S", "< SA") + ("> A",) * 9,

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """The harness itself: what it builds is right, IPv6 crosses the director byte by byte, and no frame is lost unseen."""
 import packet
+import serving
 import topology
 import wire
 from cases import case
 from packet import ACK, PSH, SYN, TCP
+from topology import IPV6
 
-CLIENT, VIP, SERVER = "fd01::2", "fd09::1", "fd02::11"
+CLIENT, VIP, SERVER, *_ = serving.ends(IPV6)
 ARP, LLDP = 0x0806, 0x88CC
 
 

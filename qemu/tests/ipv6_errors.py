@@ -16,14 +16,14 @@ def opened(d, method="-m"):
     d.send("client", packet.udp(CLIENT, 1053, VIP, 80, b"query"))
 
 
-def to_client(inner, kind=1, code=4, rest=0, source=SERVER, **more):
-    """Returns an error of the servers' side about a packet that went to a server."""
-    return packet.icmp(source, CLIENT, kind, code, rest, inner, **more)
+def to_client(inner, error=(1, 4, 0), source=SERVER, **more):
+    """Returns an error (type, code, rest of the header) of the servers' side about a packet that went to a server."""
+    return packet.icmp(source, CLIENT, *error, inner, **more)
 
 
-def to_server(inner, kind=1, code=4, rest=0, source=CLIENT, **more):
+def to_server(inner, error=(1, 4, 0), source=CLIENT, **more):
     """Returns an error of the client's side about a packet of the virtual service."""
-    return packet.icmp(source, VIP, kind, code, rest, inner, **more)
+    return packet.icmp(source, VIP, *error, inner, **more)
 
 
 def request(data=b"query", **more):
@@ -39,8 +39,8 @@ def from_the_server_to_the_client(d, name):
     kind, code = map(int, name.split("/"))
     opened(d)
     for inner in (packet.tcp(CLIENT, 40000, SERVER, 8080, SYN, ttl=63), request()):
-        d.send("servers", to_client(inner, kind, code, ERRORS[name]))
-        d.send("servers", to_client(inner[:48], kind, code, ERRORS[name], IPV6.servers[4]))
+        d.send("servers", to_client(inner, (kind, code, ERRORS[name])))
+        d.send("servers", to_client(inner[:48], (kind, code, ERRORS[name]), IPV6.servers[4]))
     counters(d)
     d.counts()
 
@@ -50,8 +50,8 @@ def from_the_client_to_the_server(d, name):
     kind, code = map(int, name.split("/"))
     opened(d)
     for inner in (packet.tcp(VIP, 80, CLIENT, 40000, SYN | ACK, ack=1, ttl=60), answer()):
-        d.send("client", to_server(inner, kind, code, ERRORS[name]))
-        d.send("client", to_server(inner[:48], kind, code, ERRORS[name], IPV6.clients[7]))
+        d.send("client", to_server(inner, (kind, code, ERRORS[name])))
+        d.send("client", to_server(inner[:48], (kind, code, ERRORS[name]), IPV6.clients[7]))
     counters(d)
     d.counts()
 
@@ -129,8 +129,8 @@ def long_errors(d, method):
 @case
 def direct_routing_sends_errors_on(d):
     opened(d, "-g")
-    d.send("client", to_server(answer(), 2, 0, 1300))
-    d.send("client", to_server(packet.tcp(VIP, 80, CLIENT, 40000, SYN | ACK, ack=1), 3, 0))
+    d.send("client", to_server(answer(), (2, 0, 1300)))
+    d.send("client", to_server(packet.tcp(VIP, 80, CLIENT, 40000, SYN | ACK, ack=1), (3, 0, 0)))
     d.send("client", to_server(answer(), bad=5))
     d.counts()
 

@@ -55,9 +55,9 @@ def each_option_counts_the_same(d, row):
     for table, chains in CHAINS.items():
         for chain in chains:
             # A chain's own line counts what the director says unasked as well; so does a rule without the match.
-            lines = [line for line in listed(d, tool, table, chain, "ip6tables")[2:] if "! ipvs" not in line or "vproto" in line]
+            lines = [line for line in listed(d, f"ip6tables-{tool}", table, chain)[2:] if "! ipvs" not in line or "vproto" in line]
             d.lines += [f"{table} {chain}:"] + ["  " + line for line in lines]
-    ways = dict(zip(OPTIONS, (int(line.split()[0]) for line in listed(d, tool, "mangle", "POSTROUTING", "ip6tables")[2:])))
+    ways = dict(zip(OPTIONS, (int(line.split()[0]) for line in listed(d, f"ip6tables-{tool}", "mangle", "POSTROUTING")[2:])))
     d.expect("packets to servers are seen", ways["--vproto 6"] > 0 and ways[f"--vaddr {VIP2}"] > 0)
     d.expect("directions where there is tracking", (ways["--vdir ORIGINAL"] > 0, ways["--vdir REPLY"]) == (conntrack == 1, 0))
     d.counts()

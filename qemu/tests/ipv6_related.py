@@ -38,8 +38,8 @@ def errors_of_no_connection(d, row):
     _, value, method = row
     start(d, ("schedule_icmp", value), method=method)
     d.send("client", to_server(answer()))
-    d.send("client", to_server(packet.tcp(VIP, 80, CLIENT, 40000, SYN | ACK, ack=1), 3, 0))
-    d.send("client", to_server(packet.tcp(VIP, 80, CLIENT, 40001, RST), 2, 0, 1280))
+    d.send("client", to_server(packet.tcp(VIP, 80, CLIENT, 40000, SYN | ACK, ack=1), (3, 0, 0)))
+    d.send("client", to_server(packet.tcp(VIP, 80, CLIENT, 40001, RST), (2, 0, 1280)))
     d.send("client", to_server(packet.udp(VIP, 81, CLIENT, 1053, b"answer")))
     d.send("client", to_server(answer()[:44]))
     d.send("servers", to_client(packet.udp(CLIENT, 1054, SERVER, 8080, b"query", ttl=63)))

@@ -15,7 +15,7 @@ class Asker:
 
     def renew(self, scheduler, expiration, weights):
         """Makes a service whose servers have ports of their own, so that nothing is left of earlier ones."""
-        self.service = Service(self.d, self.client, scheduler, mark=7, port=self.port)
+        self.service = Service(self.d, scheduler, self.port, mark=7)
         for number, weight in enumerate(weights):
             self.service.set(number, weight)
         self.d.sysctl(f"{scheduler}_expiration", expiration)

@@ -36,10 +36,10 @@ class Farm(Service):
 @case(rows=(("equal weights", (1,)), ("mixed weights", tuple(range(1, 11))), ("weights with a divisor", (0, 30, 30, 60, 90))))
 def maglev(d, row):
     label, weights = row
-    wires, client = director(d)
+    wires, _ = director(d)
     topology.batch([f"neigh replace {address(number)} lladdr {topology.mac(address(number))} dev eth1 nud permanent"
                     for number in range(ROOM)] + ["route add 10.2.0.0/16 dev eth1"], "director")
-    draw, farm, port = random.Random(label), Farm(d, client, "mh"), 1024
+    draw, farm, port = random.Random(label), Farm(d, "mh", 80), 1024
     for number in range(SERVERS):
         farm.set(number, draw.choice(weights))
     for step in range(CHANGES):

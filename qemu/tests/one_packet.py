@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """One-packet scheduling: every datagram is a connection of its own, which ends when it was sent."""
+import functools
 import struct
 
 import genl
 import packet
+import serving
 import sockopt
 from cases import case
 from conntrack import RULES, table
@@ -13,10 +15,7 @@ from socket_options import ADD, ADD_DEST, Used
 
 METHODS = (("NAT", "-m", 5353), ("DR", "-g", 53))
 MARKED = "table ip t { chain c { type filter hook prerouting priority -150; ip daddr 10.9.0.0/24 meta mark set 7; }; }\n"
-
-
-def service(d, flags="-o", method="-m", port=5353, scheduler="rr"):
-    d.control(f"-A -u {VIP}:53 -s {scheduler} {flags}", *(f"-a -u {VIP}:53 -r {server}:{port} {method}" for server in (SERVER, OTHER_SERVER)))
+serve = functools.partial(serving.serve, letters="-u", port=53, servers=(SERVER, OTHER_SERVER), server_port=5353, options="-o")
 
 
 def ask(d, count=1, sport=1053):
@@ -28,7 +27,7 @@ def ask(d, count=1, sport=1053):
 def every_datagram_is_scheduled(d, row):
     _, method, port = row
     d.wires()
-    service(d, "-o", method, port)
+    serve(d, method=method)
     ask(d, 4)
     d.send("client", packet.fragments(packet.udp(CLIENT, 1053, VIP, 53, bytes(100)), 64))
     d.counts()
@@ -41,7 +40,7 @@ def every_datagram_is_scheduled(d, row):
 def reply_is_no_ones(d, snat_reroute):
     d.wires()
     d.sysctl("snat_reroute", snat_reroute)
-    service(d)
+    serve(d)
     ask(d)
     d.send("servers", packet.udp(SERVER, 5353, CLIENT, 1053, b"answer"))
     d.send("servers", packet.icmp(SERVER, CLIENT, 3, 3, 0, packet.udp(CLIENT, 1053, SERVER, 5353, b"query", ttl=63)))
@@ -52,7 +51,7 @@ def reply_is_no_ones(d, snat_reroute):
 @case(rows=("lc", "wlc", "sed", "nq", "sh", "mh", "dh", "wrr", "lblc"))
 def schedulers_see_no_connections(d, scheduler):
     d.wires()
-    service(d, scheduler=scheduler)
+    serve(d, scheduler=scheduler)
     for port in range(1053, 1059):
         ask(d, 1, port)
     d.counts()
@@ -64,7 +63,7 @@ def connection_tracking(d, row):
     d.wires()
     d.rules(RULES.replace("STATES", "{ new, established, related, untracked, invalid }"))
     d.sysctl("conntrack", conntrack)
-    service(d, "-o", method, port)
+    serve(d, method=method)
     ask(d, 2)
     table(d)
     d.send("servers", packet.udp(SERVER, 5353, CLIENT, 1053, b"answer"))
@@ -93,7 +92,7 @@ def datagrams_of_a_marked_service(d):
 def persistent_services(d, flags):
     """The template stays, and each datagram of its clients goes to its server."""
     d.wires()
-    service(d, f"-o {flags}")
+    serve(d, options=f"-o {flags}")
     ask(d, 3)
     ask(d, 2, 1054)
     d.send("client", packet.udp("10.1.0.3", 1053, VIP, 53, b"query"))
@@ -110,7 +109,7 @@ def persistent_services(d, flags):
 @case
 def as_many_as_conn_max_allows(d):
     d.wires()
-    service(d)
+    serve(d)
     d.control(f"-A -t {VIP}:80 -s rr", f"-a -t {VIP}:80 -r {SERVER}:80 -m")
     for limit, port in ((1, 40000), (2, 40001), (0, 40002)):
         d.sysctl("conn_max", limit)
@@ -131,7 +130,7 @@ def thresholds_are_never_reached(d):
 @case
 def flag_is_switched(d):
     d.wires()
-    service(d, "")
+    serve(d, options="")
     ask(d, 2)
     d.ipvsadm(f"-E -u {VIP}:53 -s rr -o")
     # What has a connection keeps it; what has none is scheduled each time.
@@ -149,7 +148,7 @@ def flag_is_switched(d):
 @case
 def server_goes_and_weights_fall(d):
     d.wires()
-    service(d)
+    serve(d)
     ask(d, 2)
     d.ipvsadm(f"-e -u {VIP}:53 -r {SERVER}:5353 -m -w 0")
     ask(d, 2)
@@ -161,7 +160,7 @@ def server_goes_and_weights_fall(d):
 @case
 def packets_that_cannot_go(d):
     d.wires()
-    service(d)
+    serve(d)
     d.send("client", packet.udp(CLIENT, 1053, VIP, 53, b"query", ttl=1))
     d.run("ip link set eth1 mtu 1400")
     d.send("client", packet.udp(CLIENT, 1053, VIP, 53, bytes(1420), frag=0x4000))

@@ -19,11 +19,12 @@ MASQUERADE, DIRECT, PERSISTENT = 0, 3, 1
 
 # --- messages as moby/ipvs writes them, which both use ---
 
-def service(scheduler, mark=0, vip=VIP, number=80, flags=0, timeout=0, netmask=0):
+def service(scheduler, mark=0, **of):
     """Returns a service: a mark, or an address of TCP; fields in the library's order, none left out."""
-    key = dict(FWMARK=u32(mark)) if mark else dict(PROTOCOL=u16(6), ADDR=address(vip), PORT=genl.port(number))
-    return genl.nest("SERVICE", AF=u16(2), **key, SCHED_NAME=scheduler.encode() + b"\0", FLAGS=struct.pack("=II", flags, 0xFFFFFFFF),
-                     TIMEOUT=u32(timeout), NETMASK=u32(netmask))
+    of = {"vip": VIP, "number": 80, "flags": 0, "timeout": 0, "netmask": 0, **of}
+    key = dict(FWMARK=u32(mark)) if mark else dict(PROTOCOL=u16(6), ADDR=address(of["vip"]), PORT=genl.port(of["number"]))
+    return genl.nest("SERVICE", AF=u16(2), **key, SCHED_NAME=scheduler.encode() + b"\0", FLAGS=struct.pack("=II", of["flags"], 0xFFFFFFFF),
+                     TIMEOUT=u32(of["timeout"]), NETMASK=u32(of["netmask"]))
 
 
 def server(where, method=MASQUERADE, weight=1, number=0):
@@ -173,12 +174,12 @@ def node(d):
     d.run("iptables-restore --noflush --counters", stdin=CHAINS)
 
 
-def cluster_address(d, vip, number, flags=0, timeout=0):
+def cluster_address(d, vip, number, **persistent):
     """Plays a service: its address on the device, its entries in the sets, the virtual server and the endpoints."""
     d.run(f"ipset add KUBE-CLUSTER-IP {vip},tcp:{number} -exist")
     d.run(f"ipset add KUBE-IPVS-IPS {vip} -exist")
     d.execute(f"ip address add {vip}/32 dev kube-ipvs0")
-    one = dict(vip=vip, number=number, flags=flags, timeout=timeout, netmask=0xFFFFFFFF)
+    one = dict(vip=vip, number=number, netmask=0xFFFFFFFF, **persistent)
     d.request("is it there", genl.GET_SERVICE, service("rr", **one), handler=False)
     d.request("virtual server", genl.NEW_SERVICE, service("rr", **one))
     for where in SERVERS:
@@ -209,7 +210,7 @@ def kube_proxy_node(d):
     d.run("ip address flush dev lo scope global")
     node(d)
     one = cluster_address(d, VIP, 80)
-    cluster_address(d, OTHER_VIP, 8080, PERSISTENT, 10800)
+    cluster_address(d, OTHER_VIP, 8080, flags=PERSISTENT, timeout=10800)
     d.run("ipset add KUBE-NODE-PORT-TCP 30080 -exist")
     port = dict(vip=OUTSIDE, number=30080, netmask=0xFFFFFFFF)
     d.request("node port", genl.NEW_SERVICE, service("rr", **port))

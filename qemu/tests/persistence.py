@@ -23,8 +23,8 @@ def edit(d, timeout, netmask):
                                                      TIMEOUT=genl.u32(timeout), NETMASK=genl.u32(netmask)))
 
 
-def syn(d, client, sport, port=80, title=""):
-    return d.send("client", packet.tcp(client, sport, VIP, port, SYN), title or f"SYN from {client} {sport} to {port}")
+def syn(d, client, sport, port=80):
+    return d.send("client", packet.tcp(client, sport, VIP, port, SYN), f"SYN from {client} {sport} to {port}")
 
 
 def ask(d, client, sport, port=80):

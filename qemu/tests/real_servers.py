@@ -43,14 +43,14 @@ def sections():
 PAGE = sections()
 
 
-def follow(d, where, heading, number=0, leave_out="", change=("", "")):
+def follow(d, where, heading, number=0, *changes):
     """Runs a block of the page on a machine, with its own address where it is the second real server; returns the output.
 
-    leave_out: a pattern of lines that are not run; change: what is replaced in the text and by what.
+    changes: (pattern, replacement) for what is to be otherwise than on the page.
     """
-    block = PAGE[heading][number].replace(*change) if change[0] else PAGE[heading][number]
-    if leave_out:
-        block = re.sub(rf"^.*{leave_out}.*\n", "", block, flags=re.M)
+    block = PAGE[heading][number]
+    for pattern, replacement in changes:
+        block = re.sub(pattern, replacement, block, flags=re.M)
     if where == "server2":
         block = block.replace("192.0.2.11", "192.0.2.12").replace("2001:db8::11", "2001:db8::12")
     code, output = d.execute(["bash", "-ec", block], where)
@@ -81,13 +81,13 @@ def serve_pages(d, name, listen):
     d.wait("nginx", lambda: ":80 " in d.execute("ss -Hltn", name)[1])
 
 
-def request(d, client="client1", address=VIP4, times=4, more=""):
-    """Has a client ask for pages, with more options for curl; returns what served them, or `none`."""
+def request(d, address=VIP4, times=4, more=""):
+    """Has the client ask for pages, with more options for curl; returns what served them, or `none`."""
     served = []
     for _ in range(times):
-        code, output = d.execute(f"curl -s -g -m 3 {more} http://{address}/", client)
+        code, output = d.execute(f"curl -s -g -m 3 {more} http://{address}/", "client1")
         served.append(output.strip() if code == 0 else "none")
-    d.say(f"{client}: {address} was served by {' '.join(served)}")
+    d.say(f"client1: {address} was served by {' '.join(served)}")
     return served
 
 
@@ -231,9 +231,9 @@ def dr_without_the_address(d):
 CHECK6 = "DR over IPv6: check"
 
 
-def director6(d, heading="DR over IPv6", change=("", "")):
+def director6(d, heading="DR over IPv6", *changes):
     """Follows the page on the director and waits until its address is known to be its own."""
-    follow(d, "director", heading, change=change)
+    follow(d, "director", heading, 0, *changes)
     d.wait("the director's address", lambda: "tentative" not in d.execute("ip -6 address show dev eth0 to 2001:db8::80")[1])
 
 
@@ -340,7 +340,7 @@ def tunnel_and_the_way_back(d, way):
     build(d, LINK4, servers=1)
     follow(d, "director", "Tunnels")
     d.ipvsadm(f"-d -t {VIP4}:80 -r 192.0.2.12")
-    follow(d, "server1", IPIP, change=("tunnel.rp_filter=2", f"tunnel.rp_filter={setting[-1]}"))
+    follow(d, "server1", IPIP, 0, ("tunnel.rp_filter=2", f"tunnel.rp_filter={setting[-1]}"))
     follow(d, "server1", "DR, step 1: quiet by settings")
     follow(d, "server1", place)
     d.execute(f"sysctl -q net.ipv4.conf.{setting}", "server1")
@@ -387,7 +387,7 @@ def kept_over_a_reboot(d):
     script.parent.mkdir(parents=True, exist_ok=True)
     script.write_text("#!/bin/sh -e\n" + PAGE["DR, step 1: quiet by settings"][0] + PAGE["DR, step 2: address on a dummy device"][0])
     pathlib.Path("/etc/systemd/system").mkdir(parents=True, exist_ok=True)
-    follow(d, "server1", "To keep it over a reboot", 0, "systemctl")
+    follow(d, "server1", "To keep it over a reboot", 0, (r"^.*systemctl.*\n", ""))
     unit = pathlib.Path("/etc/systemd/system/real-server.service").read_text()
     for name in ("server1", "server2"):
         d.run(re.search(r"^ExecStart=(.*)$", unit, re.M)[1], name)

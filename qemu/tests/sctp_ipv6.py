@@ -3,19 +3,20 @@
 import re
 
 import packet
+import sctp_states
+import serving
 from cases import case
 from packet import SCTP
 from sctp_states import METHODS, chunks, kernel_has_sctp
 from topology import IPV4, IPV6
 
-CLIENT, VIP, SERVER = IPV6.clients[0], IPV6.vips[0], IPV6.servers[0]
+CLIENT, VIP, SERVER, *_ = serving.ends(IPV6)
 INIT, DATA = packet.chunk(1, b"abcd"), packet.chunk(0, b"some data")
 
 
 def start(d, method="nat", port=8080):
-    kernel_has_sctp(d)
-    d.wires(IPV6)
-    d.control(f"-A --sctp-service [{VIP}]:80 -s rr", f"-a --sctp-service [{VIP}]:80 -r [{SERVER}]:{port if method == 'nat' else 80} {METHODS[method]}")
+    """Has a service of SCTP and the first packet of an association."""
+    sctp_states.start(d, method, plan=IPV6, server_port=port)
     d.send("client", packet.sctp(CLIENT, 40000, VIP, 80, 0, INIT))
 
 

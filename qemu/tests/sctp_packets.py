@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """SCTP byte by byte, by VS/NAT and VS/DR: addresses, ports and the CRC32c of whole packets, in every state of the field."""
 import packet
+import sctp_states
 from cases import case
 from packet import SCTP
 from sctp_states import CLIENT, METHODS, SERVER, VIP, chunks, kernel_has_sctp
@@ -9,12 +10,9 @@ INIT, DATA = packet.chunk(1, b"abcd"), packet.chunk(0, b"some data")
 MODES = ("full", "bad", "zero", "partial")
 
 
-def start(d, method="nat", port=8080, *sysctls, ready=True):
-    kernel_has_sctp(d)
-    d.wires()
-    for name, value in sysctls:
-        d.sysctl(name, value)
-    d.control(f"-A --sctp-service {VIP}:80 -s rr", f"-a --sctp-service {VIP}:80 -r {SERVER}:{port if method == 'nat' else 80} {METHODS[method]}")
+def start(d, method="nat", port=8080, ready=True):
+    """Has a service of SCTP and, if it is ready, the first packet of an association."""
+    sctp_states.start(d, method, server_port=port)
     if ready:
         d.send("client", packet.sctp(CLIENT, 40000, VIP, 80, 0, INIT))
 

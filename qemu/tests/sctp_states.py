@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The SCTP state machine by scripted packets: every chunk in every state, which packets open an association, how long it lasts."""
 import packet
+import serving
 import topology
 from cases import case
 from serving import CLIENT, SERVER, VIP
@@ -24,12 +25,9 @@ def kernel_has_sctp(d):
     d.expect("the kernel has SCTP", d.execute("modprobe sctp", None)[0] == 0)
 
 
-def start(d, method="nat", *sysctls, port=80):
+def start(d, method="nat", *sysctls, **service):
     kernel_has_sctp(d)
-    d.wires()
-    for name, value in sysctls:
-        d.sysctl(name, value)
-    d.control(f"-A --sctp-service {VIP}:80 -s rr", f"-a --sctp-service {VIP}:80 -r {SERVER}:{port} {METHODS[method]}")
+    serving.start(d, *sysctls, letters="--sctp-service", method=METHODS[method], **service)
 
 
 def chunks(names):

@@ -22,11 +22,15 @@ def message(call="call@host", name="Call-ID: ", first="INVITE sip:x@10.9.0.1 SIP
     return first.encode() + b"Via: SIP/2.0/UDP 10.1.0.2\r\n" + name.encode() + call.encode("latin-1") + rest.encode()
 
 
-def ask(d, data, client=CLIENT, sport=PORT, port=PORT, title="", **more):
-    return d.send("client", packet.udp(client, sport, VIP, port, data), title or f"{client} {sport} to {port}: {data[:60]}", **more)
+def ask(d, data, client=CLIENT, title="", **ports):
+    """Sends a message of a client; ports: `sport` and `port`, where they are others."""
+    sport, port = ({"sport": PORT, "port": PORT} | ports).values()
+    return d.send("client", packet.udp(client, sport, VIP, port, data), title or f"{client} {sport} to {port}: {data[:60]}")
 
 
-def answer(d, data, server=SERVERS[0], sport=PORT, client=CLIENT, port=PORT):
+def answer(d, data, server=SERVERS[0], client=CLIENT, **ports):
+    """Sends a message of a server; ports: `sport` and `port`, where they are others."""
+    sport, port = ({"sport": PORT, "port": PORT} | ports).values()
     return d.send("servers", packet.udp(server, sport, client, port, data), f"{server} {sport} to {client} {port}: {data[:60]}")
 
 
@@ -73,7 +77,7 @@ def call_stays_with_its_server(d, method):
         for sport in (5060, 5061):
             ask(d, message(call), sport=sport + len(d.lines))
     for client in (CLIENT, OTHER_CLIENT):
-        ask(d, message("one@a"), client, 6000)
+        ask(d, message("one@a"), client, sport=6000)
     d.counts()
     d.proc("ip_vs_conn")
     d.proc("ip_vs_conn_sync")
@@ -346,7 +350,7 @@ def server_begins(d, options):
     ask(d, message("one@a"))
     ask(d, message("two@a"), sport=5070)
     ask(d, message("two@a"), sport=5071)
-    ask(d, message("one@a"), OTHER_CLIENT, 5072)
+    ask(d, message("one@a"), OTHER_CLIENT, sport=5072)
     d.proc("ip_vs_conn")
     d.quiet(5)
     d.ipvsadm("-Ln --stats --exact")

@@ -34,18 +34,19 @@ def start(d, kind):
     return tunnel
 
 
-def tell(d, quoted, kind=3, code=1, rest=0, title="", to=DIRECTOR, **fields):
-    """Has a router tell the director something of a packet."""
-    return d.send("servers", packet.icmp(ROUTER, to, kind, code, rest, quoted, **fields), title)
+def tell(d, quoted, error=(3, 1, 0), title="", **fields):
+    """Has a router tell the director, or another host (`to`), an error of a packet: type, code and rest of the header."""
+    to = fields.pop("to", DIRECTOR)
+    return d.send("servers", packet.icmp(ROUTER, to, *error, quoted, **fields), title)
 
 
 @case(rows=KINDS)
 def client_is_told_of_its_packet(d, kind):
     start(d, kind)
     for number, code, rest in ERRORS:
-        tell(d, outer(kind, request()), number, code, rest)
-    tell(d, outer(kind, packet.tcp(CLIENT, 40000, VIP, 80, SYN, ttl=63)), 3, 1)
-    tell(d, outer(kind, request())[:20 + 16 + 28], 3, 1, title="what a router quotes at least, and more")
+        tell(d, outer(kind, request()), (number, code, rest))
+    tell(d, outer(kind, packet.tcp(CLIENT, 40000, VIP, 80, SYN, ttl=63)))
+    tell(d, outer(kind, request())[:20 + 16 + 28], title="what a router quotes at least, and more")
     d.counts()
 
 
@@ -53,7 +54,7 @@ def client_is_told_of_its_packet(d, kind):
 def as_much_as_fits_is_kept_in_mind(d, kind):
     tunnel = start(d, kind)
     for mtu in (1300, 1200, 1200, 1250):
-        tell(d, outer(kind, request()), 3, 4, mtu, f"fits {mtu}")
+        tell(d, outer(kind, request()), (3, 4, mtu), f"fits {mtu}")
         for size in (1150, 1200, 1300, 1400):
             tunnel.udp(bytes(size - 28), f"{size} bytes", frag=DF)
     d.run("ip route get 10.2.0.11")
@@ -63,7 +64,7 @@ def as_much_as_fits_is_kept_in_mind(d, kind):
 @case(rows=KINDS)
 def what_may_be_cut_is_told_no_sender(d, kind):
     tunnel = start(d, kind)
-    tell(d, outer(kind, request(frag=0)), 3, 4, 1300, "an error about a packet that may be cut")
+    tell(d, outer(kind, request(frag=0)), (3, 4, 1300), "an error about a packet that may be cut")
     tunnel.udp(bytes(1372), "1400 bytes that may not be cut", frag=DF)
     tunnel.udp(bytes(1372), "1400 bytes that may be cut")
 
@@ -71,8 +72,8 @@ def what_may_be_cut_is_told_no_sender(d, kind):
 @case(rows=(0, 67, 88, 89, 551, 576, 1500, 65535))
 def told_sizes_of_all_kinds(d, mtu):
     start(d, "ipip")
-    tell(d, outer("ipip", request()), 3, 4, mtu)
-    tell(d, outer("ipip", request()), 3, 4, mtu)
+    tell(d, outer("ipip", request()), (3, 4, mtu))
+    tell(d, outer("ipip", request()), (3, 4, mtu))
 
 
 @case(rows=KINDS)
@@ -149,8 +150,8 @@ def headers_inside_in_pages(d, kind):
 def errors_count_in_the_statistics(d):
     start(d, "ipip")
     tell(d, outer("ipip", request()))
-    tell(d, outer("ipip", request()), 3, 4, 1300)
-    tell(d, outer("ipip", request(frag=0)), 3, 4, 1300)
+    tell(d, outer("ipip", request()), (3, 4, 1300))
+    tell(d, outer("ipip", request(frag=0)), (3, 4, 1300))
     d.quiet(5)
     d.ipvsadm("-Ln --stats --exact")
 

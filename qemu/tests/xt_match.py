@@ -33,9 +33,9 @@ def restore(d, tool, tables):
     d.expect(f"iptables-{tool} takes the rules {output.strip()}".strip(), code == 0)
 
 
-def listed(d, tool, table, chain="", program="iptables"):
+def listed(d, program, table, chain=""):
     """Returns the lines of a listing with counters."""
-    output = d.execute(f"{program}-{tool} -t {table} -nvxL {chain}")[1]
+    output = d.execute(f"{program} -t {table} -nvxL {chain}")[1]
     return [" ".join(line.split()) for line in output.splitlines() if line and not line.startswith("#")]
 
 
@@ -43,12 +43,12 @@ def counters(d, tool, *tables):
     """Writes down what the rules of tables have counted."""
     for table in tables:
         d.say(f"{table}:")
-        d.lines += ["  " + line for line in listed(d, tool, table)]
+        d.lines += ["  " + line for line in listed(d, f"iptables-{tool}", table)]
 
 
 def packets(d, tool, table, chain):
     """Returns how many packets each rule of a chain has counted."""
-    return [int(line.split()[0]) for line in listed(d, tool, table, chain)[2:]]
+    return [int(line.split()[0]) for line in listed(d, f"iptables-{tool}", table, chain)[2:]]
 
 
 # --- traffic of every kind ---
@@ -179,8 +179,9 @@ def kube_router(d, tool):
 
 # --- families and parameters that no tool writes ---
 
-def rule(family, asked, inverted=0, method=0, size=40):
-    """Returns the netlink batch of a rule with the match and a counter in table t, chain c."""
+def rule(family, *parameters, size=40):
+    """Returns the netlink batch of a rule with the match (what is asked, inverted, the method) and a counter in table t, chain c."""
+    asked, inverted, method = (*parameters, 0, 0)[:3]
     info = genl.address(VIP) + bytes(12) + b"\xff" * 16 + struct.pack("!HBBHBB", 80, 6, method, 21, inverted, asked)
     match = [attribute(1, b"ipvs\0"), attribute(2, struct.pack("!I", 0)), attribute(3, info[:size] + bytes(size - len(info[:size])))]
     parts = [attribute(ELEMENT, [attribute(NAME, name), attribute(DATA, data)]) for name, data in ((b"match\0", match), (b"counter\0", []))]
@@ -234,7 +235,7 @@ def rules_for_ipv6_load(d, tool):
         d.run(f"ip6tables-{tool} -t mangle -A POSTROUTING -s fd01::2 -m ipvs {option}")
     d.send("client", packet.tcp("fd01::2", 40000, "fd02::11", 80, SYN))
     # The chain's own line counts what the director says unasked as well.
-    d.lines += listed(d, tool, "mangle", "POSTROUTING", "ip6tables")[1:]
+    d.lines += listed(d, f"ip6tables-{tool}", "mangle", "POSTROUTING")[1:]
 
 
 # --- references on the module ---
