@@ -2,7 +2,6 @@
 """The old socket options: every option with every defect, on both modules."""
 import contextlib
 import os
-import pathlib
 import platform
 import struct
 
