@@ -9,8 +9,7 @@ import time
 import packet
 import topology
 import wire
-
-CLIENT, VIP, SERVER = "10.1.0.2", "10.9.0.1", "10.2.0.11"
+from serving import CLIENT, SERVER, VIP
 
 
 def from_client(number):

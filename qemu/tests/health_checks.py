@@ -6,8 +6,9 @@ import shutil
 from cases import case
 from keepalived import HOME, Keepalived
 from real_servers import serve_pages
+from serving import OTHER_SERVER, SERVER, VIP
 
-VIP, SERVERS = "10.9.0.1", ("10.2.0.11", "10.2.0.12")
+SERVERS = (SERVER, OTHER_SERVER)
 # What decides in each kind of check, and the protocol that is served.
 CHECKS = {
     "TCP_CHECK": ("TCP", "connect_timeout 2"),

@@ -11,9 +11,10 @@ import topology
 from cases import case
 from genl import address, u16, u32
 from real_servers import serve_pages
+from serving import OTHER_SERVER, OTHER_VIP, SERVER, VIP
+from topology import IPV4
 
-CLIENT, NODE, OUTSIDE, SUBNET = "10.1.0.2", "10.2.0.1", "10.1.0.1", "10.2.0.0/24"
-SERVERS, VIP, OTHER_VIP = ("10.2.0.11", "10.2.0.12"), "10.9.0.1", "10.9.0.2"
+NODE, OUTSIDE, SUBNET, SERVERS = IPV4.far, IPV4.near, IPV4.far_network, (SERVER, OTHER_SERVER)
 MASQUERADE, DIRECT, PERSISTENT = 0, 3, 1
 
 

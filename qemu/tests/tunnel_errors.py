@@ -6,10 +6,10 @@ import packet
 import topology
 from cases import case
 from packet import ACK, PSH, SYN
-from serving import CLIENT, VIP
+from serving import CLIENT, SERVER, VIP
 from tunnel_packets import DF, KINDS, Tunnel
 
-ROUTER, DIRECTOR, SERVER = "10.2.0.15", topology.IPV4.far, "10.2.0.11"
+ROUTER, DIRECTOR = "10.2.0.15", topology.IPV4.far
 ERRORS = ((3, 0, 0), (3, 1, 0), (3, 3, 0), (3, 4, 1300), (4, 0, 0), (11, 0, 0), (11, 1, 0), (5, 1, 0x0A020001), (12, 0, 0))
 
 

@@ -3,8 +3,10 @@
 import packet
 from cases import case
 from packet import SYN
+from serving import CLIENT, SERVER, VIP
+from topology import IPV4
 
-CLIENT, DIRECTOR, VIP, SERVER = "10.1.0.2", "10.1.0.1", "10.9.0.1", "10.2.0.11"
+DIRECTOR = IPV4.near
 
 
 @case(rows=("0", "1"))

@@ -10,12 +10,13 @@ import topology
 from cases import case
 from genl import attribute
 from packet import ACK, PSH, SYN, TCP
+from serving import CLIENT, OTHER_VIP, SERVER, VIP
 
-CLIENT, VIP, VIP2, SERVER, SUBNET, DIRECTOR = "10.1.0.2", "10.9.0.1", "10.9.0.2", "10.2.0.11", "10.2.0.0/24", "10.2.0.1"
+SUBNET, DIRECTOR = topology.IPV4.far_network, topology.IPV4.far
 TOOLS = ("nft", "legacy")
 CHAINS = {"filter": ("INPUT", "FORWARD", "OUTPUT"), "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
           "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING")}
-BOTH = ("--ipvs", "--vproto 6", "--vproto 17", "--vproto 1", f"--vaddr {VIP}", f"--vaddr {VIP2}", "--vaddr 10.9.0.0/24", "--vaddr 10.8.0.0/15",
+BOTH = ("--ipvs", "--vproto 6", "--vproto 17", "--vproto 1", f"--vaddr {VIP}", f"--vaddr {OTHER_VIP}", "--vaddr 10.9.0.0/24", "--vaddr 10.8.0.0/15",
         "--vport 80", "--vport 81", "--vport 53", "--vmethod MASQ", "--vmethod GATE", "--vmethod IPIP", "--vportctl 21")
 OPTIONS = (*(option for one in BOTH for option in (one, "! " + one)), "--vdir ORIGINAL", "--vdir REPLY",
            f"--ipvs --vproto 6 --vaddr {VIP} --vport 80 --vdir ORIGINAL --vmethod MASQ",
@@ -55,8 +56,8 @@ def packets(d, tool, table, chain):
 
 def services(d):
     d.control(f"-A -t {VIP}:80 -s rr", f"-a -t {VIP}:80 -r {SERVER}:8080 -m", f"-A -t {VIP}:81 -s rr", f"-a -t {VIP}:81 -r {SERVER}:81 -g",
-              f"-A -u {VIP2}:53 -s rr", f"-a -u {VIP2}:53 -r {SERVER}:5353 -m", f"-A -t {VIP}:82 -s rr", f"-a -t {VIP}:82 -r {VIP}:82 -g",
-              f"-A -t {VIP}:83 -s rr", f"-a -t {VIP}:83 -r {VIP2}:8083 -m")
+              f"-A -u {OTHER_VIP}:53 -s rr", f"-a -u {OTHER_VIP}:53 -r {SERVER}:5353 -m", f"-A -t {VIP}:82 -s rr", f"-a -t {VIP}:82 -r {VIP}:82 -g",
+              f"-A -t {VIP}:83 -s rr", f"-a -t {VIP}:83 -r {OTHER_VIP}:8083 -m")
 
 
 def nat(d):
@@ -64,9 +65,9 @@ def nat(d):
     d.send("servers", packet.tcp(SERVER, 8080, CLIENT, 40000, SYN | ACK, ack=1))
     d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, ACK | PSH, ack=1, data=b"request"))
     d.send("client", packet.ip(CLIENT, VIP, TCP, packet.tcp(CLIENT, 40001, VIP, 80, SYN)[20:], options=b"\1\1\1\0"))
-    d.send("client", packet.udp(CLIENT, 1053, VIP2, 53, b"query"))
+    d.send("client", packet.udp(CLIENT, 1053, OTHER_VIP, 53, b"query"))
     d.send("servers", packet.udp(SERVER, 5353, CLIENT, 1053, b"answer"))
-    d.send("client", packet.fragments(packet.udp(CLIENT, 1053, VIP2, 53, bytes(range(200))), 64))
+    d.send("client", packet.fragments(packet.udp(CLIENT, 1053, OTHER_VIP, 53, bytes(range(200))), 64))
 
 
 def direct(d):
@@ -79,7 +80,7 @@ def local(d):
     d.send("client", packet.tcp(CLIENT, 40000, VIP, 83, SYN))
     with topology.inside("director"), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((DIRECTOR, 1054))
-        sock.sendto(b"query", (VIP2, 53))
+        sock.sendto(b"query", (OTHER_VIP, 53))
     before = len(d.lines)
     d.captured("the director asks")
     # A socket begins to count its packets anywhere.
@@ -88,7 +89,7 @@ def local(d):
 
 def others(d):
     d.send("servers", packet.icmp(SERVER, CLIENT, 3, 3, 0, packet.udp(CLIENT, 1053, SERVER, 5353, b"query", ttl=63)))
-    d.send("client", packet.icmp(CLIENT, VIP2, 3, 3, 0, packet.udp(VIP2, 53, CLIENT, 1053, b"answer")))
+    d.send("client", packet.icmp(CLIENT, OTHER_VIP, 3, 3, 0, packet.udp(OTHER_VIP, 53, CLIENT, 1053, b"answer")))
     d.send("client", packet.tcp(CLIENT, 40000, SERVER, 22, SYN))
     d.send("client", packet.tcp(CLIENT, 40000, VIP, 99, SYN))
 
