@@ -8,13 +8,13 @@ from rows import title
 
 DRAWS = 2000
 NOTE = """The packet rows above in nanoseconds, in user-mode Linux: the same kernel source, configured by `qemu/vm/native.config`, as a
-program at the machine's own speed, with rvs linked as one optimised unit as for a stock kernel. Within one boot each row is measured
-{pairs} times with each module, alternately ip_vs and rvs first. Each time 32 batches of 64 packets and as many of plain forwarding,
-in a namespace without services, take turns; the median of the differences between neighbours counts. *over* is the mean of these
-medians; for a NAT server's replies one re-route (what it costs ip_vs) is taken off for both. *95 %* is the interval of the ratio, by
-the bootstrap over the pairs. User-mode Linux has one CPU, its system calls and the clock are slow, and its code model is the large
-one: caches count here, contention does not. New connections wait for memory more than they compute: each of their packets comes
-from a buffer of its own, and each is made where nothing was before."""
+program at the machine's own speed, with rvs linked as one optimised unit as for a stock kernel. Within one boot each row is
+measured {pairs} times with each module, alternately ip_vs and rvs first. Each time 32 batches of 64 packets and as many of plain
+forwarding, in a namespace without services, take turns; the median of the differences between neighbours counts. *over* is the
+mean of these medians; for a NAT server's replies one re-route (what it costs ip_vs) is taken off for both. *95 %* is the
+interval of the ratio, by the bootstrap over the pairs. User-mode Linux has one CPU, its system calls and the clock are slow,
+and its code model is the large one: caches count here, contention does not. New connections wait for memory more than they
+compute: each of their packets comes from a buffer of its own, and each is made where nothing was before."""
 
 
 def resampled(pairs, rng):

@@ -26,8 +26,8 @@ def cell(row, key):
 SCHEDULERS_NOTE = """IPv4 TCP, VS/DR, conntrack off; instructions over plain forwarding of the same packets. *new*: one SYN that
 makes a new connection (median). *life*: a connection from its SYN over the client's ACK and FIN to its end, with everything that
 its states and its end cause in the scheduler (mean over 2,560 lives, each ended by the next SYN of the same addresses with
-`conn_reuse_mode` 2). In the unbalanced cases the odd server is the one that was added first; *no server*: a hashing scheduler does
-not look for another server than the one that the hash names."""
+`conn_reuse_mode` 2). In the unbalanced cases the odd server is the one that was added first; *no server*: a hashing scheduler
+does not look for another server than the one that the hash names."""
 
 
 def schedulers(results):
@@ -111,11 +111,11 @@ def control(results):
 
 
 SIZE_NOTE = """ip_vs with `conn_tab_bits=20`. Memory is what the kernel has less after 10,000 services, a server for each, or 100,000
-connections were added, tables and statistics of one CPU included, after 50,000 for persistent clients; each module is measured in a
-boot of its own. A line of `/proc/net/ip_vs_conn` is one of 100,000, if nothing else is said.
-The stretches are those of 100,000 connections that expire by themselves, and of a service with 100,000 that is deleted (they
-expire afterwards), *persistent*: of two clients with a template each. They are the longest run of softirqs, during which no other softirq can run, and the longest that the timer's softirq
-had to wait when a tick raised it. In instructions; a nanosecond each in this guest."""
+connections were added, tables and statistics of one CPU included, after 50,000 for persistent clients; each module is measured
+in a boot of its own. A line of `/proc/net/ip_vs_conn` is one of 100,000, if nothing else is said. The stretches are those of
+100,000 connections that expire by themselves, and of a service with 100,000 that is deleted (they expire afterwards),
+*persistent*: of two clients with a template each. They are the longest run of softirqs, during which no other softirq can run,
+and the longest that the timer's softirq had to wait when a tick raised it. In instructions; a nanosecond each in this guest."""
 
 
 def size(results):

@@ -5,6 +5,7 @@ import json
 import pathlib
 import re
 import sys
+import textwrap
 
 import plot
 import sections
@@ -39,7 +40,8 @@ def versions(results, key):
     kernel = re.sub(r" \(\S+@\S+\)", "", found["kernel"])
     command = "make bench QUICK=1" if results.get("quick") else "make bench"
     machine = found["processor"] if key == "native versions" else found["qemu"]
-    return f"Measured by `{command}`: {kernel}; {machine}; rvs built by {found['rustc']} and {found['clang']}."
+    said = f"Measured by `{command}`: {kernel}; {machine}; rvs built by {found['rustc']} and {found['clang']}."
+    return textwrap.fill(said, 128, break_long_words=False, break_on_hyphens=False)
 
 
 def render(results):
