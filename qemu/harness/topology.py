@@ -25,6 +25,7 @@ import struct
 import subprocess
 
 import packet
+import rtnetlink
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 MS_BIND, MNT_DETACH = 0x1000, 2
@@ -153,8 +154,9 @@ def set_sysctl(name, path, value):
 
 def set_sysctls(name, rows):
     """Writes sysctls of a namespace below net/: [(path, value)]."""
-    for path, value in rows:
-        set_sysctl(name, "net/" + path, value)
+    with inside(name):
+        for path, value in rows:
+            set_sysctl(None, "net/" + path, value)
 
 
 def flag(name, device, flags):
@@ -190,8 +192,12 @@ def start(command, where=None, **more):
 
 
 def batch(lines, name=None):
-    """Gives `ip` a batch of commands, in a namespace."""
-    must(["ip"] + (["-n", name] if name else []) + ["-batch", "-"], stdin="\n".join(lines) + "\n")
+    """Does what `ip` would with a batch of commands, in a namespace; asks `ip` itself for what is not known here."""
+    try:
+        with inside(name):
+            rtnetlink.batch(lines, NAMED)
+    except rtnetlink.Unknown:
+        must("ip -batch -", name, "\n".join(lines) + "\n")
 
 
 # --- the topologies of scenarios, demo and benchmark ---
@@ -204,10 +210,8 @@ def families(names, plans):
 
 def router(name, devices, plans):
     """Makes a namespace forward for its plans."""
-    for plan in plans:
-        for path, value in ROUTER[plan.family]:
-            set_sysctls(name, [(path.replace("DEVICE", device), value) for device in devices if "DEVICE" in path]
-                        or [(path, value)])
+    set_sysctls(name, [(path.replace("DEVICE", device), value) for plan in plans for path, value in ROUTER[plan.family]
+                       for device in (devices if "DEVICE" in path else devices[:1])])
 
 
 def wires(*plans, director="director"):

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """The harness itself: what it builds is right, IPv6 crosses the director byte by byte, and no frame is lost unseen."""
+import json
+
 import packet
+import rtnetlink
 import serving
 import topology
 import wire
@@ -113,3 +116,72 @@ def frames_that_found_no_room_fail_the_case(d):
     d.expect("the small end says that some are lost", fault.endswith("frames at eth0 of servers found no room to wait in"))
     small.close()
     del d.ends["small"]
+
+
+# Every form of line that rtnetlink knows, in both families; for the first namespace, then for OTHER and OWN.
+FORMS = (
+    ("link add eth0 address 02:00:00:00:00:01 netns OWN type veth peer name far address 02:00:00:00:00:02 netns OTHER",
+     "link add eth1 netns OWN type veth peer name near netns OTHER"),
+    ("link set far up", "link set near up"),
+    ("link add wire type bridge", "link set wire address 02:00:00:00:00:04", "link set eth1 address 02:00:00:00:00:05 mtu 1400",
+     "link set eth1 master wire up", "link set eth0 arp off", "link set lo up", "link set eth0 up",
+     "address add 10.1.0.1/24 dev eth0", "address add 10.9.0.1/32 dev lo", "address add 127.1.0.1/8 dev lo",
+     "address add fd01::1/64 dev eth0 nodad", "address add fd09::1/128 dev lo nodad",
+     "neigh replace 10.1.0.2 lladdr 02:00:0a:01:00:02 dev eth0 nud permanent", "neigh replace fd01::2 lladdr 02:06:01:00:00:02 dev eth0 nud permanent",
+     "route add default via 10.1.0.3", "route add default via fd01::3", "route add 10.3.0.0/16 dev eth0", "route add fd03::/64 dev eth0",
+     "route add local 10.8.0.0/16 dev lo", "route add local fd08::/64 dev lo", "route add 10.4.0.9 via 10.1.0.4 dev eth0",
+     "route replace 10.1.0.0/24 dev eth0 mtu lock 1300", "route add fd05::/64 dev eth0 mtu lock 1300", "route del 10.3.0.0/16 dev eth0",
+     "route del fd03::/64 dev eth0"),
+)
+SHOWN = ("-4 route show table all", "-6 route show table all", "neigh show", "address show", "link show")
+# What is random or belongs to one namespace.
+OWN_VALUES = ("link_netnsid", "link_index", "operstate", "carrier", "link_netns")
+
+
+def shown(what, where):
+    """Returns what `ip` shows of a namespace, in an order of its own; of a route only text has all."""
+    if "route" in what:
+        return sorted(topology.must(f"ip {what}", where).splitlines())
+    rows = json.loads(topology.must(f"ip -j {what}", where) or "[]")
+    return sorted(json.dumps({name: value for name, value in row.items() if name not in OWN_VALUES}, sort_keys=True) for row in rows)
+
+
+@case(only=("rvs",))
+def rtnetlink_makes_what_ip_makes(d):
+    names = {"ip": ("one", "two"), "rtnetlink": ("three", "four")}
+    for made, pair in names.items():
+        for name in pair:
+            d.netns(name)
+        topology.families(pair, (topology.IPV6,))
+        for lines, where in zip(FORMS, (None, pair[1], pair[0])):
+            lines = [line.replace("OWN", pair[0]).replace("OTHER", pair[1]) for line in lines]
+            if made == "ip":
+                topology.must("ip -batch -", where, "\n".join(lines))
+            else:
+                topology.batch(lines, where)
+    d.quiet(2)
+    for what in SHOWN:
+        ours, theirs = shown(what, "three"), shown(what, "one")
+        d.expect(f"{what} are the same, and not none: {sorted(set(ours) ^ set(theirs))}", ours and ours == theirs)
+    d.expect("the other end has its name and address", shown("link show dev far", "two") == shown("link show dev far", "four"))
+
+
+@case(only=("rvs",))
+def rtnetlink_says_what_was_refused(d):
+    d.netns("director")
+    for line, answer in (("address add 10.9.0.1/32 dev lo", ""), ("address add 10.9.0.1/32 dev lo", "File exists"),
+                         ("link set nowhere up", "No such device"), ("route add 10.3.0.0/16 via 10.200.0.1", "Network is unreachable"),
+                         ("address add 10.9.0.2/32 dev nowhere", "nowhere")):
+        try:
+            topology.batch(["link set lo up", line], "director")
+            said = ""
+        except (RuntimeError, OSError) as error:
+            said = str(error)
+        d.expect(f"{line}: {said}", answer in said and bool(answer) == bool(said))
+    with topology.inside("director"):
+        try:
+            rtnetlink.batch(["link set lo down", "rule add from 10.0.0.1 lookup 100"], topology.NAMED)
+            known = True
+        except rtnetlink.Unknown:
+            known = False
+    d.expect("a form that is not known is left to ip, all of its batch", not known and "UP" in topology.must("ip link show lo", "director"))
