@@ -5,8 +5,10 @@
 Runs inside the build root, where QEMU and virtiofsd are; `qemu/run` takes care of that.
 """
 import argparse
+import compileall
 import os
 import pathlib
+import py_compile
 import re
 import shutil
 import signal
@@ -69,6 +71,9 @@ def prepare_share(options, share):
     """Fills the directory that the guest sees as /share: the command, qemu/, rvs.ko and a module index."""
     shutil.copy(HERE / "init", share / "init")
     shutil.copytree(QEMU, share / "qemu", ignore=shutil.ignore_patterns("__pycache__"))
+    # The guest would take seconds to compile them each time; a Python of another version ignores what it finds.
+    compileall.compile_dir(share / "qemu", quiet=2, stripdir=share, prependdir="/share",
+                           invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
     for extra in options.share:
         name, path = extra.split("=", 1)
         copy = shutil.copytree if os.path.isdir(path) else shutil.copy
