@@ -23,16 +23,19 @@ import shlex
 import socket
 import struct
 import subprocess
+import time
 
 import packet
 import rtnetlink
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 MS_BIND, MNT_DETACH = 0x1000, 2
-SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8913, 0x8914
+SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCETHTOOL, ETHTOOL_GLINK = 0x8913, 0x8914, 0x8946, 10
 UP, NOARP = 1, 0x80
 HOME = os.open("/proc/self/ns/net", os.O_RDONLY)
 NAMED = "/run/netns"
+# Seconds for what the kernel leaves to its workers when a device comes up; free under instruction counting.
+PUT_OFF = 0.02
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,6 +169,15 @@ def flag(name, device, flags):
         fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sH14x", device.encode(), present | flags))
 
 
+def linked(name, device):
+    """Has a device of a namespace notice at once that the other end of its wire is up: until then it drops what it is to send."""
+    request = ctypes.create_string_buffer(struct.pack("=II", ETHTOOL_GLINK, 0))
+    with inside(name), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        fcntl.ioctl(sock, SIOCETHTOOL, struct.pack("16sP16x", device.encode(), ctypes.addressof(request)))
+    if not struct.unpack("=II", request.raw[:8])[1]:
+        raise RuntimeError(f"{device} of {name} has no carrier")
+
+
 # --- commands ---
 
 def run(command, where=None, stdin=None):
@@ -198,6 +210,8 @@ def batch(lines, name=None):
             rtnetlink.batch(lines, NAMED)
     except rtnetlink.Unknown:
         must("ip -batch -", name, "\n".join(lines) + "\n")
+    if any(line.endswith(" up") for line in lines):
+        time.sleep(PUT_OFF)
 
 
 # --- the topologies of scenarios, demo and benchmark ---
@@ -237,6 +251,8 @@ def wired(*plans, director="director"):
         flag(name, "eth0", UP | NOARP)
     batch(["link set lo up", "link set eth0 up", "link set eth1 up"]
           + [line for plan in plans for line in plan.addresses("eth0", "eth1") + plan.neighbours("eth0", "eth1")], director)
+    for name in ("client", "servers"):
+        linked(name, "eth0")
     router(director, ("eth0", "eth1"), plans)
 
 
@@ -269,4 +285,7 @@ def hosts(clients=1, servers=2, plan=IPV4, quiet=True):
         for name, address in zip(side, addresses):
             batch(["link set lo up", "link set eth0 up", f"address add {address}/{plan.prefix} dev eth0" + " nodad" * (plan.family == 6),
                    f"route add default via {way}"], name)
+    for name in names[1:]:
+        linked(name, "eth0")
+        linked("switch", name)
     return names
