@@ -51,6 +51,11 @@ def text(name):
     return name.encode() + b"\0"
 
 
+def packed(rows):
+    """Returns attributes one after the other: [(number, value)]."""
+    return b"".join(genl.attribute(*row) for row in rows)
+
+
 def link(up=0, change=0):
     """Returns the head of a link's request, which names the device by an attribute."""
     return struct.pack("=BxHiII", 0, 0, 0, up, change)
@@ -77,9 +82,8 @@ class Batch:
         for file in self.files.values():
             os.close(file)
 
-    def put(self, line, kind, flags, head, attributes):
+    def put(self, line, kind, flags, body):
         """Adds one request."""
-        body = head + b"".join(genl.attribute(number, value) for number, value in attributes)
         if len(self.waiting) + len(body) > ROOM:
             self.flush()
         self.lines.append(line)
@@ -134,11 +138,11 @@ class Batch:
         info = [genl.attribute(INFO_KIND, kind.encode())]
         if kind == "veth" and more[:2] == ["peer", "name"]:
             peer = [(LINK_NAME, text(more[2])), *self.placed(options(more[3:], ("address", "netns")))]
-            info.append(genl.attribute(INFO_DATA, [genl.attribute(VETH_PEER, link() + b"".join(genl.attribute(*row) for row in peer))]))
+            info.append(genl.attribute(INFO_DATA, [genl.attribute(VETH_PEER, link() + packed(peer))]))
         elif kind not in ("dummy", "bridge") or more:
             raise Unknown(line)
-        self.put(line, NEWLINK, CREATE | EXCL, link(),
-                 [(LINK_NAME, text(words[0])), *self.placed(options(words[1:at], ("address", "netns"))), (LINK_INFO, info)])
+        own = [(LINK_NAME, text(words[0])), *self.placed(options(words[1:at], ("address", "netns"))), (LINK_INFO, info)]
+        self.put(line, NEWLINK, CREATE | EXCL, link() + packed(own))
 
     def link_set(self, line, words):
         """link set NAME [up] [arp off] [mtu BYTES] [address MAC] [master NAME]."""
@@ -151,7 +155,7 @@ class Batch:
             more.append((LINK_MTU, genl.u32(int(given["mtu"]))))
         if "master" in given:
             more.append((LINK_MASTER, genl.u32(self.device(given["master"]))))
-        self.put(line, NEWLINK, 0, link(change, change), [(LINK_NAME, text(words[0])), *more])
+        self.put(line, NEWLINK, 0, link(change, change) + packed([(LINK_NAME, text(words[0])), *more]))
 
     def address_add(self, line, words):
         """address add ADDRESS/PREFIX dev NAME [nodad]."""
@@ -160,7 +164,7 @@ class Batch:
         # What is not seen beyond the host has its scope from its value.
         scope = SCOPE_HOST if own.is_loopback else SCOPE_UNIVERSE
         head = struct.pack("=BBBBI", family(own), own.network.prefixlen, NODAD * ("nodad" in given), scope, self.device(given["dev"]))
-        self.put(line, NEWADDR, CREATE | EXCL, head, [(ADDRESS_LOCAL, own.packed), (ADDRESS, own.packed)])
+        self.put(line, NEWADDR, CREATE | EXCL, head + packed([(ADDRESS_LOCAL, own.packed), (ADDRESS, own.packed)]))
 
     def neigh_replace(self, line, words):
         """neigh replace ADDRESS lladdr MAC dev NAME nud permanent."""
@@ -168,8 +172,9 @@ class Batch:
         if given.get("nud") != "permanent":
             raise Unknown(line)
         other = ipaddress.ip_address(words[0])
-        self.put(line, NEWNEIGH, CREATE | REPLACE, struct.pack("=BxxxiHBB", family(other), self.device(given["dev"]), PERMANENT, 0, 0),
-                 [(NEIGH_DST, other.packed), (NEIGH_LLADDR, bytes.fromhex(given["lladdr"].replace(":", "")))])
+        head = struct.pack("=BxxxiHBB", family(other), self.device(given["dev"]), PERMANENT, 0, 0)
+        self.put(line, NEWNEIGH, CREATE | REPLACE, head + packed([(NEIGH_DST, other.packed),
+                                                                  (NEIGH_LLADDR, bytes.fromhex(given["lladdr"].replace(":", "")))]))
 
     def route(self, line, words, kind=NEWROUTE, flags=CREATE | EXCL):
         """route add [local] NETWORK|default [via ADDRESS] [dev NAME] [mtu lock BYTES]."""
@@ -189,8 +194,8 @@ class Batch:
         scope = (SCOPE_UNIVERSE if hop or network.version == 6 else SCOPE_HOST if local else
                  SCOPE_NOWHERE if kind == DELROUTE else SCOPE_LINK)
         made = (BOOT, scope, LOCAL if local else UNICAST) if kind == NEWROUTE else (0, scope, LOCAL if local else 0)
-        self.put(line, kind, flags, struct.pack("=BBBBBBBBI", family(network), network.prefixlen, 0, 0,
-                                                TABLE_LOCAL if local else TABLE_MAIN, *made, 0), more)
+        head = struct.pack("=BBBBBBBBI", family(network), network.prefixlen, 0, 0, TABLE_LOCAL if local else TABLE_MAIN, *made, 0)
+        self.put(line, kind, flags, head + packed(more))
 
     def route_replace(self, line, words):
         """The same for a route that may be there."""
