@@ -185,3 +185,12 @@ def rtnetlink_says_what_was_refused(d):
         except rtnetlink.Unknown:
             known = False
     d.expect("a form that is not known is left to ip, all of its batch", not known and "UP" in topology.must("ip link show lo", "director"))
+
+
+@case(only=("rvs",))
+def a_batch_has_any_length(d):
+    d.wires()
+    before = len(shown("neigh show", "director"))
+    topology.batch([f"neigh replace {topology.IPV4.server(number)} lladdr 02:00:00:00:00:09 dev eth1 nud permanent"
+                    for number in range(100, 1100)], "director")
+    d.expect("all neighbours are there", len(shown("neigh show", "director")) == before + 1000)
