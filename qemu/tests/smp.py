@@ -201,3 +201,30 @@ def dh_asks_no_other_server(d):
     d.expect("all senders end well", flood(network, 150) == [0] * CPUS)
     d.wait("connections", lambda: sum(connections(d, 1).values()) >= sum(wanted.values()), 10)
     d.expect(f"each its addresses, {connections(d, 1)} {wanted}", connections(d, 1) == wanted)
+
+
+# A point for each change, until it is ended.
+CHANGES = "while :; do for name in wlc rr; do ipvsadm -E -f 1 -s $name && printf .; done; done"
+
+
+def refused(d):
+    """Returns how many errors the director has sent, and how many packets it has dropped."""
+    names, values = [line.split() for line in d.read("/proc/thread-self/net/snmp").splitlines() if line.startswith("Icmp:")]
+    drops = [line.split()[-1] for line in d.read("/proc/thread-self/net/rvs_drops").splitlines()]
+    return int(values[names.index("OutDestUnreachs")]), sum(int(word) for word in drops if word.isdigit())
+
+
+@case(suite="smp")
+def a_change_of_scheduler_refuses_no_connection(d):
+    start(d)
+    each = 4500
+    network = service(d, 1, "rr", (1, 1, 1))
+    changing = d.start(["sh", "-c", CHANGES], "director")
+    d.expect("the scheduler is changed", changing.stdout.read(1) == ".")
+    d.expect("all senders end well", flood(network, each) == [0] * CPUS)
+    d.wait("connections", lambda: sum(connections(d, 1).values()) == CPUS * each + 1, 10)
+    changing.terminate()
+    changes = changing.communicate()[0].count(".")
+    print(f"# {changes} changes of the scheduler, {CPUS * each} connections", flush=True)
+    d.expect(f"it was so meanwhile, {changes} times", changes > 2)
+    d.expect(f"no client is refused, no packet dropped: {refused(d)}", refused(d) == (0, 0))
