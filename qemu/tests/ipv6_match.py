@@ -8,7 +8,7 @@ from cases import case
 from ipv6_packets import CLIENT, SERVER, VIP
 from packet import ACK, PSH, SYN
 from topology import IPV6
-from xt_match import CHAINS, TOOLS, listed
+from xt_match import CHAINS, CONTROLLED, TOOLS, controlled, listed
 
 OTHER_VIP = IPV6.vips[1]
 BOTH = ("--ipvs", "--vproto 6", "--vproto 17", "--vproto 58", f"--vaddr {VIP}", f"--vaddr {OTHER_VIP}", "--vaddr fd09::/64", "--vaddr fd08::/15",
@@ -61,3 +61,9 @@ def each_option_counts_the_same(d, row):
     d.expect("packets to servers are seen", ways["--vproto 6"] > 0 and ways[f"--vaddr {OTHER_VIP}"] > 0)
     d.expect("directions where there is tracking", (ways["--vdir ORIGINAL"] > 0, ways["--vdir REPLY"]) == (conntrack == 1, 0))
     d.counts()
+
+
+@case(rows=tuple((name, service.replace("10.9.0.1", f"[{VIP}]").replace("-f 7", "-f 7 -6"), options, port) for name, service, options, port in CONTROLLED))
+def port_of_the_template(d, row):
+    d.wires(IPV6)
+    controlled(d, "ip6tables", row)

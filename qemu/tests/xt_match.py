@@ -133,6 +133,40 @@ def rules_in_postrouting_see_requests(d, row):
     d.expect("all behind it", packets(d, tool, "filter", "OUTPUT") == ([3, 0, 2, 1] if conntrack else [3, 3, 0, 0]))
 
 
+# What is persistent, so that a template controls its connections, and the port that the template is for.
+CONTROLLED = (("a port", f"-t {VIP}:80", "-p 300", 80), ("any port", f"-t {VIP}:0", "-p 300", 0), ("a mark", "-f 7", "-p 300", 0),
+              ("not persistent", f"-t {VIP}:80", "", None))
+CONTROL_PORTS = tuple(option for port in (0, 80, 81) for option in (f"--vportctl {port}", f"! --vportctl {port}"))
+
+
+def controlled(d, tool, row):
+    """Counts packets of a client by the port of the template that controls their connection."""
+    _, service, options, port = row
+    client, vip, server = d.plan.clients[0], d.plan.vips[0], d.plan.servers[0]
+    d.rules(f"table {'ip6' if d.plan.family == 6 else 'ip'} t {{ chain c {{ type filter hook prerouting priority -150; th dport 80 meta mark set 7; }}; }}\n")
+    rules = [f"-A POSTROUTING -m ipvs {option}" for option in (*CONTROL_PORTS, "--vport 80 --vportctl 80")]
+    code, output = d.execute(f"{tool}-nft-restore", stdin="*mangle\n" + "".join(rule + "\n" for rule in rules) + "COMMIT\n")
+    d.expect(f"{tool} takes the rules {output.strip()}".strip(), code == 0)
+    d.control(f"-A {service} -s rr {options}", f"-a {service} -r {d.plan.end(server, 0 if port == 0 else 80)} -m")
+    for sport in (40000, 40001):
+        d.send("client", packet.tcp(client, sport, vip, 80, SYN))
+        d.send("servers", packet.tcp(server, 80, client, sport, SYN | ACK, ack=1))
+        d.send("client", packet.tcp(client, sport, vip, 80, ACK, seq=1, ack=1))
+    lines = listed(d, "nft", "mangle", "POSTROUTING", tool)[2:]
+    d.lines += lines
+    found = dict(zip(CONTROL_PORTS, (int(line.split()[0]) for line in lines)))
+    for asked in (0, 80, 81):
+        ways = (found[f"--vportctl {asked}"], found[f"! --vportctl {asked}"])
+        d.expect(f"packets of connections that port {asked} controls {ways}", ways == ((4, 0) if port == asked else (0, 4)))
+    d.counts()
+
+
+@case(rows=CONTROLLED)
+def port_of_the_template(d, row):
+    d.wires()
+    controlled(d, "iptables", row)
+
+
 # --- as others use it ---
 
 @case(rows=TOOLS)

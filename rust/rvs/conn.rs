@@ -122,9 +122,9 @@ impl<'g> Conn<'g> {
         }
     }
 
-    /// Returns whether a template keeps the connection with its server.
-    pub(crate) fn is_controlled(self, rcu: Reader<'g>) -> bool {
-        self.0.parent(rcu).is_some()
+    /// Returns the template that keeps the connection with its server.
+    pub(crate) fn controller(self, rcu: Reader<'g>) -> Option<Self> {
+        self.0.parent(rcu).map(Self)
     }
 
     /// Keeps it alive for the connections that depend on it.
@@ -134,6 +134,16 @@ impl<'g> Conn<'g> {
     /// It is dead, or has as many as it may have.
     pub(crate) fn hold(self) -> Result<Hold, Unpinned> {
         self.0.pin().map(Hold)
+    }
+
+    /// Keeps it alive as for as many connections as may depend on it, for tests of what comes then.
+    ///
+    /// # Errors
+    ///
+    /// It is dead, or has as many as it may have.
+    #[cfg(CONFIG_KUNIT = "y")]
+    pub(crate) fn hold_fully(self) -> Result<impl Sized, Unpinned> {
+        self.0.pin_fully()
     }
 
     /// Uses the template for new connections no more.

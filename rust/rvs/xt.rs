@@ -56,8 +56,7 @@ fn facts<'g>(view: &PacketView<'g>, rcu: Reader<'g>) -> Option<Facts> {
         protocol: packet.protocol,
         virtual_end: conn.virtual_end(),
         method: conn.method(),
-        // No connection has a controlling one yet.
-        control_port: None,
+        control_port: conn.controller(rcu).map(|one| one.virtual_end().port),
         tracked: view.way().map(direction),
     })
 }

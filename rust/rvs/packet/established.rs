@@ -106,5 +106,5 @@ fn decide_reuse<'g>(
         reuse_mode: config.conn_reuse_mode.get(),
         expires_gone: config.expire_nodest_conn.is_on(),
     };
-    reuse::decide(&facts, || conn.is_controlled(context.rcu))
+    reuse::decide(&facts, || conn.controller(context.rcu).is_some())
 }

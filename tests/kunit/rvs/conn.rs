@@ -327,7 +327,7 @@ fn create_held(netns: &Netns, flow: &Flow, key: &TemplateKey, dest: &Arc<Dest>) 
             ..new(&netns.conns, flow, Method::Nat, dest.borrow(rcu))
         };
         let made = netns.conns.create(new, u64::MAX, Jiffies::now(), rcu);
-        made.is_ok_and(|made| made.conn.is_controlled(rcu))
+        made.is_ok_and(|made| made.conn.controller(rcu).is_some())
     })
 }
 
