@@ -8,7 +8,7 @@ pub(crate) const PIN: u64 = 1 << 40;
 /// All pins.
 pub(crate) const PINS: u64 = DEAD - PIN;
 /// As many pins as an entry may have: four million. As many again cannot be on their way at once.
-pub(crate) const MOST_PINS: u64 = PINS / 2;
+pub(crate) const MOST_PINS: u64 = DEAD / 2;
 /// What belongs to the user.
 pub(crate) const BITS: u64 = PIN - 1;
 

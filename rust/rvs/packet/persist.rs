@@ -163,3 +163,7 @@ pub(super) fn make<'g>(
         dest,
     })
 }
+
+#[cfg(CONFIG_KUNIT = "y")]
+#[path = "../../../tests/kunit/rvs/persist.rs"]
+mod kunit;

@@ -14,7 +14,7 @@ use linux::module::ModuleRef;
 use linux::rcu::Arc;
 
 /// Settings of a service.
-pub(super) const SETTINGS: ServiceSettings = ServiceSettings {
+pub(crate) const SETTINGS: ServiceSettings = ServiceSettings {
     scheduler: Scheduler::Rr,
     flags: 0,
     timeout_seconds: 0,
@@ -23,7 +23,7 @@ pub(super) const SETTINGS: ServiceSettings = ServiceSettings {
 };
 
 /// Settings of a server.
-pub(super) const SERVER: DestSettings = DestSettings {
+pub(crate) const SERVER: DestSettings = DestSettings {
     method: Method::Direct,
     inherited: 0,
     weight: 1,
@@ -37,14 +37,14 @@ pub(super) const SERVER: DestSettings = DestSettings {
 };
 
 /// See the top of the file.
-pub(super) struct Fixture {
-    pub(super) services: Pin<KBox<ServiceTable>>,
-    pub(super) exclusive: Exclusive,
+pub(crate) struct Fixture {
+    pub(crate) services: Pin<KBox<ServiceTable>>,
+    pub(crate) exclusive: Exclusive,
     expiry: Arc<CacheExpiry>,
 }
 
 /// Makes an error of a refusal.
-pub(super) fn done<T>(result: Result<T, Refusal>) -> Result<T> {
+pub(crate) fn done<T>(result: Result<T, Refusal>) -> Result<T> {
     result.map_err(|refusal| match refusal {
         Refusal::Memory => ENOMEM,
         _ => EINVAL,
@@ -53,7 +53,7 @@ pub(super) fn done<T>(result: Result<T, Refusal>) -> Result<T> {
 
 impl Fixture {
     /// Makes a table without services.
-    pub(super) fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         Ok(Self {
             services: KBox::pin_init(ServiceTable::new(-2), GFP_KERNEL)?,
             exclusive: Exclusive::new(),
@@ -62,7 +62,7 @@ impl Fixture {
     }
 
     /// Adds a service.
-    pub(super) fn add(&self, key: ServiceKey, settings: ServiceSettings) -> Result<Arc<Service>> {
+    pub(crate) fn add(&self, key: ServiceKey, settings: ServiceSettings) -> Result<Arc<Service>> {
         let serial = self.services.next_serial();
         let service = done(Service::new(key, settings, serial, &self.expiry))?;
         let module = ModuleRef::get(crate::THIS).ok_or(ENOENT)?;
@@ -72,7 +72,7 @@ impl Fixture {
     }
 
     /// Adds a server, or takes it out of the trash.
-    pub(super) fn link(&self, service: &Service, key: DestKey) -> Result<Arc<Dest>> {
+    pub(crate) fn link(&self, service: &Service, key: DestKey) -> Result<Arc<Dest>> {
         let dest = match self.services.trash.take(&key, service.key()) {
             Some(dest) => dest,
             None => Arc::pin_init(Dest::new(key, *service.key(), &SERVER), GFP_KERNEL)?,
@@ -83,13 +83,13 @@ impl Fixture {
     }
 
     /// Changes the settings of a server.
-    pub(super) fn edit(&self, service: &Service, key: &DestKey, settings: &DestSettings) -> Result {
+    pub(crate) fn edit(&self, service: &Service, key: &DestKey, settings: &DestSettings) -> Result {
         let dest = service.dest(key).ok_or(ENOENT)?;
         done(service.edit_dest(&self.exclusive, &dest, settings))
     }
 
     /// Removes a server.
-    pub(super) fn unlink(&self, service: &Service, key: &DestKey) -> Result {
+    pub(crate) fn unlink(&self, service: &Service, key: &DestKey) -> Result {
         let dest = service.dest(key).ok_or(ENOENT)?;
         done(service.unlink(&self.exclusive, &dest))?;
         self.services.trash.put(dest);
@@ -97,12 +97,12 @@ impl Fixture {
     }
 
     /// Removes a service.
-    pub(super) fn remove(&self, service: &Service) -> Result {
+    pub(crate) fn remove(&self, service: &Service) -> Result {
         done(self.services.remove(&self.exclusive, service)).map(drop)
     }
 
     /// Removes everything.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         drop(self.services.clear(&self.exclusive));
         self.services.trash.clear();
     }

@@ -3,7 +3,7 @@
 
 mod conn;
 mod dest;
-mod fixture;
+pub(crate) mod fixture;
 mod netns;
 mod schedulers;
 mod service;

@@ -6,7 +6,7 @@ use crate::clock::{Jiffies, HZ};
 use crate::due::Due;
 use crate::pool::{model, Pool};
 use crate::rcu::{self, Reader};
-use crate::table::{Entry, Kill, New, Pin, Record, Table};
+use crate::table::{Entry, Kill, New, Pin, Record, Table, Unpinned};
 use loom::thread;
 
 /// Bit of a template: one that depended on it was established.
@@ -213,5 +213,32 @@ fn expiry_and_sweep_of_one_template_bury_it_once() {
         // The child is gone, and the template as well: the sweep ends it, if expiry did not, even where it
         // was held for the child before.
         assert_eq!(table.count(), 0);
+    });
+}
+
+#[test]
+fn full_template_takes_the_next_child_when_one_of_all_has_gone() {
+    model(|| {
+        let table = table();
+        let all = with(&table, 0, |template, _| template.pin_fully().unwrap()).unwrap();
+        let pin = |table: &Table<Payload>| with(table, 0, |template, _| template.pin()).unwrap();
+        assert_eq!(pin(&table).err(), Some(Unpinned::Full));
+        let other = table.clone();
+        let thread = thread::spawn(move || pin(&other));
+        drop(all);
+        // It came before all went, or after; the refused one left nothing behind.
+        let came = thread.join().unwrap();
+        assert!(matches!(came.as_ref().err(), None | Some(Unpinned::Full)));
+        let killed = with(&table, 0, |template, _| template.kill()).unwrap();
+        assert_eq!(
+            killed,
+            if came.is_ok() {
+                Kill::Pinned
+            } else {
+                Kill::Done
+            }
+        );
+        drop(came);
+        ends(&table);
     });
 }
