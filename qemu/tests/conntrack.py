@@ -103,3 +103,63 @@ def reuse_with_conntrack(d):
     d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, SYN, seq=9000))
     table(d)
     d.counts()
+
+
+KNOWN = ("40000", "8080")
+NAT = {"no chain": "", "chain": "add table ip n; add chain ip n c { type nat hook postrouting priority 100; }",
+       "masquerade": "add table ip n; add chain ip n c { type nat hook postrouting priority 100; }; add rule ip n c oifname eth1 masquerade"}
+
+
+@case(rows=tuple((f"{protocol}, conntrack {conntrack}, {nat}", protocol, conntrack, nat) for protocol in ("tcp", "udp") for conntrack in (0, 1) for nat in NAT))
+def one_client_port_to_two_addresses(d, row):
+    """Two services have the same server: of what it sends to the client's port the newest connection is found."""
+    _, protocol, conntrack, nat = row
+    tcp, begun = protocol == "tcp", []
+    d.wires()
+    d.rules(RULES.replace("STATES", "{ new, established, related, untracked, invalid }"))
+    d.sysctl("conntrack", conntrack)
+    if NAT[nat]:
+        d.rules(NAT[nat])
+    letter, vips = "-t" if tcp else "-u", (VIP, "10.9.0.2")
+    for vip in vips:
+        d.control(f"-A {letter} {vip}:80 -s rr", f"-a {letter} {vip}:80 -r {SERVER}:8080 -m")
+
+    def say(where, source, sport, target, dport, flags=ACK):
+        data = packet.tcp(source, sport, target, dport, flags, ack=1) if tcp else packet.udp(source, sport, target, dport, b"x")
+        return d.send(where, data, f"{source} > {target}:{dport if str(dport) in KNOWN + ('80',) else 'PORT'}")
+
+    def answers(flags=ACK):
+        for target, port in begun:
+            say("servers", SERVER, 8080, target, port, flags)
+
+    for vip in vips:
+        found = say("client", CLIENT, 40000, vip, 80, SYN)["servers"]
+        d.expect(f"one packet to the server, found {len(found)}", len(found) == 1)
+        source, port = re.search(r"ip ([\d.]+)>.* (?:tcp|udp) (\d+)>8080", found[0]).groups()
+        begun.append((source, int(port)))
+        answers(SYN | ACK)
+        say("client", CLIENT, 40000, vip, 80)
+    answers()
+    table(d)
+    d.counts()
+    d.ipvsadm(f"-D {letter} {vips[1]}:80")
+    d.quiet(1)
+    answers()
+    for vip in vips:
+        say("client", CLIENT, 40000, vip, 80)
+    table(d)
+    d.counts()
+    # Where tracking makes the two differ, it takes any port.
+    chosen = [str(port) for _, port in begun if str(port) not in KNOWN]
+    d.lines = [re.sub(r"\b(" + "|".join(chosen) + r")\b", "PORT", line) if chosen else line for line in d.lines]
+
+
+@case(rows=tuple((f"{name}, port {port}", method, port) for name, method in (("NAT", "-m"), ("DR", "-g")) for port in (21, 80)))
+def server_of_ftp_has_packets_tracked(d, row):
+    """With `ip_vs` a NAT server of port 21 does so by itself, whatever comes (docs/not-yet.md)."""
+    _, method, port = row
+    d.wires()
+    d.control(f"-A -t {VIP}:{port} -s rr", f"-a -t {VIP}:{port} -r {SERVER}:{port} {method}")
+    d.send("client", packet.udp(CLIENT, 1053, SERVER, 53, b"query"), "a packet of no service")
+    tracked = len(d.read("/proc/thread-self/net/nf_conntrack").splitlines())
+    d.expect("it is tracked by ip_vs alone", tracked == (d.module == "ip_vs" and (method, port) == ("-m", 21)))
