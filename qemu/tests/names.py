@@ -246,6 +246,11 @@ def the_largest_table(d):
         d.expect("rvs unloads", modprobe("-r rvs") == 0)
         OPTIONS.write_text("options ip_vs conn_tab_bits=10\n")
         d.expect("after another start", modprobe("ip_vs") == 0 and PARAMETER.read_text() == "10\n")
+        run("rmmod ip_vs rvs")
+        OPTIONS.write_text("")
+        d.expect("below nothing", modprobe("ip_vs conn_tab_bits=-1") == 0 and PARAMETER.read_text() == "-1\n")
+        d.expect("a service makes the smallest table", d.execute("ipvsadm -A -t 10.9.0.1:80")[0] == 0 and PARAMETER.read_text() == "8\n")
+        d.expect("the service goes", d.execute("ipvsadm -C")[0] == 0)
 
 
 @case(suite="alone")
