@@ -8,9 +8,11 @@ import topology
 from cases import case
 from director import Conversation
 from packet import ACK, RST, SYN
+from sctp_states import chunks, kernel_has_sctp
 from serving import CLIENT, OTHER_CLIENT, SERVER, VIP, start
 
-PORT_AT = 34
+# Of the client, in a frame of the family.
+PORT_AT = {4: 34, 6: 54}
 # Between two evaluations a second passes.
 A_LOOK = 1.5
 
@@ -40,9 +42,9 @@ def pattern(d, count, first=40000):
 
 def flood(d, data, ports):
     """Sends a packet from each of many ports, its checksum left as it is, and forgets what comes out."""
-    frame = bytearray(packet.ether(topology.mac("10.1.0.1"), topology.mac(CLIENT), data))
+    frame = bytearray(packet.ether(topology.mac(d.plan.near), topology.mac(d.plan.clients[0]), data))
     for number, sport in enumerate(ports):
-        struct.pack_into("!H", frame, PORT_AT, sport)
+        struct.pack_into("!H", frame, PORT_AT[d.plan.family], sport)
         d.ends["client"].send_frame(bytes(frame))
         if number % 100 == 99:
             forget(d)
@@ -211,6 +213,43 @@ def half_open_connections_go_in_time(d, row):
     d.expect("no more go", connections(d) == left)
 
 
+@case(rows=("-m", "-g"))
+def half_open_connections_of_ipv6_go_in_time(d, method):
+    plan, count = topology.IPV6, 2000
+    d.wires(plan)
+    d.control(f"-A -t {plan.end(plan.vips[0], 80)} -s rr", f"-a -t {plan.end(plan.vips[0], 80)} -r {plan.end(plan.servers[0], 80)} {method}")
+    flood(d, packet.tcp(plan.clients[0], 1, plan.vips[0], 80, SYN), range(1024, 1024 + count))
+    d.expect(f"{count} connections", connections(d) == count)
+    d.sysctl("drop_entry", 3)
+    d.quiet(16.5)
+    about(d, "share that is left after 16 sweeps", connections(d) / count, math.exp(-0.5), 0.14)
+
+
+# What a client says, and whether an association of which it has said so much may go before its time.
+SCTP = {"INIT": (("INIT",), True), "INIT twice": (("INIT", "INIT"), True), "INIT_ACK": (("INIT", "INIT_ACK"), False),
+        "SHUTDOWN": (("INIT", "COOKIE_ECHO", "SHUTDOWN"), False), "ESTABLISHED": (("INIT", "COOKIE_ECHO"), False)}
+
+
+@case
+def which_associations_go(d):
+    kernel_has_sctp(d)
+    d.wires()
+    d.control(f"-A --sctp-service {VIP}:80 -s rr", f"-a --sctp-service {VIP}:80 -r {SERVER}:80 -g")
+    for number, (words, _) in enumerate(SCTP.values(), 1):
+        for word in words:
+            flood(d, packet.sctp(CLIENT, 1, VIP, 80, 7, *chunks(word)), range(number * 4000, number * 4000 + 600))
+    d.expect(f"{600 * len(SCTP)} associations", connections(d) == 600 * len(SCTP))
+    d.sysctl("drop_entry", 3)
+    d.quiet(2.5)
+    for number, (name, (_, may_go)) in enumerate(SCTP.items(), 1):
+        # An INIT alone has four seconds.
+        share = connections(d, number * 4000, number * 4000 + 600) / 600
+        about(d, f"share that is left of {name}", share, (1 - 1 / 32) ** 2.5 if may_go else 1, 0.065 if may_go else 0)
+    d.quiet(90)
+    last = len(SCTP) * 4000
+    d.expect("those that were established are looked at when they have been idle for a minute", 0 < connections(d, last, last + 600) < 600)
+
+
 @case
 def idle_connections_go_by_their_packets(d):
     start(d, method="-g")
@@ -284,6 +323,21 @@ def templates_go_unless_they_are_assured(d, method):
     d.counts("12 minutes later")
     d.ipvsadm("-Ln --persistent-conn")
     syn(d, 40005, client=OTHER_CLIENT)
+
+
+@case
+def templates_of_one_packet_services(d):
+    start(d, options="-p 3000 -o")
+    for number in range(2, 8):
+        for _ in range(number):
+            ask(d, 40000, f"10.1.0.{number}")
+    d.send("servers", packet.udp(SERVER, 80, CLIENT, 40000, b"y"), "reply")
+    d.counts()
+    d.sysctl("drop_entry", 3)
+    d.quiet(720)
+    d.counts("12 minutes later")
+    ask(d, 40001)
+    d.counts()
 
 
 @case

@@ -121,6 +121,21 @@ def mark_groups_ports_and_protocols(d, server_port):
 
 
 @case
+def ftp_by_mark_and_a_range_of_passive_ports(d):
+    """Commands and data of passive FTP by one mark, as manuals of DR directors have it."""
+    d.wires()
+    d.rules(f"table ip t {{ chain c {{ type filter hook prerouting priority -150; ip daddr {VIP} tcp dport {{ 21, 10000-20000 }} meta mark set 21; }}; }}\n")
+    serve(d, service="-f 21", method="-g", port=0)
+    for client in (CLIENT, OTHER_CLIENT):
+        for sport, port in ((40000, 21), (40001, 10007), (40002, 15000), (40003, 20000), (40004, 20001), (40005, 20)):
+            syn(d, client, sport, port)
+    d.counts()
+    d.control("-Ln", "-Lcn", "-Sn", "-Ln --persistent-conn")
+    d.proc("ip_vs")
+    d.proc("ip_vs_conn")
+
+
+@case
 def two_marks_of_one_address(d):
     d.wires()
     d.rules("table ip t { chain c { type filter hook prerouting priority -150; meta mark set th dport map { 80 : 1, 81 : 2 }; }; }\n")
@@ -330,6 +345,40 @@ def errors_find_the_connection_not_the_template(d):
     for sport in (40000, 0):
         d.send("client", packet.icmp(CLIENT, VIP, 3, 1, 0, packet.tcp(VIP, 80, CLIENT, sport, ACK)), f"about {sport}")
     d.counts()
+
+
+@case(rows=tuple((f"{name}, {method}, expire {expire}", plan, method, expire) for name, plan in (("IPv4", topology.IPV4), ("IPv6", topology.IPV6))
+                 for method in ("-m", "-g", "-i") for expire in (0, 1) if (name, method) not in (("IPv4", "-m"), ("IPv4", "-g"))))
+def life_with_every_method_and_family(d, row):
+    """Clients stay, their server gets weight 0, goes, comes back."""
+    _, plan, method, expire = row
+    d.wires(plan)
+    d.sysctl("expire_quiescent_template", expire)
+    d.sysctl("expire_nodest_conn", expire)
+    vip, service = plan.vips[0], f"-t {plan.end(plan.vips[0], 80)}"
+    d.ipvsadm(f"-A {service} -s rr -p 300")
+    ends = [plan.end(server, 80) for server in plan.servers[:2]]
+    for end in ends:
+        d.ipvsadm(f"-a {service} -r {end} {method}")
+
+    def ask_again(sport, title):
+        for client in plan.clients[:2]:
+            d.send("client", packet.tcp(client, sport, vip, 80, SYN), f"SYN from {client} {sport}")
+            d.send("client", packet.tcp(client, 40000, vip, 80, ACK | PSH, ack=1, data=b"x"), f"data from {client} 40000")
+        d.counts(title)
+
+    for sport in (40000, 40001):
+        ask_again(sport, "they stay")
+    d.ipvsadm(f"-e {service} -r {ends[1]} {method} -w 0")
+    ask_again(40002, "weight 0")
+    d.ipvsadm(f"-e {service} -r {ends[1]} {method} -w 1")
+    ask_again(40003, "weight 1")
+    d.ipvsadm(f"-d {service} -r {ends[1]}")
+    d.quiet(2)
+    ask_again(40004, "removed")
+    d.ipvsadm(f"-a {service} -r {ends[1]} {method}")
+    ask_again(40005, "back")
+    d.control("-Ln --persistent-conn", "-Lcn")
 
 
 @case(rows=("24", "64", "128", "1"))

@@ -2,9 +2,11 @@
 """Corners of the choice of a server: a port is used again, a client sends from port 0, load factors come before services."""
 import functools
 
+import genl
 import packet
 import serving
 from cases import case
+from differences import drops
 from director import Conversation
 from packet import ACK, PSH, RST, SYN
 from serving import CLIENT, OTHER_SERVER, SERVER, VIP
@@ -18,7 +20,7 @@ def weight(d, number, value):
 
 
 @case(rows=tuple((f"{scheduler}, {state}", scheduler, state)
-                 for scheduler in ("rr", "wrr", "lc", "wlc", "sed", "nq", "ovf", "fo", "lblc", "lblcr", "sh", "dh", "mh")
+                 for scheduler in ("rr", "wrr", "lc", "wlc", "sed", "nq", "ovf", "fo", "lblc", "lblcr", "sh", "dh", "mh", "twos")
                  for state in OVER))
 def old_connection_counts_while_the_new_server_is_chosen(d, row):
     _, scheduler, state = row
@@ -118,6 +120,31 @@ def client_sends_from_port_0_by_tcp(d, method):
     d.counts()
     d.quiet(70)
     d.counts("a minute later")
+
+
+@case(rows=tuple((f"{scheduler}, servers of port {port}, {name}", scheduler, port, method)
+                 for scheduler in ("rr", "none") for port in (0, 80) for name, method in (("NAT", 0), ("DR", 3))))
+def service_of_any_port_that_is_not_persistent(d, row):
+    """Such a service is for port 0 alone; packets to others are refused."""
+    _, scheduler, port, method = row
+    d.wires()
+    for number, letter in ((6, "-t"), (17, "-u")):
+        service = dict(PROTOCOL=genl.u16(number), PORT=genl.port(0))
+        d.request(f"a service of {number}", genl.NEW_SERVICE, genl.service(SCHED_NAME=scheduler.encode() + b"\0", **service))
+        for last in (11, 12):
+            server = genl.dest(ADDR=genl.address(f"10.2.0.{last}"), PORT=genl.port(port), FWD_METHOD=genl.u32(method))
+            d.request(f"server {last}", genl.NEW_DEST, genl.service(**service), server)
+    for target in (80, 0, 443, 21, 20):
+        d.send("client", packet.tcp(CLIENT, 40000, VIP, target, SYN), f"SYN to port {target}")
+        d.send("client", packet.tcp(CLIENT, 40000, VIP, target, ACK, ack=1), f"ACK to port {target}")
+        d.send("client", packet.udp(CLIENT, 40000, VIP, target, b"x"), f"UDP to port {target}")
+        d.send("client", packet.udp(CLIENT, 40001, VIP, target, b"x"), f"UDP to port {target} again")
+    d.counts()
+    d.ipvsadm("-Ln")
+    d.quiet(5)
+    d.ipvsadm("-Ln --stats --exact")
+    refused = drops(d).get("no_server") if d.module == "rvs" else None
+    d.only_rvs(f"what is refused is counted: {refused}", refused)
 
 
 def status(d, title):

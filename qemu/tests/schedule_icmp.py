@@ -113,6 +113,28 @@ def one_packet_services(d):
     d.counts()
 
 
+@case(rows=("-p 300", "-p 300 -M 255.255.255.0", "-p 300 -o"))
+def persistent_services(d, options):
+    """The template is of the quoted packet's ends, and serves packets of all kinds."""
+    start(d, options=options)
+    d.send("client", error(answer(1053)), "an error")
+    d.send("client", error(answer(1054)), "another of the same client")
+    d.send("client", packet.udp(CLIENT, 1055, VIP, 80, b"query"), "a datagram of it")
+    d.send("client", packet.icmp("10.1.0.3", VIP, 3, 3, 0, packet.udp(VIP, 80, "10.1.0.3", 1053, b"answer")), "an error of another client")
+    d.send("client", packet.udp("10.1.0.3", 1055, VIP, 80, b"query"), "a datagram of it")
+    d.send("client", error(packet.tcp(VIP, 80, CLIENT, 40000, SYN | ACK, ack=1)), "an error about TCP")
+    d.send("client", packet.tcp(CLIENT, 40001, VIP, 80, SYN), "a SYN")
+    d.counts()
+    for server in (SERVER, OTHER_SERVER):
+        d.ipvsadm(f"-e -u {VIP}:80 -r {server}:8080 -m -w 0")
+    d.send("client", error(answer(1056)), "an error when no server has weight")
+    d.sysctl("expire_quiescent_template", 1)
+    d.send("client", error(answer(1057)), "an error when templates are not to be used then")
+    d.counts()
+    d.quiet(20)
+    d.counts("after the first time-outs", spread=3)
+
+
 @case(rows=(0, 1))
 def with_tracking(d, value):
     start(d)

@@ -130,6 +130,28 @@ def thresholds(d, limits):
 
 
 @case
+def threshold_of_udp_lets_go(d):
+    """A time-out that was made shorter holds for a connection from its next packet on."""
+    d.wires()
+    d.control(f"-A -u {VIP}:53 -s rr", f"-a -u {VIP}:53 -r 10.2.0.11:53 -m -x 2")
+    for port in (1001, 1002, 1003, 1004, 1001):
+        d.send("client", packet.udp(CLIENT, port, VIP, 53, b"query"), f"UDP from {port}")
+    d.control("--set 0 0 20", "-Ln --timeout")
+    d.send("client", packet.udp(CLIENT, 1001, VIP, 53, b"query"), "UDP from 1001")
+    d.counts("one is refreshed")
+    d.quiet(25)
+    d.counts("it is gone")
+    for port in (1005, 1006, 1001):
+        d.send("client", packet.udp(CLIENT, port, VIP, 53, b"query"), f"UDP from {port}")
+    d.counts()
+    d.quiet(300)
+    d.counts("all are gone")
+    for port in (1007, 1008, 1009):
+        d.send("client", packet.udp(CLIENT, port, VIP, 53, b"query"), f"UDP from {port}")
+    d.counts()
+
+
+@case
 def threshold_lowered_and_raised_while_full(d):
     start(d)
     for port in range(40000, 40006):

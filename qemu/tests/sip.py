@@ -259,6 +259,22 @@ def one_packet(d):
     d.ipvsadm("-Ln --stats --exact")
 
 
+@case
+def one_packet_for_all_clients(d):
+    """As people set up telephones: a call stays with its server from wherever it comes."""
+    start(d, options="-p 60 -M 0.0.0.0 --pe sip -o", method="-g")
+    for number, (client, sport, name, call) in enumerate((
+            (CLIENT, 5060, "Call-ID: ", "one@a"), (CLIENT, 5061, "Call-ID: ", "one@a"), (OTHER_CLIENT, 5060, "Call-ID: ", "one@a"), (OTHER_CLIENT, 5060, "Call-ID: ", "two@a"),
+            ("192.0.2.9", 5070, "Call-ID: ", "two@a"), (CLIENT, 5060, "i: ", "one@a"), (OTHER_CLIENT, 5062, "i: ", "three@a"), (CLIENT, 5062, "Call-ID: ", "three@a"))):
+        ask(d, message(call, name), client, f"{number}: {name}{call} from {client} {sport}", sport=sport)
+    ask(d, b"\r\n\r\n")
+    ask(d, message(name="X-Call: "))
+    d.counts()
+    d.control("-Ln", "-Sn", "-Lcn")
+    d.proc("ip_vs_conn")
+    d.proc("ip_vs")
+
+
 # --- life ---
 
 @case

@@ -77,6 +77,26 @@ def secure_tcp_uses_the_other_table(d):
     conversation.play("> S", "< SA", "> A", "> FA", "< FA", "> A", "> S")
 
 
+WHOLE = ("> S", "< SA", "> A", "> PA", "> FA", "< FA", "> A", "> S")
+
+
+@case(rows=tuple((f"{method}, {mode}, before step {step}", method, mode, step)
+                 for method in METHODS for mode in (1, 2, 3) for step in range(1, len(WHOLE))))
+def secure_tcp_is_switched_meanwhile(d, row):
+    """On before a step and off after the next: what was decided stays until the next packet."""
+    _, method, mode, at = row
+    conversation = start(d, method)
+    steps = [(number, step) for number, step in enumerate(WHOLE) if method == "nat" or step[0] == ">"]
+    for number, step in steps:
+        if number in (at, at + 2):
+            d.sysctl("secure_tcp", mode if number == at else 0)
+            # Modes 1 and 2 turn into each other as the memory has it.
+            d.quiet(1.5)
+            d.sysctl("secure_tcp")
+            d.counts("switched")
+        conversation.play(step)
+
+
 @case
 def states_run_out(d):
     d.wires()
