@@ -44,21 +44,41 @@ pub struct Registration {
     number: u64,
 }
 
+/// Why hooks do not go on.
+#[derive(Debug)]
+pub enum HookError {
+    /// There is no memory.
+    Memory,
+    /// The kernel does not have the family.
+    Family,
+    /// The namespace began to go, or takes no more hooks.
+    Namespace,
+}
+
+impl From<Error> for HookError {
+    fn from(error: Error) -> Self {
+        match error {
+            ENOMEM => Self::Memory,
+            EAFNOSUPPORT => Self::Family,
+            _ => Self::Namespace,
+        }
+    }
+}
+
 impl Registration {
     /// Has `H` called for every packet of `family` that passes the namespace.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, `EAFNOSUPPORT` if the kernel does not have the family, or `ENODEV` once the namespace
-    /// began to go.
+    /// Any of [`HookError`].
     ///
     /// # Locking
     ///
     /// Process context; sleeps. The same goes for the drop, which does not wait for hooks that are
     /// still running on other CPUs: that takes a grace period.
-    pub fn new<H: PacketHook>(handle: Arc<Handle>, family: Family) -> Result<Self> {
+    pub fn new<H: PacketHook>(handle: Arc<Handle>, family: Family) -> Result<Self, HookError> {
         if !family.is_enabled() {
-            return Err(EAFNOSUPPORT);
+            return Err(HookError::Family);
         }
         let table: &'static Table = match family {
             Family::V4 => &Tables::<H>::V4,
@@ -73,12 +93,12 @@ impl Registration {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, `EOVERFLOW` if too many ask, or `ENODEV` once the namespace began to go.
+    /// As for [`Registration::new`].
     ///
     /// # Locking
     ///
     /// As for [`Registration::new`].
-    pub fn defragmenting(handle: Arc<Handle>) -> Result<Self> {
+    pub fn defragmenting(handle: Arc<Handle>) -> Result<Self, HookError> {
         let number = handle.register(Defragmenting::new)?;
         Ok(Self { handle, number })
     }

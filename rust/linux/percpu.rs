@@ -10,6 +10,7 @@ use crate::bindings;
 use crate::sync::{might_sleep, AtomicU64};
 use core::mem::size_of;
 use core::num::NonZeroUsize;
+use kernel::alloc::AllocError;
 use kernel::prelude::*;
 use kernel::types::NotThreadSafe;
 
@@ -45,18 +46,18 @@ impl<const N: usize> Words<N> {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// There is no memory.
     ///
     /// # Locking
     ///
     /// Process context; sleeps.
-    pub fn new() -> Result<Self> {
+    pub fn new() -> Result<Self, AllocError> {
         might_sleep();
-        let size = N.checked_mul(size_of::<u64>()).ok_or(EINVAL)?;
+        let size = N.checked_mul(size_of::<u64>()).ok_or(AllocError)?;
         // SAFETY: The allocator may be called in process context with any size.
         let base = unsafe { bindings::rvs_helper_alloc_percpu(size) };
         // INVARIANT: The allocation has the size of `N` words and nothing else knows it.
-        let base = NonZeroUsize::new(base).ok_or(ENOMEM)?;
+        let base = NonZeroUsize::new(base).ok_or(AllocError)?;
         Ok(Self { base })
     }
 

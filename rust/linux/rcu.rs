@@ -15,6 +15,7 @@ use crate::sync::{might_sleep, Acquire, AtomicPtr, AtomicU32, AtomicU64, Full, R
 use core::marker::PhantomData;
 use core::ops::Deref;
 use core::ptr::{self, NonNull};
+use kernel::alloc::AllocError;
 use kernel::alloc::Flags;
 use kernel::prelude::*;
 use kernel::types::{NotThreadSafe, Opaque};
@@ -146,8 +147,8 @@ impl<T: Send + Sync> Arc<T> {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
-    pub fn new(value: T, flags: Flags) -> Result<Self> {
+    /// There is no memory.
+    pub fn new(value: T, flags: Flags) -> Result<Self, AllocError> {
         let inner = Inner {
             header: Header::new::<T>(End::Work),
             value,
@@ -161,8 +162,8 @@ impl<T: Send + Sync> Arc<T> {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
-    pub fn new_prompt(value: T, flags: Flags) -> Result<Self>
+    /// There is no memory.
+    pub fn new_prompt(value: T, flags: Flags) -> Result<Self, AllocError>
     where
         T: Prompt,
     {
@@ -178,10 +179,10 @@ impl<T: Send + Sync> Arc<T> {
     ///
     /// # Errors
     ///
-    /// What the initialiser returns, or `ENOMEM`.
+    /// What the initialiser returns, or that there is no memory.
     pub fn pin_init<E>(init: impl PinInit<T, E>, flags: Flags) -> Result<Self, E>
     where
-        E: From<kernel::alloc::AllocError>,
+        E: From<AllocError>,
     {
         let inner = KBox::try_pin_init(
             try_pin_init!(Inner {

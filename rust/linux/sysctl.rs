@@ -60,6 +60,10 @@ pub enum Writers {
     MachineAlone,
 }
 
+/// A value that may not be written.
+#[derive(Debug)]
+pub struct OutOfRange;
+
 /// What a file holds and what may be written to it. What is refused is refused with `EINVAL`.
 pub enum Content<S: 'static> {
     /// An `int`.
@@ -74,7 +78,7 @@ pub enum Content<S: 'static> {
         /// Returns what is read.
         load: fn(&S) -> i32,
         /// Carries out what is written.
-        store: fn(&S, &Net, i32) -> Result,
+        store: fn(&S, &Net, i32) -> Result<(), OutOfRange>,
     },
     /// An `int` in jiffies that users see in seconds.
     Seconds(fn(&S) -> &Atomic<i32>),
@@ -299,7 +303,7 @@ impl<S: 'static> Content<S> {
                 let mut value = load(state);
                 call.int(&mut value)?;
                 if call.is_write() {
-                    store(state, net, value)?;
+                    store(state, net, value).map_err(|_out| EINVAL)?;
                 }
             }
             Self::Seconds(place) => {

@@ -5,6 +5,7 @@
 //! names and what may be written.
 
 use crate::defence::Defence;
+use crate::util::OutOfMemory;
 use ipvs::proto;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -12,7 +13,7 @@ use linux::clock::Ticks;
 use linux::memory;
 use linux::net::{self, Net};
 use linux::rcu::Arc;
-use linux::sysctl::{CpuList, Pair};
+use linux::sysctl::{CpuList, OutOfRange, Pair};
 
 /// The most connections a namespace may ever be allowed.
 #[cfg(target_pointer_width = "64")]
@@ -98,14 +99,14 @@ impl CacheExpiry {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
-    pub(crate) fn new() -> Result<Arc<Self>> {
+    /// [`OutOfMemory`].
+    pub(crate) fn new() -> Result<Arc<Self>, OutOfMemory> {
         let day = i32::try_from(Ticks::from_seconds(24 * 60 * 60).0).unwrap_or(i32::MAX);
         let expiry = Self {
             lblc: Setting::new(day),
             lblcr: Setting::new(day),
         };
-        Arc::new(expiry, GFP_KERNEL)
+        Ok(Arc::new(expiry, GFP_KERNEL)?)
     }
 }
 
@@ -115,8 +116,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
-    pub(crate) fn new(net: &Net, conn_max: Option<i32>) -> impl PinInit<Self, Error> {
+    /// [`OutOfMemory`].
+    pub(crate) fn new(net: &Net, conn_max: Option<i32>) -> impl PinInit<Self, OutOfMemory> {
         let (conn_lfactor, svc_lfactor) = if net.is_init() { (-4, -3) } else { (-2, -2) };
         try_pin_init!(Self {
             conn_max: ConnMax::new(conn_max.unwrap_or(CONN_LIMIT)),
@@ -149,7 +150,7 @@ impl Config {
             defence: Defence::new(),
             timeouts: Timeouts::new(proto::Timeouts::DEFAULT),
             cache_expiry: CacheExpiry::new()?,
-        }? Error)
+        }? OutOfMemory)
     }
 }
 
@@ -203,12 +204,12 @@ impl ConnMax {
     ///
     /// # Errors
     ///
-    /// `EINVAL` below zero and above what the calling task may set.
-    pub(crate) fn set(&self, value: i32) -> Result {
+    /// It is below zero, or above what the calling task may set.
+    pub(crate) fn set(&self, value: i32) -> Result<(), OutOfRange> {
         let admin = net::is_machine_admin();
         let limit = if admin { CONN_LIMIT } else { self.hard.get() };
         if !(0..=limit).contains(&value) {
-            return Err(EINVAL);
+            return Err(OutOfRange);
         }
         if admin {
             self.hard.0.store(value, Relaxed);

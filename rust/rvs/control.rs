@@ -21,7 +21,6 @@ mod sysctl;
 use crate::netns::Netns;
 use crate::packet::hook::Packets;
 use crate::service::{Exclusive, Listed, Service};
-use crate::util::out_of_memory;
 use ipvs::addr::Family;
 use ipvs::flags;
 use ipvs::pe::Engine;
@@ -36,6 +35,7 @@ use linux::clock::HZ;
 use linux::inet;
 use linux::module::ModuleRef;
 use linux::net::Net;
+use linux::netfilter;
 use linux::rcu::Arc;
 
 /// The right to give commands to a namespace, one at a time.
@@ -98,7 +98,7 @@ impl<'a> Session<'a> {
         }
         let expiry = &self.netns.config.cache_expiry;
         let service = Service::new(request.key, settings, services.next_serial(), expiry)?;
-        self.netns.conns.open().map_err(out_of_memory)?;
+        self.netns.conns.open()?;
         self.start_family(request.key.family())?;
         let result = services.insert(&self.exclusive, Listed::new(service, module));
         if result.is_err() {
@@ -165,7 +165,7 @@ impl<'a> Session<'a> {
             result = result.and(service.reset(&self.exclusive));
             serial = service.serial();
         }
-        result.and(self.netns.stats.reset().map_err(out_of_memory))
+        result.and(self.netns.stats.reset().map_err(Refusal::from))
     }
 
     /// Changes the time-outs: those that are given and not 0.
@@ -218,11 +218,11 @@ impl<'a> Session<'a> {
 }
 
 /// Says why hooks do not go on.
-fn no_hooks(error: Error) -> Refusal {
+fn no_hooks(error: netfilter::HookError) -> Refusal {
     match error {
-        ENOMEM => Refusal::Memory,
-        EAFNOSUPPORT => Refusal::FamilyAbsent,
-        _ => Refusal::Namespace,
+        netfilter::HookError::Memory => Refusal::Memory,
+        netfilter::HookError::Family => Refusal::FamilyAbsent,
+        netfilter::HookError::Namespace => Refusal::Namespace,
     }
 }
 

@@ -11,6 +11,7 @@ use linux::clock::Ticks;
 use linux::memory;
 use linux::net::{Handle, Net};
 use linux::rcu::{self, Arc, Reader};
+use linux::sysctl::OutOfRange;
 use linux::work::Task;
 
 /// A measure against floods, and when it is taken.
@@ -76,13 +77,13 @@ impl Defence {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if there is no such mode.
+    /// There is no such mode.
     ///
     /// # Locking
     ///
     /// Process context.
-    pub(crate) fn set(&self, measure: &Measure, mode: i32) -> Result {
-        let mode = Mode::of(mode).ok_or(EINVAL)?;
+    pub(crate) fn set(&self, measure: &Measure, mode: i32) -> Result<(), OutOfRange> {
+        let mode = Mode::of(mode).ok_or(OutOfRange)?;
         if measure.0.xchg(mode.number(), Relaxed) != mode.number() {
             self.evaluate();
         }

@@ -6,6 +6,7 @@
 
 use crate::stats::Stats;
 use crate::util::hash_index::HashIndex;
+use crate::util::OutOfMemory;
 use ipvs::addr::Endpoint;
 use ipvs::conn::state::Activity;
 use ipvs::sched::Permutation;
@@ -68,12 +69,12 @@ impl Dest {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// [`OutOfMemory`].
     pub(crate) fn new(
         key: DestKey,
         service: ServiceKey,
         settings: &DestSettings,
-    ) -> impl PinInit<Self, Error> + '_ {
+    ) -> impl PinInit<Self, OutOfMemory> + '_ {
         try_pin_init!(Self {
             key,
             service,
@@ -95,7 +96,7 @@ impl Dest {
             alike: Alike::none(),
             route: Cache::new(),
             stats: Stats::new()?,
-        }? Error)
+        }? OutOfMemory)
     }
 
     /// Returns what identifies it in its service.
@@ -422,10 +423,10 @@ pub(crate) struct Trash {
 
 impl Trash {
     /// Makes an empty trash.
-    pub(crate) fn new() -> impl PinInit<Self, Error> {
+    pub(crate) fn new() -> impl PinInit<Self, OutOfMemory> {
         try_pin_init!(Self {
             rounds <- Delayed::new(Heap::new()?),
-        }? Error)
+        }? OutOfMemory)
     }
 
     /// Keeps a removed server; without memory for that it can only not be taken out again.
@@ -463,12 +464,12 @@ impl Trash {
 struct Heap(Pin<KBox<Mutex<HashIndex<Trashed>>>>);
 
 impl Heap {
-    fn new() -> Result<Self> {
-        let index = KBox::pin_init(new_mutex!(HashIndex::new()), GFP_KERNEL)?;
-        Ok(Self(index))
+    fn new() -> Result<Self, OutOfMemory> {
+        let index = KBox::pin_init(new_mutex!(HashIndex::new()), GFP_KERNEL);
+        index.map(Self).map_err(|_error| OutOfMemory)
     }
 
-    fn put(&self, dest: Arc<Dest>) -> Result {
+    fn put(&self, dest: Arc<Dest>) -> Result<(), OutOfMemory> {
         let digest = dest.key().digest(dest.service());
         let trashed = Trashed {
             dest,

@@ -6,6 +6,7 @@
 //! first packet that a CPU sees in a period folds what it counted in an earlier one into its share
 //! of the rates, and a reader computes what the folding would give now.
 
+use crate::util::OutOfMemory;
 use ipvs::proto::Direction;
 use ipvs::rate::{Counter, Rate, Sample, Samples, PERIOD};
 use kernel::prelude::*;
@@ -68,8 +69,8 @@ impl Stats {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
-    pub(crate) fn new() -> Result<Self> {
+    /// [`OutOfMemory`].
+    pub(crate) fn new() -> Result<Self, OutOfMemory> {
         Ok(Self {
             words: Words::new()?,
             zero: Slot::empty(),
@@ -95,12 +96,12 @@ impl Stats {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; nothing is changed then.
+    /// [`OutOfMemory`]; nothing is changed then.
     ///
     /// # Locking
     ///
     /// Process context; sleeps.
-    pub(crate) fn reset(&self) -> Result {
+    pub(crate) fn reset(&self) -> Result<(), OutOfMemory> {
         self.reset_to(self.counted())
     }
 
@@ -108,12 +109,12 @@ impl Stats {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; nothing is changed then.
+    /// [`OutOfMemory`]; nothing is changed then.
     ///
     /// # Locking
     ///
     /// Process context; sleeps.
-    pub(crate) fn reset_to(&self, counted: Samples) -> Result {
+    pub(crate) fn reset_to(&self, counted: Samples) -> Result<(), OutOfMemory> {
         let zero = match counted.is_empty() {
             true => None,
             false => Some(Arc::new(counted, GFP_KERNEL)?),

@@ -6,6 +6,7 @@ use super::size::Size;
 use super::thinning::Thinning;
 use super::{Conn, EngineData, Hash, Hold, Made, New};
 use crate::dest::Dest;
+use crate::util::OutOfMemory;
 use core::ops::ControlFlow;
 use ipvs::conn::state::ConnState;
 use ipvs::conn::template::TemplateKey;
@@ -70,19 +71,19 @@ impl Conns {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// [`OutOfMemory`].
     ///
     /// # Locking
     ///
     /// Process context, under `control`.
-    pub(crate) fn open(&self) -> Result {
+    pub(crate) fn open(&self) -> Result<(), OutOfMemory> {
         if rcu::read(|rcu| self.table(rcu).is_some()) {
             return Ok(());
         }
         let [salt]: [u64; 1] = random::words();
         let [low, high, ..] = salt.to_le_bytes();
         let salt = u32::from(u16::from_le_bytes([low, high]));
-        let table = Table::new(self.inner.handle.clone(), salt)?;
+        let table = Table::new(self.inner.handle.clone(), salt).map_err(|_error| OutOfMemory)?;
         self.inner.table.replace(Some(Arc::new(table, GFP_KERNEL)?));
         self.inner.size.begin();
         Ok(())

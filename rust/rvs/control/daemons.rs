@@ -3,7 +3,6 @@
 
 use super::Session;
 use crate::service::Service;
-use crate::util::out_of_memory;
 use core::ops::ControlFlow;
 use ipvs::addr::Family;
 use ipvs::refusal::Refusal;
@@ -59,7 +58,7 @@ impl Session<'_> {
         let role = Role::from_number(request.state);
         if role == Ok(Role::Backup) {
             // As in C, even if it is refused afterwards.
-            self.netns.conns.open().map_err(out_of_memory)?;
+            self.netns.conns.open()?;
         }
         if !self.net.has_device(request.interface) {
             return Err(Refusal::DaemonDevice);

@@ -4,7 +4,6 @@
 use super::Session;
 use crate::dest::Dest;
 use crate::service::Service;
-use crate::util::out_of_memory;
 use ipvs::addr::Family;
 use ipvs::refusal::Refusal;
 use ipvs::service::DestKey;
@@ -43,7 +42,7 @@ impl Session<'_> {
     fn link(&self, service: &Service, dest: &Arc<Dest>) -> Result<(), Refusal> {
         let services = &self.netns.services;
         if dest.method().row().rewrites {
-            services.servers.insert(dest).map_err(out_of_memory)?;
+            services.servers.insert(dest)?;
         }
         let result = service.link(&self.exclusive, dest, services.next_serial());
         if result.is_err() {
@@ -56,7 +55,7 @@ impl Session<'_> {
         check_address(self.net, &request.key)?;
         self.defragment(request.key.addr.family())?;
         let dest = Dest::new(request.key, *service.key(), &request.settings);
-        Arc::pin_init(dest, GFP_KERNEL).map_err(out_of_memory)
+        Ok(Arc::pin_init(dest, GFP_KERNEL)?)
     }
 
     /// Changes a real server of a service.
@@ -74,7 +73,7 @@ impl Session<'_> {
         let dest = service.dest(&request.key).ok_or(Refusal::DestUnknown)?;
         let servers = &self.netns.services.servers;
         if request.settings.method.row().rewrites && !dest.method().row().rewrites {
-            servers.insert(&dest).map_err(out_of_memory)?;
+            servers.insert(&dest)?;
         }
         let result = service.edit_dest(&self.exclusive, &dest, &request.settings);
         // What it is now, whatever the result.

@@ -9,7 +9,7 @@ use kernel::str::CStr;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use linux::net::Net;
 use linux::rcu::Arc;
-use linux::sysctl::{Content, Directory, File, Writers};
+use linux::sysctl::{Content, Directory, File, OutOfRange, Writers};
 
 /// How far a load factor may go either way.
 const LOAD_FACTORS: core::ops::RangeInclusive<i32> = -8..=8;
@@ -110,7 +110,7 @@ impl Directory for Netns {
             |n| n.config.conn_lfactor.get(),
             |n, _, factor| {
                 if !LOAD_FACTORS.contains(&factor) {
-                    return Err(EINVAL);
+                    return Err(OutOfRange);
                 }
                 n.config.conn_lfactor.0.store(factor, Relaxed);
                 n.conns.set_load_factor(factor);
@@ -122,7 +122,7 @@ impl Directory for Netns {
             |n| n.config.svc_lfactor.get(),
             |n, net, factor| {
                 if !LOAD_FACTORS.contains(&factor) {
-                    return Err(EINVAL);
+                    return Err(OutOfRange);
                 }
                 n.config.svc_lfactor.0.store(factor, Relaxed);
                 Session::begin(net, n).set_service_load_factor(factor);
@@ -163,7 +163,7 @@ const fn int(
 const fn command(
     name: &'static CStr,
     load: fn(&Netns) -> i32,
-    store: fn(&Netns, &Net, i32) -> Result,
+    store: fn(&Netns, &Net, i32) -> Result<(), OutOfRange>,
 ) -> File<Netns> {
     File {
         name,
@@ -173,7 +173,7 @@ const fn command(
 }
 
 /// Changes when a measure against floods is taken, and has the memory looked at from now on.
-fn set_measure(netns: &Netns, measure: &Measure, mode: i32) -> Result {
+fn set_measure(netns: &Netns, measure: &Measure, mode: i32) -> Result<(), OutOfRange> {
     netns.config.defence.set(measure, mode)?;
     netns.watch.schedule_once(defence::LOOK);
     Ok(())

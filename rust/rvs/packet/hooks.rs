@@ -5,7 +5,7 @@ use kernel::prelude::*;
 use kernel::sync::{new_mutex, Mutex};
 use linux::inet::Family;
 use linux::net::Handle;
-use linux::netfilter::{PacketHook, Registration};
+use linux::netfilter::{HookError, PacketHook, Registration};
 use linux::rcu::Arc;
 
 /// The hooks of one namespace: of each family while it has a service.
@@ -45,13 +45,12 @@ impl Hooks {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, `EAFNOSUPPORT` if the kernel does not have the family, or `ENODEV` once the namespace
-    /// began to go.
+    /// Any of [`HookError`].
     ///
     /// # Locking
     ///
     /// Process context.
-    pub(crate) fn turn_on<H: PacketHook>(&self, family: Family) -> Result {
+    pub(crate) fn turn_on<H: PacketHook>(&self, family: Family) -> Result<(), HookError> {
         self.defragment(family)?;
         let mut on = self.on.lock();
         let place = on.of(family);
@@ -71,7 +70,7 @@ impl Hooks {
     /// # Locking
     ///
     /// Process context.
-    pub(crate) fn defragment(&self, family: Family) -> Result {
+    pub(crate) fn defragment(&self, family: Family) -> Result<(), HookError> {
         let mut on = self.on.lock();
         match family {
             Family::V6 if on.whole.is_none() => {

@@ -2,6 +2,7 @@
 //! The hash table of services: readers take no lock, a change copies one bucket.
 
 use super::virtual_service::Service;
+use crate::util::OutOfMemory;
 use ipvs::service::ServiceKey;
 use kernel::prelude::*;
 use linux::rcu::{self, Arc, Borrow, Reader, Slot};
@@ -24,17 +25,15 @@ impl Buckets {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
-    pub(super) fn new(size: u64) -> Result<Arc<Self>> {
+    /// [`OutOfMemory`].
+    pub(super) fn new(size: u64) -> Result<Arc<Self>, OutOfMemory> {
         let [seed] = linux::random::words();
-        let size = usize::try_from(size)?;
+        let size = usize::try_from(size).map_err(|_large| OutOfMemory)?;
         let mut buckets = KVVec::with_capacity(size, GFP_KERNEL)?;
         for _ in 0..size {
-            buckets
-                .push_within_capacity(Slot::empty())
-                .map_err(|_full| ENOMEM)?;
+            buckets.push_within_capacity(Slot::empty())?;
         }
-        Arc::new(Self { buckets, seed }, GFP_KERNEL)
+        Ok(Arc::new(Self { buckets, seed }, GFP_KERNEL)?)
     }
 
     /// Returns how many buckets there are.
@@ -58,13 +57,13 @@ impl Buckets {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; nothing is changed then.
+    /// [`OutOfMemory`]; nothing is changed then.
     ///
     /// # Locking
     ///
     /// Under `control`; sleeps.
-    pub(super) fn insert(&self, service: Arc<Service>) -> Result {
-        let slot = self.bucket(service.key()).ok_or(EINVAL)?;
+    pub(super) fn insert(&self, service: Arc<Service>) -> Result<(), OutOfMemory> {
+        let slot = self.bucket(service.key()).ok_or(OutOfMemory)?;
         let present = held(slot);
         let others = present.as_ref().map_or(&[][..], |bucket| &bucket.0);
         let len = others.len().saturating_add(1);
@@ -77,13 +76,13 @@ impl Buckets {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; nothing is changed then.
+    /// [`OutOfMemory`]; nothing is changed then.
     ///
     /// # Locking
     ///
     /// Under `control`; sleeps.
-    pub(super) fn remove(&self, service: &Service) -> Result {
-        let slot = self.bucket(service.key()).ok_or(EINVAL)?;
+    pub(super) fn remove(&self, service: &Service) -> Result<(), OutOfMemory> {
+        let slot = self.bucket(service.key()).ok_or(OutOfMemory)?;
         let present = held(slot);
         let all = present.as_ref().map_or(&[][..], |bucket| &bucket.0);
         let others = all
@@ -120,13 +119,15 @@ impl Buckets {
 }
 
 impl Bucket {
-    fn of<'a>(len: usize, services: impl Iterator<Item = &'a Arc<Service>>) -> Result<Arc<Self>> {
+    fn of<'a>(
+        len: usize,
+        services: impl Iterator<Item = &'a Arc<Service>>,
+    ) -> Result<Arc<Self>, OutOfMemory> {
         let mut list = KVec::with_capacity(len, GFP_KERNEL)?;
         for service in services {
-            list.push_within_capacity(service.clone())
-                .map_err(|_full| ENOMEM)?;
+            list.push_within_capacity(service.clone())?;
         }
-        Arc::new(Self(list), GFP_KERNEL)
+        Ok(Arc::new(Self(list), GFP_KERNEL)?)
     }
 }
 

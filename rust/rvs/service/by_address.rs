@@ -8,6 +8,7 @@
 //! insertion may fill.
 
 use crate::dest::Dest;
+use crate::util::OutOfMemory;
 use ipvs::service::Sender;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -57,12 +58,12 @@ impl ByAddress {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; nothing is changed then.
+    /// [`OutOfMemory`]; nothing is changed then.
     ///
     /// # Locking
     ///
     /// Under `control`; sleeps.
-    pub(crate) fn insert(&self, dest: &Arc<Dest>) -> Result {
+    pub(crate) fn insert(&self, dest: &Arc<Dest>) -> Result<(), OutOfMemory> {
         let present = self.now();
         if present
             .as_ref()
@@ -111,7 +112,7 @@ impl ByAddress {
     }
 
     /// Publishes the same places in so many buckets.
-    fn resize(&self, size: usize) -> Result<Arc<Buckets>> {
+    fn resize(&self, size: usize) -> Result<Arc<Buckets>, OutOfMemory> {
         let buckets = Buckets::new(size)?;
         if let Some(present) = self.now() {
             for dest in present.places() {
@@ -141,14 +142,13 @@ fn leave(dest: &Dest) -> bool {
 }
 
 impl Buckets {
-    fn new(size: usize) -> Result<Arc<Self>> {
+    fn new(size: usize) -> Result<Arc<Self>, OutOfMemory> {
         let [seed] = linux::random::words();
         let mut buckets = KVVec::with_capacity(size, GFP_KERNEL)?;
         for _ in 0..size {
-            let pushed = buckets.push_within_capacity(Slot::empty());
-            pushed.map_err(|_full| ENOMEM)?;
+            buckets.push_within_capacity(Slot::empty())?;
         }
-        Arc::new(Self { buckets, seed }, GFP_KERNEL)
+        Ok(Arc::new(Self { buckets, seed }, GFP_KERNEL)?)
     }
 
     fn at(&self, sender: Sender) -> Option<&Slot<Bucket>> {
@@ -169,8 +169,8 @@ impl Buckets {
     }
 
     /// Gives a place to a server, the newest of its sender's.
-    fn insert(&self, dest: &Arc<Dest>) -> Result {
-        let slot = self.at(dest.sender()).ok_or(EINVAL)?;
+    fn insert(&self, dest: &Arc<Dest>) -> Result<(), OutOfMemory> {
+        let slot = self.at(dest.sender()).ok_or(OutOfMemory)?;
         let present = held(slot);
         let places = present.as_ref().map_or(&[][..], |bucket| &bucket.0);
         if let Some(free) = places.iter().find(|place| held(place).is_none()) {
@@ -181,8 +181,7 @@ impl Buckets {
         let mut bucket = KVec::with_capacity(len, GFP_KERNEL)?;
         let others = places.iter().filter_map(held);
         for dest in Iterator::chain([dest.clone()].into_iter(), others) {
-            let pushed = bucket.push_within_capacity(Slot::new(dest));
-            pushed.map_err(|_full| ENOMEM)?;
+            bucket.push_within_capacity(Slot::new(dest))?;
         }
         drop(slot.replace(Some(Arc::new(Bucket(bucket), GFP_KERNEL)?)));
         Ok(())

@@ -6,6 +6,7 @@
 use super::server_list::ServerList;
 use crate::dest::Dest;
 use crate::util::hash_index::HashIndex;
+use crate::util::OutOfMemory;
 use ipvs::sched::CHUNK;
 use ipvs::service::{DestKey, ServiceKey};
 use kernel::prelude::*;
@@ -39,12 +40,16 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; the index is as it was then.
+    /// [`OutOfMemory`]; the index is as it was then.
     ///
     /// # Locking
     ///
     /// Process context; sleeps.
-    pub(super) fn insert(&mut self, list: &ServerList, dest: &Arc<Dest>) -> Result {
+    pub(super) fn insert(
+        &mut self,
+        list: &ServerList,
+        dest: &Arc<Dest>,
+    ) -> Result<(), OutOfMemory> {
         if list.len() <= CHUNK {
             return Ok(());
         }
@@ -69,6 +74,6 @@ impl Index {
     }
 }
 
-fn put(index: &mut HashIndex<Arc<Dest>>, dest: &Arc<Dest>) -> Result {
+fn put(index: &mut HashIndex<Arc<Dest>>, dest: &Arc<Dest>) -> Result<(), OutOfMemory> {
     index.insert(dest.key().digest(dest.service()), dest.clone())
 }

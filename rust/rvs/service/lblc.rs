@@ -8,6 +8,7 @@ use super::server_list::ServerRef;
 use super::view::View;
 use crate::config::CacheExpiry;
 use crate::dest::Dest;
+use crate::util::OutOfMemory;
 use ipvs::addr::Addr;
 use ipvs::flow::Flow;
 use ipvs::sched::{lblc, lblcr, Replication};
@@ -38,24 +39,27 @@ impl DestinationCache {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
-    pub(super) fn new(replication: Replication, expiry: &Arc<CacheExpiry>) -> Result<Arc<Self>> {
+    /// [`OutOfMemory`].
+    pub(super) fn new(
+        replication: Replication,
+        expiry: &Arc<CacheExpiry>,
+    ) -> Result<Arc<Self>, OutOfMemory> {
         let mut buckets = KVVec::with_capacity(lblc::BUCKETS, GFP_KERNEL)?;
         for _ in 0..lblc::BUCKETS {
-            buckets
-                .push_within_capacity(Slot::empty())
-                .map_err(|_full| ENOMEM)?;
+            buckets.push_within_capacity(Slot::empty())?;
         }
+        let state = KBox::pin_init(new_spinlock_bh!(CacheState::new(), "rvs_lblc"), GFP_KERNEL);
         let addresses = Addresses {
             replicates: replication == Replication::Set,
             expiry: expiry.clone(),
             factors: lblc::Factors(random::words()),
             buckets,
-            state: KBox::pin_init(new_spinlock_bh!(CacheState::new(), "rvs_lblc"), GFP_KERNEL)?,
+            state: state.map_err(|_error| OutOfMemory)?,
         };
-        let rounds = KBox::pin_init(Delayed::new(addresses), GFP_KERNEL)?;
+        let rounds =
+            KBox::pin_init(Delayed::new(addresses), GFP_KERNEL).map_err(|_error| OutOfMemory)?;
         rounds.schedule_once(Ticks::from_seconds(ROUND));
-        Arc::new(Self(rounds), GFP_KERNEL)
+        Ok(Arc::new(Self(rounds), GFP_KERNEL)?)
     }
 
     /// Picks the server that served the address before, or else adds what `fresh` picks.
@@ -130,13 +134,12 @@ impl ServerSet {
         first: Option<&'a Arc<Dest>>,
         len: usize,
         others: impl Iterator<Item = &'a ServerRef>,
-    ) -> Result<Arc<Self>> {
+    ) -> Result<Arc<Self>, OutOfMemory> {
         let mut list = KVec::with_capacity(len.saturating_add(1), GFP_ATOMIC)?;
         for dest in Iterator::chain(first.into_iter(), others.map(ServerRef::dest)) {
-            list.push_within_capacity(ServerRef::new(dest))
-                .map_err(|_full| ENOMEM)?;
+            list.push_within_capacity(ServerRef::new(dest))?;
         }
-        Arc::new(Self(list), GFP_ATOMIC)
+        Ok(Arc::new(Self(list), GFP_ATOMIC)?)
     }
 }
 

@@ -6,7 +6,7 @@ use super::server_list::{Position, ServerList};
 use super::view::{Cell, View};
 use crate::config::CacheExpiry;
 use crate::dest::Dest;
-use crate::util::out_of_memory;
+use crate::util::OutOfMemory;
 use ipvs::flow::Flow;
 use ipvs::refusal::Refusal;
 use ipvs::sched::{self, Candidate, Change, Options, Scheduler, Spec, State, TableSpec};
@@ -48,7 +48,7 @@ impl Scheduling {
         let new = Self {
             cells: None,
             table: None,
-            cache: cache.transpose().map_err(out_of_memory)?,
+            cache: cache.transpose()?,
         };
         let start = Transition {
             before: servers,
@@ -86,7 +86,7 @@ impl Scheduling {
             None => Ok(None),
             Some(after) if after == state && cells.is_some() => Ok(self.cells.clone()),
             // A decision at this moment advances cells that are about to go: its step is lost.
-            Some(after) => Cells::new(after).map(Some).map_err(out_of_memory),
+            Some(after) => Ok(Some(Cells::new(after)?)),
         }
     }
 
@@ -100,9 +100,7 @@ impl Scheduling {
             return Ok(self.table.clone());
         };
         match table.candidates(of.after.len()) {
-            Ok(count) => SlotTable::of(table, of.after, count)
-                .map(Some)
-                .map_err(out_of_memory),
+            Ok(count) => Ok(Some(SlotTable::of(table, of.after, count)?)),
             // There is none to keep.
             Err(_) if of.change == Change::Bound => Err(Refusal::ServersTooMany),
             Err(_) => Ok(self.table.clone()),
@@ -153,13 +151,13 @@ impl SlotTable {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
-    fn of(spec: &TableSpec, list: &ServerList, count: usize) -> Result<Arc<Self>> {
+    /// [`OutOfMemory`].
+    fn of(spec: &TableSpec, list: &ServerList, count: usize) -> Result<Arc<Self>, OutOfMemory> {
         let mut slots = KVVec::zeroed(spec.slots, GFP_KERNEL)?;
         let mut room = KVVec::from_elem(Candidate::NONE, count, GFP_KERNEL)?;
         spec.fill(&View::of(list), &mut room, &mut slots);
         let list = list.clone();
-        Arc::new(Self { list, slots }, GFP_KERNEL)
+        Ok(Arc::new(Self { list, slots }, GFP_KERNEL)?)
     }
 }
 
@@ -167,8 +165,8 @@ impl SlotTable {
 struct Cells([Cell; sched::CELLS]);
 
 impl Cells {
-    fn new(state: State) -> Result<Arc<Self>> {
-        Arc::new(Self(state.map(Cell::new)), GFP_KERNEL)
+    fn new(state: State) -> Result<Arc<Self>, OutOfMemory> {
+        Ok(Arc::new(Self(state.map(Cell::new)), GFP_KERNEL)?)
     }
 
     fn state(&self) -> State {

@@ -6,7 +6,7 @@
 //! list replaces another.
 
 use crate::dest::Dest;
-use crate::util::vec_ext;
+use crate::util::{vec_ext, OutOfMemory};
 use ipvs::sched::{Aggregate, Permutation, Server, CHUNK};
 use kernel::prelude::*;
 use linux::rcu::{self, Arc};
@@ -99,19 +99,17 @@ impl Chunk {
         changes: &Arc<Changes>,
         room: usize,
         dests: impl Iterator<Item = &'a Arc<Dest>>,
-    ) -> Result<Arc<Self>> {
+    ) -> Result<Arc<Self>, OutOfMemory> {
         let mut members = KVec::with_capacity(room, GFP_KERNEL)?;
         for dest in dests {
-            members
-                .push_within_capacity(ServerRef::new(dest))
-                .map_err(|_full| ENOMEM)?;
+            members.push_within_capacity(ServerRef::new(dest))?;
         }
         let chunk = Self {
             members,
             changes: changes.clone(),
             remembered: Remembered::new(),
         };
-        Arc::new(chunk, GFP_KERNEL)
+        Ok(Arc::new(chunk, GFP_KERNEL)?)
     }
 
     /// Returns the servers, the oldest first.
@@ -160,7 +158,7 @@ impl ServerList {
         before: &[Arc<Chunk>],
         changed: Arc<Chunk>,
         after: &[Arc<Chunk>],
-    ) -> Result<Self> {
+    ) -> Result<Self, OutOfMemory> {
         let changed = Some(changed).filter(|chunk| !chunk.members.is_empty());
         let room = before.len().saturating_add(after.len());
         let room = room.saturating_add(usize::from(changed.is_some()));
@@ -172,8 +170,7 @@ impl ServerList {
         let mut list = KVVec::with_capacity(room, GFP_KERNEL)?;
         for part in [before, changed.as_slice(), after] {
             for chunk in part {
-                list.push_within_capacity(chunk.clone())
-                    .map_err(|_full| ENOMEM)?;
+                list.push_within_capacity(chunk.clone())?;
             }
         }
         let chunks = Chunks::Many(Arc::new(list, GFP_KERNEL)?);
@@ -205,8 +202,8 @@ impl ServerList {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
-    pub(super) fn with(&self, dest: &Arc<Dest>) -> Result<Self> {
+    /// [`OutOfMemory`].
+    pub(super) fn with(&self, dest: &Arc<Dest>) -> Result<Self, OutOfMemory> {
         let open = self
             .chunks()
             .last()
@@ -231,14 +228,14 @@ impl ServerList {
         Self::of(self.len.saturating_add(1), kept, last, &[])
     }
 
-    /// Returns the list without the server at a position.
+    /// Returns the list without the server at a position, if one is there.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
-    pub(super) fn without(&self, position: Position) -> Result<Self> {
+    /// [`OutOfMemory`].
+    pub(super) fn without(&self, position: Position) -> Result<Self, OutOfMemory> {
         let Some(old) = self.chunks().get(position.chunk) else {
-            return Err(ENOENT);
+            return Ok(self.clone());
         };
         let others = (0..CHUNK).zip(old.dests());
         let rest = others.filter_map(|(place, dest)| (place != position.place).then_some(dest));
@@ -269,8 +266,8 @@ impl ServerList {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
-    pub(super) fn without_aggregates(&self) -> Result<Self> {
+    /// [`OutOfMemory`].
+    pub(super) fn without_aggregates(&self) -> Result<Self, OutOfMemory> {
         let fresh =
             |chunk: &Arc<Chunk>| Chunk::of(&chunk.changes, chunk.members.len(), chunk.dests());
         let chunks = match &self.chunks {
@@ -278,8 +275,7 @@ impl ServerList {
             Chunks::Many(chunks) => {
                 let mut list = KVVec::with_capacity(chunks.len(), GFP_KERNEL)?;
                 for chunk in chunks.iter() {
-                    list.push_within_capacity(fresh(chunk)?)
-                        .map_err(|_full| ENOMEM)?;
+                    list.push_within_capacity(fresh(chunk)?)?;
                 }
                 Chunks::Many(Arc::new(list, GFP_KERNEL)?)
             }

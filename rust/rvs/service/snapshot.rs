@@ -5,12 +5,11 @@ use super::scheduling::{Scheduling, Transition};
 use super::server_list::ServerList;
 use crate::config::CacheExpiry;
 use crate::dest::Dest;
-use crate::util::out_of_memory;
+use crate::util::OutOfMemory;
 use ipvs::flow::Flow;
 use ipvs::refusal::Refusal;
 use ipvs::sched::Change;
 use ipvs::service::ServiceSettings;
-use kernel::error::Error;
 use linux::rcu::{Arc, Borrow, Reader};
 
 /// What is published about a service.
@@ -88,8 +87,7 @@ impl Snapshot {
                 ..self.clone()
             });
         }
-        let servers = self.servers.without_aggregates();
-        let servers = servers.map_err(out_of_memory)?;
+        let servers = self.servers.without_aggregates()?;
         Ok(Self {
             settings,
             scheduling: Scheduling::new(settings.scheduler, &servers, expiry)?,
@@ -99,10 +97,10 @@ impl Snapshot {
 
     fn with_servers(
         &self,
-        servers: Result<ServerList, Error>,
+        servers: Result<ServerList, OutOfMemory>,
         change: Change,
     ) -> Result<Self, Refusal> {
-        let servers = servers.map_err(out_of_memory)?;
+        let servers = servers?;
         let transition = Transition {
             before: &self.servers,
             after: &servers,

@@ -6,7 +6,7 @@ use super::by_address::ByAddress;
 use super::virtual_service::{Exclusive, Service};
 use crate::dest::Trash;
 use crate::names;
-use crate::util::{out_of_memory, vec_ext};
+use crate::util::{vec_ext, OutOfMemory};
 use core::mem::replace;
 use core::ops::ControlFlow;
 use ipvs::addr::{Family, Port};
@@ -164,8 +164,8 @@ impl ServiceTable {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
-    pub(crate) fn new(factor: i32) -> impl PinInit<Self, Error> {
+    /// [`OutOfMemory`].
+    pub(crate) fn new(factor: i32) -> impl PinInit<Self, OutOfMemory> {
         try_pin_init!(Self {
             buckets: Slot::empty(),
             v4: Counts::new(),
@@ -175,7 +175,7 @@ impl ServiceTable {
             serial: Atomic::new(0),
             servers: ByAddress::new(),
             trash <- Trash::new(),
-        }? Error)
+        }? OutOfMemory)
     }
 
     /// Returns how many services there are.
@@ -293,10 +293,10 @@ impl ServiceTable {
     /// [`Refusal::Memory`]; nothing is changed then.
     pub(crate) fn insert(&self, _: &Exclusive, listed: Listed) -> Result<(), Refusal> {
         let service = listed.service.clone();
-        vec_ext::push(&mut self.order.lock(), listed).map_err(out_of_memory)?;
+        vec_ext::push(&mut self.order.lock(), listed)?;
         if let Err(error) = self.insert_bucket(service.clone()) {
             drop(self.unlist(service.serial()));
-            return Err(out_of_memory(error));
+            return Err(error.into());
         }
         self.counts(service.key().family()).add(&service);
         // The first one has the smallest table whatever the load factor.
@@ -306,7 +306,7 @@ impl ServiceTable {
         Ok(())
     }
 
-    fn insert_bucket(&self, service: Arc<Service>) -> Result {
+    fn insert_bucket(&self, service: Arc<Service>) -> Result<(), OutOfMemory> {
         if let Some(buckets) = self.now() {
             return buckets.insert(service);
         }
@@ -330,7 +330,7 @@ impl ServiceTable {
         service: &Service,
     ) -> Result<Option<Listed>, Refusal> {
         let buckets = self.now().ok_or(Refusal::ServiceUnknown)?;
-        buckets.remove(service).map_err(out_of_memory)?;
+        buckets.remove(service)?;
         self.counts(service.key().family()).remove(service);
         self.abandon(service);
         let listed = self.unlist(service.serial());
@@ -412,7 +412,7 @@ impl ServiceTable {
         }
     }
 
-    fn rehashed(&self, size: u64) -> Result<Arc<Buckets>> {
+    fn rehashed(&self, size: u64) -> Result<Arc<Buckets>, OutOfMemory> {
         let buckets = Buckets::new(size)?;
         for listed in &*self.order.lock() {
             buckets.insert(listed.service.clone())?;

@@ -6,7 +6,7 @@ use super::server_list::ServerList;
 use super::snapshot::{Snapshot, Step};
 use crate::config::CacheExpiry;
 use crate::dest::Dest;
-use crate::util::out_of_memory;
+use crate::util::OutOfMemory;
 use ipvs::addr::Family;
 use ipvs::flow::Flow;
 use ipvs::rate::Samples;
@@ -60,8 +60,8 @@ impl Service {
         expiry: &Arc<CacheExpiry>,
     ) -> Result<Arc<Self>, Refusal> {
         let snapshot = Snapshot::new(settings.hashed(), expiry)?;
-        let snapshot = Arc::new(snapshot, GFP_KERNEL).map_err(out_of_memory)?;
-        let service = Arc::pin_init(
+        let snapshot = Arc::new(snapshot, GFP_KERNEL).map_err(OutOfMemory::from)?;
+        let service: Result<_, OutOfMemory> = Arc::pin_init(
             try_pin_init!(Self {
                 key,
                 serial,
@@ -71,10 +71,10 @@ impl Service {
                     stats_base: Samples::default(),
                     index: Index::new(),
                 }),
-            }? Error),
+            }? OutOfMemory),
             GFP_KERNEL,
         );
-        service.map_err(out_of_memory)
+        Ok(service?)
     }
 
     /// Returns what identifies it in its namespace.
@@ -163,9 +163,9 @@ impl Service {
         let mut result = Ok(());
         for dest in self.servers().iter() {
             // What fails for one does not keep the others from it.
-            result = result.and(dest.stats.reset().map_err(out_of_memory));
+            result = result.and(dest.stats.reset());
         }
-        result
+        Ok(result?)
     }
 
     /// Sums up everything that the servers counted.
@@ -212,13 +212,12 @@ impl Service {
     ) -> Result<(), Refusal> {
         let counted = dest.stats.counted();
         if dest.owner() != self.serial {
-            dest.stats.reset_to(counted).map_err(out_of_memory)?;
+            dest.stats.reset_to(counted)?;
         }
         dest.join(self.serial, serial);
         let before = self.snapshot();
         let next = before.next(&Step::Added(dest))?;
-        let entered = writer.index.insert(next.servers(), dest);
-        entered.map_err(out_of_memory)?;
+        writer.index.insert(next.servers(), dest)?;
         let result = self.publish(next);
         match result {
             Ok(()) => {
@@ -297,7 +296,7 @@ impl Service {
     }
 
     fn publish(&self, next: Snapshot) -> Result<(), Refusal> {
-        let next = Arc::new(next, GFP_KERNEL).map_err(out_of_memory)?;
+        let next = Arc::new(next, GFP_KERNEL).map_err(OutOfMemory::from)?;
         next.watch(&self.servers());
         drop(self.published.replace(next.clone()));
         next.unwatch();

@@ -4,6 +4,7 @@
 //! It has two vectors: as many heads of chains as there is room for values, and the values, each
 //! with the place of the next one in its chain. The last value takes the place of one that goes.
 
+use super::OutOfMemory;
 use core::mem::replace;
 use kernel::prelude::*;
 
@@ -43,24 +44,22 @@ impl<T> HashIndex<T> {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// [`OutOfMemory`].
     ///
     /// # Locking
     ///
     /// Process context; sleeps.
-    pub(crate) fn insert(&mut self, digest: u32, value: T) -> Result {
+    pub(crate) fn insert(&mut self, digest: u32, value: T) -> Result<(), OutOfMemory> {
         if self.items.len() >= self.heads.len() {
             self.grow()?;
         }
-        let place = u32::try_from(self.items.len())?;
+        let place = u32::try_from(self.items.len()).map_err(|_many| OutOfMemory)?;
         let item = Item {
             value,
             digest,
             next: END,
         };
-        self.items
-            .push_within_capacity(item)
-            .map_err(|_full| ENOMEM)?;
+        self.items.push_within_capacity(item)?;
         self.link(place);
         Ok(())
     }
@@ -105,12 +104,12 @@ impl<T> HashIndex<T> {
     }
 
     /// Makes room for twice as many.
-    fn grow(&mut self) -> Result {
+    fn grow(&mut self) -> Result<(), OutOfMemory> {
         let room = self.heads.len().saturating_mul(2).max(FIRST);
         let heads = KVVec::from_elem(END, room, GFP_KERNEL)?;
         let mut items = KVVec::with_capacity(room, GFP_KERNEL)?;
         for item in self.items.drain_all() {
-            items.push_within_capacity(item).map_err(|_full| ENOMEM)?;
+            items.push_within_capacity(item)?;
         }
         *self = Self { items, heads };
         let len = u32::try_from(self.items.len()).unwrap_or(END);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What vectors lack: growth and search without a way to panic.
 
+use super::OutOfMemory;
 use kernel::prelude::*;
 
 /// The room of a vector that got its first element.
@@ -10,23 +11,21 @@ const FIRST: usize = 8;
 ///
 /// # Errors
 ///
-/// `ENOMEM`; the vector is as it was then.
+/// [`OutOfMemory`]; the vector is as it was then.
 ///
 /// # Locking
 ///
 /// Process context; sleeps.
-pub(crate) fn push<T>(list: &mut KVVec<T>, value: T) -> Result {
+pub(crate) fn push<T>(list: &mut KVVec<T>, value: T) -> Result<(), OutOfMemory> {
     if list.len() >= list.capacity() {
         let room = list.len().saturating_mul(2).max(FIRST);
         let mut larger = KVVec::with_capacity(room, GFP_KERNEL)?;
         for element in list.drain_all() {
-            larger
-                .push_within_capacity(element)
-                .map_err(|_full| ENOMEM)?;
+            larger.push_within_capacity(element)?;
         }
         *list = larger;
     }
-    list.push_within_capacity(value).map_err(|_full| ENOMEM)
+    Ok(list.push_within_capacity(value)?)
 }
 
 /// Returns how many elements `holds` is true of, in a list that has all of these first.

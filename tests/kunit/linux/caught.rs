@@ -103,7 +103,7 @@ impl PerNet for Catcher {
 
     fn new(_net: &Net, handle: Arc<Handle>) -> Result<Arc<Self>> {
         let caught = locked(None)?;
-        Arc::new(Self { handle, caught }, GFP_KERNEL)
+        Ok(Arc::new(Self { handle, caught }, GFP_KERNEL)?)
     }
 
     fn exit(&self, _net: &Net) {}

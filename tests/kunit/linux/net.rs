@@ -102,8 +102,15 @@ impl PerNet for Probe {
     const SLOT: Place<Self> = Place::of(&SLOT);
 
     fn new(_net: &Net, handle: Arc<Handle>) -> Result<Arc<Self>> {
-        Arc::new(Self { handle }, GFP_KERNEL)
+        Ok(Arc::new(Self { handle }, GFP_KERNEL)?)
     }
 
     fn exit(&self, _net: &Net) {}
+}
+
+/// A test ends with an errno, whatever fails in it.
+impl From<crate::netfilter::HookError> for Error {
+    fn from(_error: crate::netfilter::HookError) -> Self {
+        ENODEV
+    }
 }

@@ -204,7 +204,7 @@ fn pair(tally: &Tally, value: u32) -> Result<Arc<Pair>> {
         other: AtomicU32::new(value),
         guest: Guest(tally.clone()),
     };
-    Arc::new(pair, GFP_KERNEL)
+    Ok(Arc::new(pair, GFP_KERNEL)?)
 }
 
 /// Looks at what a slot publishes until it is cancelled.

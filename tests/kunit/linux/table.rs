@@ -233,7 +233,7 @@ impl Server {
             ended: AtomicU32::new(0),
             active: AtomicU32::new(0),
         };
-        Arc::new(server, GFP_KERNEL)
+        Ok(Arc::new(server, GFP_KERNEL)?)
     }
 }
 

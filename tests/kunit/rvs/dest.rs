@@ -120,7 +120,10 @@ mod tests {
     };
 
     fn made(settings: &DestSettings) -> Result<Arc<Dest>> {
-        Arc::pin_init(Dest::new(KEY, SERVICE, settings), GFP_KERNEL)
+        Ok(Arc::pin_init(
+            Dest::new(KEY, SERVICE, settings),
+            GFP_KERNEL,
+        )?)
     }
 
     fn binds(dest: &Dest, times: u32) -> bool {

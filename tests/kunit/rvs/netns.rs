@@ -81,7 +81,7 @@ mod tests {
         let netns = Netns::get(Net::init())?;
         let defence = &netns.config.defence;
         let mode = || defence.drop_entry.mode().number();
-        defence.set(&defence.drop_entry, 1)?;
+        assert!(defence.set(&defence.drop_entry, 1).is_ok());
         assert_eq!(mode(), 1);
         defence.amemthresh.store(i32::MAX, Relaxed);
         defence.evaluate();

@@ -210,7 +210,7 @@ mod tests {
     fn sender(port: u16, service: ServiceKey) -> Result<Arc<Dest>> {
         let port = Port::from_host(port);
         let dest = Dest::new(DestKey { port, ..server(1) }, service, &SERVER);
-        Arc::pin_init(dest, GFP_KERNEL)
+        Ok(Arc::pin_init(dest, GFP_KERNEL)?)
     }
 
     fn senders(port: u16) -> [Sender; 2] {
