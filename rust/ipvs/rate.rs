@@ -208,7 +208,7 @@ impl Samples {
         result
     }
 
-    /// Tells whether nothing was ever counted.
+    /// Returns whether nothing was ever counted.
     pub fn is_empty(&self) -> bool {
         self.counters == [Sample::default(); Counter::COUNT]
     }

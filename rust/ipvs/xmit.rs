@@ -107,13 +107,13 @@ impl Row {
         }
     }
 
-    /// Returns what becomes of the bytes of a server's packet, sent from `virtual_end` to the client.
+    /// Returns what becomes of the bytes of a server's packet, sent from `virtual_endpoint` to the client.
     #[inline(always)]
-    pub const fn reply_edit(self, virtual_end: Endpoint) -> Option<Rewrite> {
+    pub const fn reply_edit(self, virtual_endpoint: Endpoint) -> Option<Rewrite> {
         match self.rewrites {
             true => Some(Rewrite {
                 side: Side::Source,
-                to: virtual_end,
+                to: virtual_endpoint,
             }),
             false => None,
         }
@@ -189,7 +189,7 @@ pub enum Plan {
     /// It is edited as its sender is to see it quoted, and dropped, as it does not fit the route.
     TooBig(Edit),
     /// It is dropped in silence: its way would lead where it may not.
-    Boundary,
+    RouteBoundary,
 }
 
 /// Decides what happens with a packet when the route to the server `dest` leads elsewhere.
@@ -203,7 +203,7 @@ pub fn plan_remote(row: Row, dest: Endpoint, packet: &Packet, fits: impl FnOnce(
         rewrite,
     };
     if packet.source.is_loopback() {
-        Plan::Boundary
+        Plan::RouteBoundary
     } else if packet.hop_limit <= 1 {
         Plan::TooManyHops
     } else if fits() || may_outgrow(packet) {
@@ -232,7 +232,7 @@ pub fn plan_local(row: Row, dest: Endpoint, route: &LocalRoute) -> Plan {
             hop_limit: HopLimit::Keep,
             rewrite: row.original_edit(dest),
         }),
-        false => Plan::Boundary,
+        false => Plan::RouteBoundary,
     }
 }
 
@@ -311,12 +311,12 @@ mod tests {
             source: ipv4([127, 0, 0, 1]),
             ..packet()
         };
-        assert_eq!(leaves(&inside, true), Plan::Boundary);
+        assert_eq!(leaves(&inside, true), Plan::RouteBoundary);
         let last = Packet {
             hop_limit: 1,
             ..inside
         };
-        assert_eq!(leaves(&last, true), Plan::Boundary);
+        assert_eq!(leaves(&last, true), Plan::RouteBoundary);
     }
 
     #[test]
@@ -326,8 +326,8 @@ mod tests {
             ..LOCAL
         };
         assert!(is_delivered(stays(Method::Nat, elsewhere)));
-        assert_eq!(stays(Method::Direct, elsewhere), Plan::Boundary);
-        assert_eq!(stays(PAST_SERVERS, LOCAL), Plan::Boundary);
+        assert_eq!(stays(Method::Direct, elsewhere), Plan::RouteBoundary);
+        assert_eq!(stays(PAST_SERVERS, LOCAL), Plan::RouteBoundary);
         assert!(is_delivered(stays(Method::Direct, LOCAL)));
     }
 
@@ -337,7 +337,7 @@ mod tests {
             is_server_loopback: true,
             ..LOCAL
         };
-        assert_eq!(stays(Method::Nat, smuggled), Plan::Boundary);
+        assert_eq!(stays(Method::Nat, smuggled), Plan::RouteBoundary);
         assert!(is_delivered(stays(Method::Direct, smuggled)));
         let inside = LocalRoute {
             is_from_outside: false,
@@ -352,7 +352,7 @@ mod tests {
             place: Place::Forward,
             ..LOCAL
         };
-        assert_eq!(stays(Method::Nat, forwarded), Plan::Boundary);
+        assert_eq!(stays(Method::Nat, forwarded), Plan::RouteBoundary);
         assert!(is_delivered(stays(Method::Direct, forwarded)));
     }
 

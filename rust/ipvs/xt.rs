@@ -3,7 +3,7 @@
 //!
 //! A rule asks for any of seven options, each plain or inverted; a packet matches when it has all.
 //! `--ipvs` alone needs no more than the packet's mark of having been handled, so it is answered
-//! first, by [`Params::decide_early`]; the others need the connection ([`Facts`]).
+//! first, by [`Params::decide_early`]; the others need the connection ([`ConnInfo`]).
 
 use crate::addr::{Addr, Endpoint, Port, Protocol};
 use crate::proto::Direction;
@@ -43,11 +43,11 @@ pub struct Params {
 
 /// What is known of a packet that belongs to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
+pub struct ConnInfo {
     /// The packet's transport protocol.
     pub protocol: Protocol,
     /// The address and port of the virtual service.
-    pub virtual_end: Endpoint,
+    pub virtual_endpoint: Endpoint,
     /// How packets get to the server.
     pub method: Method,
     /// The port of the virtual service of the controlling connection, if there is one.
@@ -92,15 +92,15 @@ impl Params {
     }
 
     /// Decides by the connection of a packet that was handled.
-    pub fn matches(&self, facts: &Facts) -> bool {
-        let control = facts.control_port == Some(self.control_port);
-        let method = facts.method.number() == u32::from(self.method);
-        self.holds(option::PROTOCOL, facts.protocol == self.protocol)
-            && self.holds(option::PORT, facts.virtual_end.port == self.port)
+    pub fn matches(&self, info: &ConnInfo) -> bool {
+        let control = info.control_port == Some(self.control_port);
+        let method = info.method.number() == u32::from(self.method);
+        self.holds(option::PROTOCOL, info.protocol == self.protocol)
+            && self.holds(option::PORT, info.virtual_endpoint.port == self.port)
             && self.holds(option::CONTROL_PORT, control)
-            && self.holds_direction(facts.tracked)
+            && self.holds_direction(info.tracked)
             && self.holds(option::METHOD, method)
-            && self.holds(option::ADDR, self.is_in_range(facts.virtual_end.addr))
+            && self.holds(option::ADDR, self.is_in_range(info.virtual_endpoint.addr))
     }
 
     /// Returns whether an option has what it asks for, given whether it holds; so it does if it is
@@ -182,55 +182,55 @@ mod tests {
     #[test]
     fn each_option_looks_at_one_fact() {
         let all = OPTIONS.iter().fold(0, |all, option| all | option);
-        assert!(params(all, 0).matches(&FACTS));
-        for (option, facts) in others() {
+        assert!(params(all, 0).matches(&INFO));
+        for (option, info) in others() {
             for asked in OPTIONS {
-                let matches = params(asked, 0).matches(&facts);
+                let matches = params(asked, 0).matches(&info);
                 assert_eq!(matches, asked != option);
             }
-            assert!(!params(all, 0).matches(&facts));
+            assert!(!params(all, 0).matches(&info));
         }
     }
 
     #[test]
     fn an_inverted_option_wants_the_contrary() {
-        for (option, facts) in others() {
-            assert!(params(option, option).matches(&facts));
-            assert!(!params(option, option).matches(&FACTS));
+        for (option, info) in others() {
+            assert!(params(option, option).matches(&info));
+            assert!(!params(option, option).matches(&INFO));
         }
     }
 
     #[test]
     fn what_is_not_asked_does_not_count() {
-        for (_, facts) in others() {
-            assert!(params(0, 0xff).matches(&facts));
-            assert!(params(option::HANDLED, 0xff).matches(&facts));
+        for (_, info) in others() {
+            assert!(params(0, 0xff).matches(&info));
+            assert!(params(option::HANDLED, 0xff).matches(&info));
         }
     }
 
     #[test]
     fn an_untracked_packet_goes_neither_way() {
-        let facts = Facts {
+        let info = ConnInfo {
             tracked: None,
-            ..FACTS
+            ..INFO
         };
-        assert!(!params(option::DIRECTION, 0).matches(&facts));
-        assert!(!params(option::DIRECTION, option::DIRECTION).matches(&facts));
-        assert!(params(option::PROTOCOL, option::DIRECTION).matches(&facts));
+        assert!(!params(option::DIRECTION, 0).matches(&info));
+        assert!(!params(option::DIRECTION, option::DIRECTION).matches(&info));
+        assert!(params(option::PROTOCOL, option::DIRECTION).matches(&info));
     }
 
     #[test]
     fn a_connection_without_a_controller_has_no_port_of_one() {
-        let facts = Facts {
+        let info = ConnInfo {
             control_port: None,
-            ..FACTS
+            ..INFO
         };
         let any = Params {
             control_port: Port::ANY,
             ..params(option::CONTROL_PORT, 0)
         };
-        assert!(!any.matches(&facts));
-        assert!(params(option::CONTROL_PORT, option::CONTROL_PORT).matches(&facts));
+        assert!(!any.matches(&info));
+        assert!(params(option::CONTROL_PORT, option::CONTROL_PORT).matches(&info));
     }
 
     #[test]
@@ -245,9 +245,9 @@ mod tests {
         };
         for number in 0..8 {
             let method = Method::from_number(number);
-            let facts = Facts { method, ..FACTS };
-            assert!(!eight.matches(&facts));
-            assert!(not_eight.matches(&facts));
+            let info = ConnInfo { method, ..INFO };
+            assert!(!eight.matches(&info));
+            assert!(not_eight.matches(&info));
         }
     }
 
@@ -282,9 +282,9 @@ mod tests {
         option::CONTROL_PORT,
     ];
 
-    const FACTS: Facts = Facts {
+    const INFO: ConnInfo = ConnInfo {
         protocol: Protocol::TCP,
-        virtual_end: Endpoint {
+        virtual_endpoint: Endpoint {
             addr: ipv4([10, 9, 0, 1]),
             port: Port::from_host(80),
         },
@@ -293,7 +293,7 @@ mod tests {
         tracked: Some(Direction::Original),
     };
 
-    /// Returns a rule for what [`FACTS`] says.
+    /// Returns a rule for what [`INFO`] says.
     fn params(asked: u8, inverted: u8) -> Params {
         Params {
             addr: [10, 9, 0, 1, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5],
@@ -307,27 +307,27 @@ mod tests {
         }
     }
 
-    /// Returns facts that differ from [`FACTS`] in what one option looks at, with the option.
-    fn others() -> [(u8, Facts); 6] {
-        let mut all = OPTIONS.map(|option| (option, FACTS));
+    /// Returns info that differ from [`INFO`] in what one option looks at, with the option.
+    fn others() -> [(u8, ConnInfo); 6] {
+        let mut all = OPTIONS.map(|option| (option, INFO));
         let [protocol, addr, port, direction, method, control_port] = &mut all;
         protocol.1.protocol = Protocol::UDP;
-        addr.1.virtual_end.addr = ipv4([10, 9, 0, 2]);
-        port.1.virtual_end.port = Port::from_host(81);
+        addr.1.virtual_endpoint.addr = ipv4([10, 9, 0, 2]);
+        port.1.virtual_endpoint.port = Port::from_host(81);
         direction.1.tracked = Some(Direction::Reply);
         method.1.method = Method::Direct;
         control_port.1.control_port = Some(Port::from_host(20));
         all
     }
 
-    fn at(addr: Addr) -> Facts {
-        let virtual_end = Endpoint {
+    fn at(addr: Addr) -> ConnInfo {
+        let virtual_endpoint = Endpoint {
             addr,
-            ..FACTS.virtual_end
+            ..INFO.virtual_endpoint
         };
-        Facts {
-            virtual_end,
-            ..FACTS
+        ConnInfo {
+            virtual_endpoint,
+            ..INFO
         }
     }
 }

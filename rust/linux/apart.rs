@@ -5,7 +5,7 @@ use crate::life::DEAD;
 use crate::rcu::Reader;
 use crate::table::{Entry, New, Record, Refused, Table};
 
-/// An entry that was never in its table, and is buried when this goes.
+/// An entry that was never in its table, and is disposed of when this goes.
 ///
 /// It is dead from the start: no look-up and no listing has it, it never expires, and nothing about it
 /// changes. It counts among the table's entries, and [`Table::close`] waits for it.
@@ -44,6 +44,6 @@ impl<'g, R: Record> Apart<'g, R> {
 impl<R: Record> Drop for Apart<'_, R> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants.
-        unsafe { self.0.bury() };
+        unsafe { self.0.dispose() };
     }
 }

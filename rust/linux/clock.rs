@@ -59,7 +59,7 @@ impl Jiffies {
         Ticks(distance)
     }
 
-    /// Tells whether this is `other` or later.
+    /// Returns whether this is `other` or later.
     #[inline]
     pub const fn reached(self, other: Self) -> bool {
         self.0.wrapping_sub(other.0) <= u32::MAX / 2

@@ -107,7 +107,7 @@ pub fn untrack(skb: &mut Skb<'_>) {
 
 /// Puts the packet's connection into the tracking table, if it has one that is not there yet.
 ///
-/// Tells whether the packet may go on.
+/// Returns whether the packet may go on.
 pub fn confirm(skb: &mut Skb<'_>) -> bool {
     // SAFETY: The packet is valid and ours.
     unsafe { bindings::rvs_helper_nf_conntrack_confirm(skb.as_raw()) == bindings::NF_ACCEPT }

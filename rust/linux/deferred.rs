@@ -43,7 +43,7 @@ unsafe impl Send for Lane {}
 unsafe impl Sync for Lane {}
 
 impl Lane {
-    /// Puts memory on the list; tells whether it is the first there.
+    /// Puts memory on the list; returns whether it is the first there.
     ///
     /// # Safety
     ///

@@ -137,7 +137,7 @@ impl<'a> Skb<'a> {
     }
 
     /// Tells the socket on this host that sent the packet, if one did, how many bytes fit.
-    pub fn tell_sender(&mut self, mtu: u32) {
+    pub fn notify_sender(&mut self, mtu: u32) {
         // SAFETY: The packet is valid by its type invariant.
         let socket = unsafe { (*self.as_raw()).sk };
         if self.has_device() || socket.is_null() {
@@ -181,7 +181,7 @@ impl<'a> Skb<'a> {
         })
     }
 
-    /// Has the offsets of the headers kept as those of the inner packet; tells whether there was memory.
+    /// Has the offsets of the headers kept as those of the inner packet; returns whether there was memory.
     fn prepare_offloads(&mut self, headers: &Headers<'_>) -> bool {
         let types = headers.gso_types();
         // SAFETY: The packet is valid and ours; no slice of its bytes is alive.
@@ -217,7 +217,7 @@ impl<'a> Skb<'a> {
         unsafe { bindings::rvs_helper_skb_set_transport_header(self.as_raw(), i32::from(network)) };
     }
 
-    /// Says which checksum is left to the hardware; tells whether that can be.
+    /// Says which checksum is left to the hardware; returns whether that can be.
     fn leave(&mut self, left: Left, network: u16) -> bool {
         match left {
             Left::Inner => true,

@@ -23,13 +23,13 @@ impl Word {
         self.0 & BITS
     }
 
-    /// Tells whether the entry was dead.
+    /// Returns whether the entry was dead.
     #[inline]
     pub const fn is_dead(self) -> bool {
         self.0 & DEAD != 0
     }
 
-    /// Tells whether a pin kept the entry from dying.
+    /// Returns whether a pin kept the entry from dying.
     #[inline]
     pub const fn is_pinned(self) -> bool {
         self.0 & PINS != 0

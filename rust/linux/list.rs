@@ -182,18 +182,18 @@ impl List {
         Ok(())
     }
 
-    /// Tells whether there should be more buckets for so many entries, and can be.
+    /// Returns whether there should be more buckets for so many entries, and can be.
     #[inline]
     pub(crate) fn is_small_for(&self, count: u64) -> bool {
         count > self.buckets() && self.bits.load(Relaxed) < MAX_BITS
     }
 
-    /// Tells whether half the buckets would do for so many entries, several times over.
+    /// Returns whether half the buckets would do for so many entries, several times over.
     pub(crate) fn is_large_for(&self, count: u64) -> bool {
         count < self.buckets() >> 3 && self.has_grown()
     }
 
-    /// Tells whether there are more buckets than at first.
+    /// Returns whether there are more buckets than at first.
     pub(crate) fn has_grown(&self) -> bool {
         self.bits.load(Relaxed) > FIRST_BITS
     }

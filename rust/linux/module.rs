@@ -40,7 +40,7 @@ impl Drop for ModuleRef {
     }
 }
 
-/// Tells whether a module of this name is loaded or built in, whatever its state.
+/// Returns whether a module of this name is loaded or built in, whatever its state.
 pub fn is_loaded(name: &CStr, this: &'static ThisModule) -> bool {
     let this = this.as_ptr().cast::<bindings::module>();
     // SAFETY: `this` is the module this code is part of; it is listed with all others.

@@ -185,7 +185,7 @@ pub(crate) fn went<N: Names>(place: usize, module: *mut bindings::module) {
     }
 }
 
-/// Tells whether a module that wants to come in may: of the first name, only our own.
+/// Returns whether a module that wants to come in may: of the first name, only our own.
 ///
 /// # Safety
 ///
@@ -199,7 +199,7 @@ pub(crate) unsafe fn may_come<N: Names>(place: usize, module: *mut bindings::mod
     ours
 }
 
-/// Tells whether the value of one of a module's parameters is kept here.
+/// Returns whether the value of one of a module's parameters is kept here.
 ///
 /// # Safety
 ///

@@ -62,12 +62,12 @@ impl Net {
         unsafe { Self::from_raw(init) }
     }
 
-    /// Tells whether this is the namespace the machine started with.
+    /// Returns whether this is the namespace the machine started with.
     pub fn is_init(&self) -> bool {
         ptr::eq(self, Self::init())
     }
 
-    /// Tells whether the initial user namespace owns this namespace.
+    /// Returns whether the initial user namespace owns this namespace.
     pub fn is_owned_by_init_user(&self) -> bool {
         // SAFETY: By the type invariant the namespace is allocated; `user_ns` is set before any
         // callback sees it and never changes.
@@ -75,7 +75,7 @@ impl Net {
         ptr::eq(owner, &raw const bindings::init_user_ns)
     }
 
-    /// Tells whether the calling task may administer this namespace (`CAP_NET_ADMIN`).
+    /// Returns whether the calling task may administer this namespace (`CAP_NET_ADMIN`).
     pub fn is_admin(&self) -> bool {
         // SAFETY: As in `is_owned_by_init_user`.
         let owner = unsafe { (*self.as_raw()).user_ns };
@@ -173,7 +173,7 @@ fn for_each(rcu: Reader<'_>, mut visit: impl FnMut(&Net)) {
 /// `CAP_NET_ADMIN` of the user space API.
 const CAP_NET_ADMIN: i32 = bindings::CAP_NET_ADMIN as i32;
 
-/// Tells whether the calling task may administer the network of the whole machine.
+/// Returns whether the calling task may administer the network of the whole machine.
 pub fn is_machine_admin() -> bool {
     // SAFETY: May be called in any task's context.
     unsafe { bindings::capable(CAP_NET_ADMIN) }

@@ -212,13 +212,13 @@ impl<T> Arc<T> {
         unsafe { self.0.as_ref() }
     }
 
-    /// Tells whether both point to the same object.
+    /// Returns whether both point to the same object.
     #[inline]
     pub fn ptr_eq(&self, other: &Self) -> bool {
         self.0 == other.0
     }
 
-    /// Tells whether there were other references a moment ago.
+    /// Returns whether there were other references a moment ago.
     pub fn is_shared(&self) -> bool {
         self.inner().header.count.load(Relaxed) > 1
     }
@@ -322,7 +322,7 @@ impl<'g, T> Borrow<'g, T> {
         Some(Arc(self.0, PhantomData))
     }
 
-    /// Tells whether both point to the same object.
+    /// Returns whether both point to the same object.
     #[inline]
     pub fn ptr_eq(self, other: Self) -> bool {
         self.0 == other.0

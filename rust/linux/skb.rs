@@ -417,7 +417,7 @@ impl Skb<'_> {
         unsafe { bindings::rvs_helper_pskb_may_pull(self.as_raw(), wanted) }
     }
 
-    /// Copies bytes from `offset` after the network header on; tells whether they were there.
+    /// Copies bytes from `offset` after the network header on; returns whether they were there.
     pub fn copy(&self, offset: u32, to: &mut [u8]) -> bool {
         let (Ok(offset), Ok(len)) = (i32::try_from(offset), i32::try_from(to.len())) else {
             return false;
@@ -489,7 +489,7 @@ impl Skb<'_> {
     /// Leaves the transport checksum to the hardware: it is of all bytes from `start` on, which holds
     /// the sum of what it covers besides in its field, `field` bytes behind `start`.
     ///
-    /// Tells whether that can be; nothing changed if not.
+    /// Returns whether that can be; nothing changed if not.
     pub fn leave_sum(&mut self, start: u16, field: u16) -> bool {
         // SAFETY: The packet is valid and ours; the function checks the place against the linear part.
         unsafe { bindings::skb_partial_csum_set(self.as_raw(), start, field) }

@@ -11,7 +11,7 @@
 //! section, dead or not, and so do its server and its parent.
 //!
 //! **Death.** The caller that sets the dead bit, which is impossible while there are pins, takes the
-//! entry out of the list and off the wheel, lets the user bury it, lets go of its server and its
+//! entry out of the list and off the wheel, calls the user, lets go of its server and its
 //! parent, and has the pool free the memory after the readers. No code of the user runs then.
 //!
 //! **Birth.** An entry is born with one pin, which goes when it is filed and linked, so it cannot be
@@ -40,22 +40,22 @@ use kernel::error::Result;
 pub trait Record: Sized + Send + Sync + 'static {
     /// What an entry may be bound to.
     type Server: Send + Sync + 'static;
-    /// What the user keeps with the table, for [`Record::bury`].
+    /// What the user keeps with the table, for [`Record::on_end`].
     type Scope: Send + Sync + 'static;
 
     /// Returns when the entry is due.
     fn deadline(&self) -> Jiffies;
 
-    /// Tells whether packets that match another entry by its second hash match this one as well.
+    /// Returns whether packets that match another entry by its second hash match this one as well.
     ///
     /// The newest of such entries is found by it and no other. Asked of entries that have a second
     /// hash; must depend on nothing that changes.
     fn same_second(&self, other: &Self) -> bool;
 
     /// Notes that the entry was due while it was pinned; it is looked at again by its deadline.
-    fn held(&self);
+    fn on_pinned(&self);
 
-    /// Does what the beginning of an entry brings, once; [`Record::bury`] takes it back.
+    /// Does what the beginning of an entry brings, once; [`Record::on_end`] takes it back.
     ///
     /// It is sure to be made, and nothing finds it yet: it may end as soon as something does.
     fn begin(new: &New<Self>, rcu: Reader<'_>);
@@ -63,7 +63,7 @@ pub trait Record: Sized + Send + Sync + 'static {
     /// Does what the end of an entry brings, once.
     ///
     /// The entry is dead, can be found no longer, and still has its server.
-    fn bury(entry: &Entry<Self>, server: Option<&Self::Server>, scope: &Self::Scope);
+    fn on_end(entry: &Entry<Self>, server: Option<&Self::Server>, scope: &Self::Scope);
 }
 
 /// An entry of a [`Table`].
@@ -74,7 +74,7 @@ pub trait Record: Sized + Send + Sync + 'static {
 ///   after its dead bit was set.
 /// - Every `&Entry` is held inside an RCU section that began before the entry died, or under a
 ///   pin.
-/// - That table's inner part outlives every `&Entry`: it waits for all that are not buried, which covers pins and
+/// - That table's inner part outlives every `&Entry`: it waits for all that are not disposed of, which covers pins and
 ///   the burial itself, and all others are lent out for as long as the table is borrowed.
 /// - `server` is null, [`CLOSED`], or owns one count of an `Arc<R::Server>` until the burial.
 /// - `parent` is null or owns one pin of an entry of the same table until the burial, and never
@@ -271,9 +271,9 @@ impl<R: Record> Entry<R> {
 
     /// Looks after the entry earlier if its deadline has come closer.
     #[inline(never)]
-    pub fn hasten(&self, now: Jiffies) {
+    pub fn rearm(&self, now: Jiffies) {
         // SAFETY: The entry is valid by its invariants.
-        unsafe { self.core().pool.wheel().hasten(self.link(), now) };
+        unsafe { self.core().pool.wheel().rearm(self.link(), now) };
     }
 
     /// Kills the entry unless it is pinned.
@@ -329,7 +329,7 @@ impl<R: Record> Entry<R> {
         // SAFETY: It is dead, and valid as the caller is inside a section.
         unsafe { core.pool.wheel().remove(self.link()) };
         // SAFETY: It is dead and can be found no longer.
-        unsafe { self.bury() };
+        unsafe { self.dispose() };
     }
 
     /// Does what a death brings to an entry that can be found no longer.
@@ -338,10 +338,10 @@ impl<R: Record> Entry<R> {
     ///
     /// The entry is dead, in no list and off the wheel for good; the caller is inside an RCU section
     /// and calls this once.
-    pub(crate) unsafe fn bury(&self) {
+    pub(crate) unsafe fn dispose(&self) {
         let core = self.core();
         let server = self.close();
-        R::bury(self, server.as_deref(), &core.scope);
+        R::on_end(self, server.as_deref(), &core.scope);
         drop(server);
         if let Some(parent) = NonNull::new(self.parent) {
             // SAFETY: By the invariants the entry owns one pin of it until now.
@@ -467,7 +467,7 @@ pub(crate) struct Core<R: Record> {
     list: List,
     scope: R::Scope,
     pool: Arc<Pool>,
-    /// Entries that are not buried, and those being made.
+    /// Entries that are not disposed of, and those being made.
     count: AtomicU64,
     /// The number that the next entry gets.
     serial: AtomicU64,
@@ -598,12 +598,12 @@ impl<R: Record> Core<R> {
         self.count.fetch_sub(1, Full);
     }
 
-    /// Tells whether no entry is made any more.
+    /// Returns whether no entry is made any more.
     fn is_closed(&self) -> bool {
         self.closed.load(Relaxed) != 0
     }
 
-    /// Tells whether the list is too small, unless that is known already.
+    /// Returns whether the list is too small, unless that is known already.
     #[inline]
     fn is_tight(&self) -> bool {
         self.list.is_small_for(self.count.load(Relaxed))
@@ -769,7 +769,7 @@ impl<R: Record> Table<R> {
         });
     }
 
-    /// Kills all entries and lets no new ones come; returns when the last one is buried.
+    /// Kills all entries and lets no new ones come; returns when the last one is disposed of.
     ///
     /// Waits for pins: children give theirs back when they die. Reports once how many entries are
     /// pinned if that takes longer than it should.
@@ -873,7 +873,7 @@ unsafe fn is_dead<R: Record>(link: NonNull<Link>) -> bool {
     unsafe { around::<R>(link) }.word().is_dead()
 }
 
-/// Kills an entry that is due; tells whether it lives on, as it is pinned.
+/// Kills an entry that is due; returns whether it lives on, as it is pinned.
 ///
 /// # Safety
 ///
@@ -883,7 +883,7 @@ unsafe fn expire<R: Record>(link: NonNull<Link>) -> bool {
     let entry = unsafe { around::<R>(link) };
     let pinned = entry.kill() == Kill::Pinned;
     if pinned {
-        entry.record.held();
+        entry.record.on_pinned();
     }
     pinned
 }

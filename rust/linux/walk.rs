@@ -36,7 +36,7 @@ impl Cursor {
         self.order
     }
 
-    /// Tells whether an entry comes behind this place.
+    /// Returns whether an entry comes behind this place.
     fn is_before<R: Record>(&self, entry: &Entry<R>) -> bool {
         let Self { order, serial } = entry.cursor();
         // Newer entries of the same order are in front.

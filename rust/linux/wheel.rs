@@ -31,9 +31,9 @@ use kernel::error::Result;
 pub(crate) struct Ops {
     /// Returns when the entry is due. Called under a wheel lock.
     pub(crate) deadline: unsafe fn(NonNull<Link>) -> Jiffies,
-    /// Tells whether the entry is dead. Called under a wheel lock.
+    /// Returns whether the entry is dead. Called under a wheel lock.
     pub(crate) is_dead: unsafe fn(NonNull<Link>) -> bool,
-    /// Ends the entry, if it can be ended; tells whether it is to be filed again.
+    /// Ends the entry, if it can be ended; returns whether it is to be filed again.
     pub(crate) expire: unsafe fn(NonNull<Link>) -> bool,
 }
 
@@ -179,7 +179,7 @@ impl Slots {
         }
     }
 
-    /// Tells whether something is due.
+    /// Returns whether something is due.
     fn is_due(&mut self, now: Jiffies) -> bool {
         loop {
             if self.heads.get(DUE).is_some_and(|due| !due.get().is_null()) {
@@ -191,7 +191,7 @@ impl Slots {
         }
     }
 
-    /// Tells whether there is, or is going to be, something in a slot.
+    /// Returns whether there is, or is going to be, something in a slot.
     fn is_used(&self) -> bool {
         self.count != 0 || self.draining
     }
@@ -223,7 +223,7 @@ impl Slots {
         Due::More
     }
 
-    /// Makes the next second's slot due; tells whether its time has come.
+    /// Makes the next second's slot due; returns whether its time has come.
     fn advance(&mut self, now: Jiffies) -> bool {
         if self.count == 0 || now.since(self.began).0 < HZ {
             return false;
@@ -255,7 +255,7 @@ impl Task for Ring {
 }
 
 impl Ring {
-    /// Handles a few entries; tells whether there may be more.
+    /// Handles a few entries; returns whether there may be more.
     fn drain_some(&self, now: Jiffies) -> bool {
         // One section from before the entry is taken out to when it is done with: should another
         // task end it, it is freed after a grace period.
@@ -344,7 +344,7 @@ impl Wheel {
 
     /// Files a new entry, which is `due` then.
     ///
-    /// Tells whether the worker must be woken, as the next second begins.
+    /// Returns whether the worker must be woken, as the next second begins.
     ///
     /// # Safety
     ///
@@ -367,7 +367,7 @@ impl Wheel {
     /// # Safety
     ///
     /// The link's entry is valid to the end of the call, and what its owner pointer leads to as well.
-    pub(crate) unsafe fn hasten(&self, link: NonNull<Link>, now: Jiffies) {
+    pub(crate) unsafe fn rearm(&self, link: NonNull<Link>, now: Jiffies) {
         // SAFETY: Valid by the caller's promise.
         let entry = unsafe { link.as_ref() };
         // SAFETY: Valid by the caller's promise.
@@ -413,7 +413,7 @@ impl Wheel {
         }
     }
 
-    /// Wakes the workers of the rings where something is due; tells whether to come back as the next
+    /// Wakes the workers of the rings where something is due; returns whether to come back as the next
     /// second begins.
     ///
     /// # Locking
@@ -475,7 +475,7 @@ unsafe fn push(head: *mut *mut Link, link: NonNull<Link>) {
     unsafe { *head = link.as_ptr() };
 }
 
-/// Takes a link out of its chain; tells whether it was in one.
+/// Takes a link out of its chain; returns whether it was in one.
 ///
 /// # Safety
 ///

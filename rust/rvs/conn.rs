@@ -54,8 +54,8 @@ impl<'g> Conn<'g> {
 
     /// Returns where the client sends packets to.
     #[inline]
-    pub(crate) fn virtual_end(self) -> Endpoint {
-        self.0.virtual_end()
+    pub(crate) fn virtual_endpoint(self) -> Endpoint {
+        self.0.virtual_endpoint()
     }
 
     /// Returns where the server gets them.
@@ -225,7 +225,7 @@ impl<'g> Conn<'g> {
             record.timeout.store(wanted.0, Relaxed);
         }
         if wanted < before {
-            self.0.hasten(now);
+            self.0.rearm(now);
         }
     }
 

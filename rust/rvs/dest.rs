@@ -22,7 +22,7 @@ use linux::clock::{Jiffies, Ticks};
 use linux::lock::{new_spinlock_bh, SpinLockBh};
 use linux::rcu::{self, Arc, Reader, Slot};
 use linux::route::Cache;
-use linux::summary::Changes;
+use linux::version::Version;
 use linux::work::{Delayed, Task};
 
 /// A real server of one service.
@@ -54,8 +54,8 @@ pub(crate) struct Dest {
     #[pin]
     threshold: SpinLockBh<()>,
     permutation: Permutation,
-    /// Told when something changes that a scheduler may have summed up.
-    changes: Slot<Changes>,
+    /// Counts the changes of what a scheduler may have summed up.
+    version: Slot<Version>,
     /// Its neighbours among the servers that send from the same place.
     pub(crate) alike: Alike,
     /// How packets get there, if known.
@@ -92,7 +92,7 @@ impl Dest {
             forwarding: Atomic::new(settings.forwarding().pack()),
             threshold <- new_spinlock_bh!((), "rvs_dest"),
             permutation: Permutation::of(service.family(), Endpoint { addr: key.addr, port: key.port }),
-            changes: Slot::empty(),
+            version: Slot::empty(),
             alike: Alike::none(),
             route: Cache::new(),
             stats: Stats::new()?,
@@ -142,27 +142,27 @@ impl Dest {
         self.permutation
     }
 
-    /// Tells from now on `changes` of what a scheduler may have summed up, instead of another.
+    /// Counts changes of what a scheduler may have summed up in `version` from now on.
     ///
     /// The version that changes went to until now is retired, since none will follow there.
     ///
     /// # Locking
     ///
     /// Under `control`.
-    pub(crate) fn tell(&self, changes: &Arc<Changes>) {
+    pub(crate) fn report_to(&self, version: &Arc<Version>) {
         rcu::read(|rcu| {
-            if let Some(before) = self.changes.read(rcu) {
+            if let Some(before) = self.version.read(rcu) {
                 before.retire();
             }
         });
-        drop(self.changes.replace(Some(changes.clone())));
+        drop(self.version.replace(Some(version.clone())));
     }
 
-    /// Returns whether `changes` is what it tells.
+    /// Returns whether changes are counted in `version`.
     #[inline]
-    pub(crate) fn tells(&self, changes: &Arc<Changes>, rcu: Reader<'_>) -> bool {
-        let told = self.changes.read(rcu);
-        told.is_some_and(|told| told.ptr_eq(changes.borrow(rcu)))
+    pub(crate) fn reports_to(&self, version: &Arc<Version>, rcu: Reader<'_>) -> bool {
+        let reported = self.version.read(rcu);
+        reported.is_some_and(|reported| reported.ptr_eq(version.borrow(rcu)))
     }
 
     /// Returns how new connections are forwarded.
@@ -233,7 +233,7 @@ impl Dest {
             self.decide(ThresholdEvent::Edited);
         }
         self.route.clear();
-        self.tell_change();
+        self.count_change();
     }
 
     /// Takes an edit back that could not be published.
@@ -246,20 +246,20 @@ impl Dest {
         self.last_weight.store(last_weight, Relaxed);
     }
 
-    /// Tells that it takes other connections than before.
-    fn tell_change(&self) {
+    /// Counts a change of which connections it takes.
+    fn count_change(&self) {
         rcu::read(|rcu| {
-            if let Some(changes) = self.changes.read(rcu) {
-                changes.count();
+            if let Some(version) = self.version.read(rcu) {
+                version.count();
             }
         });
     }
 
-    /// Tells that its connections are more or fewer; the caller's change was fully ordered.
+    /// Counts a change of how many connections it has; the caller's change was fully ordered.
     #[inline]
-    fn tell_count(&self, rcu: Reader<'_>) {
-        if let Some(changes) = self.changes.read(rcu) {
-            changes.count_if_watched();
+    fn count_if_watched(&self, rcu: Reader<'_>) {
+        if let Some(version) = self.version.read(rcu) {
+            version.count_if_watched();
         }
     }
 
@@ -292,7 +292,7 @@ impl Dest {
         if self.thresholds().is_reached(total) {
             self.decide(ThresholdEvent::Reached);
         }
-        self.tell_count(rcu);
+        self.count_if_watched(rcu);
     }
 
     /// Counts a connection no more.
@@ -304,19 +304,19 @@ impl Dest {
         if self.thresholds().is_left(total) {
             self.decide(ThresholdEvent::Fell);
         }
-        rcu::read(|rcu| self.tell_count(rcu));
+        rcu::read(|rcu| self.count_if_watched(rcu));
     }
 
     /// Counts a connection as active that was not.
     pub(crate) fn activate(&self, rcu: Reader<'_>) {
         self.active.fetch_add(1, Full);
-        self.tell_count(rcu);
+        self.count_if_watched(rcu);
     }
 
     /// Counts a connection as inactive that was active.
     pub(crate) fn deactivate(&self, rcu: Reader<'_>) {
         self.active.fetch_sub(1, Full);
-        self.tell_count(rcu);
+        self.count_if_watched(rcu);
     }
 
     /// Counts a template.
@@ -337,11 +337,11 @@ impl Dest {
             Overload::Clear => false,
             Overload::Keep => return,
         };
-        // Fully ordered before `changes` is read. Pairs with the exchange in `tell`: either this is
+        // Fully ordered before `version` is read. Pairs with the exchange in `report_to`: either this is
         // counted there, or a reader of the list that is published afterwards sees it.
         self.overloaded.xchg(overloaded, Full);
         drop(guard);
-        self.tell_change();
+        self.count_change();
     }
 
     /// Returns the serial of the service object that it belongs or belonged to.
@@ -370,7 +370,7 @@ impl Dest {
     pub(crate) fn leave(&self) {
         self.available.store(false, Relaxed);
         self.route.clear();
-        drop(self.changes.replace(None));
+        drop(self.version.replace(None));
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) enum Drop {
     /// No route to its server.
     NoRoute,
     /// Its route would lead where it may not: round through this host, or from loopback outside.
-    Boundary,
+    RouteBoundary,
     /// It was forwarded too often.
     TimeToLive,
     /// It is too long for the way to its server and must not be cut.
@@ -59,7 +59,7 @@ impl Drop {
         Self::Tracked,
         Self::NoMemory,
         Self::NoRoute,
-        Self::Boundary,
+        Self::RouteBoundary,
         Self::TimeToLive,
         Self::TooBig,
         Self::Narrow,
@@ -82,7 +82,7 @@ impl Drop {
             Self::Tracked => "tracked",
             Self::NoMemory => "no_memory",
             Self::NoRoute => "no_route",
-            Self::Boundary => "boundary",
+            Self::RouteBoundary => "boundary",
             Self::TimeToLive => "time_to_live",
             Self::TooBig => "too_big",
             Self::Narrow => "narrow",

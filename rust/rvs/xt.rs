@@ -10,7 +10,7 @@ use crate::netns::Netns;
 use ipvs::names;
 use ipvs::packet::{self, Packet};
 use ipvs::proto::Direction;
-use ipvs::xt::{Facts, Params};
+use ipvs::xt::{ConnInfo, Params};
 use kernel::prelude::*;
 use kernel::str::CStr;
 use linux::rcu::Reader;
@@ -43,18 +43,18 @@ impl Match for Ipvs {
         };
         match params.decide_early(view.is_handled()) {
             Some(decision) => decision,
-            None => facts(view, rcu).is_some_and(|facts| params.matches(&facts)),
+            None => info(view, rcu).is_some_and(|info| params.matches(&info)),
         }
     }
 }
 
 /// Returns what is known of a packet, if it is one on its way to the server of a connection.
-fn facts<'g>(view: &PacketView<'g>, rcu: Reader<'g>) -> Option<Facts> {
+fn info<'g>(view: &PacketView<'g>, rcu: Reader<'g>) -> Option<ConnInfo> {
     let packet = packet::parse(view.read(&mut [0; PEEK]), view.len()).ok()?;
     let conn = conn_to_server(view, &packet, rcu)?;
-    Some(Facts {
+    Some(ConnInfo {
         protocol: packet.protocol,
-        virtual_end: conn.virtual_end(),
+        virtual_endpoint: conn.virtual_endpoint(),
         method: conn.method(),
         control_port: conn.controller(rcu).map(|one| one.virtual_end().port),
         tracked: view.way().map(direction),

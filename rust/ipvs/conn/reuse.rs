@@ -24,7 +24,7 @@ pub enum Server {
 
 /// The packet, the connection and the settings, as far as they matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
+pub struct ReuseInput {
     /// The protocol.
     pub transport: Transport,
     /// The packet's transport header.
@@ -59,19 +59,19 @@ pub enum ReuseDecision {
 /// `is_controlled` tells whether a template keeps the connection with its server: then the next
 /// connection from the same port would go there as well, and is this one.
 #[inline(always)]
-pub fn decide(facts: &Facts, is_controlled: impl FnOnce() -> bool) -> ReuseDecision {
-    let is_opening = facts.transport.is_opening(facts.header);
-    if is_opening && (facts.is_draining() || (facts.is_over() && !is_controlled())) {
-        return facts.end();
+pub fn decide(input: &ReuseInput, is_controlled: impl FnOnce() -> bool) -> ReuseDecision {
+    let is_opening = input.transport.is_opening(input.header);
+    if is_opening && (input.is_draining() || (input.is_over() && !is_controlled())) {
+        return input.end();
     }
-    match facts.server {
-        Server::Gone if facts.expires_gone => facts.end(),
+    match input.server {
+        Server::Gone if input.expires_gone => input.end(),
         Server::Gone => ReuseDecision::Drop,
         Server::None | Server::Draining | Server::Alive => ReuseDecision::Keep,
     }
 }
 
-impl Facts {
+impl ReuseInput {
     #[inline(always)]
     fn is_draining(&self) -> bool {
         self.expires_gone && self.server == Server::Draining
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn packets_of_a_living_connection_belong_to_it() {
         for state in State::ALL {
-            assert_eq!(decide(&in_state(state, FACTS)), ReuseDecision::Keep);
+            assert_eq!(decide(&in_state(state, INPUT)), ReuseDecision::Keep);
         }
         assert_eq!(decide(&OPENING), ReuseDecision::Keep);
     }
@@ -122,78 +122,78 @@ mod tests {
 
     #[test]
     fn mode_zero_reuses_nothing() {
-        let facts = Facts {
+        let input = ReuseInput {
             reuse_mode: 0,
             ..in_state(State::TimeWait, OPENING)
         };
-        assert_eq!(decide(&facts), ReuseDecision::Keep);
+        assert_eq!(decide(&input), ReuseDecision::Keep);
     }
 
     #[test]
     fn udp_is_never_over() {
-        let facts = Facts {
+        let input = ReuseInput {
             transport: Transport::Udp,
             ..in_state(State::Close, OPENING)
         };
-        assert_eq!(decide(&facts), ReuseDecision::Keep);
+        assert_eq!(decide(&input), ReuseDecision::Keep);
     }
 
     #[test]
     fn tracked_packet_is_dropped_for_its_connection_to_go() {
-        let facts = Facts {
+        let input = ReuseInput {
             is_tracked: true,
             ..in_state(State::Close, OPENING)
         };
-        assert_eq!(decide(&facts), ReuseDecision::ExpireAndDrop);
-        let gone = Facts {
+        assert_eq!(decide(&input), ReuseDecision::ExpireAndDrop);
+        let gone = ReuseInput {
             server: Server::Gone,
             expires_gone: true,
             is_tracked: true,
-            ..FACTS
+            ..INPUT
         };
         assert_eq!(decide(&gone), ReuseDecision::ExpireAndDrop);
     }
 
     #[test]
     fn packets_to_a_removed_server_are_dropped() {
-        let facts = Facts {
+        let input = ReuseInput {
             server: Server::Gone,
-            ..FACTS
+            ..INPUT
         };
-        assert_eq!(decide(&facts), ReuseDecision::Drop);
+        assert_eq!(decide(&input), ReuseDecision::Drop);
     }
 
     #[test]
     fn packets_to_a_removed_server_are_scheduled_when_so_set() {
-        let facts = Facts {
+        let input = ReuseInput {
             server: Server::Gone,
             expires_gone: true,
-            ..FACTS
+            ..INPUT
         };
-        assert_eq!(decide(&facts), ReuseDecision::Reschedule);
+        assert_eq!(decide(&input), ReuseDecision::Reschedule);
     }
 
     #[test]
     fn opening_packet_leaves_a_draining_server_when_so_set() {
-        let facts = Facts {
+        let input = ReuseInput {
             server: Server::Draining,
             ..OPENING
         };
-        assert_eq!(decide(&facts), ReuseDecision::Keep);
-        let leaving = Facts {
+        assert_eq!(decide(&input), ReuseDecision::Keep);
+        let leaving = ReuseInput {
             expires_gone: true,
-            ..facts
+            ..input
         };
         assert_eq!(decide(&leaving), ReuseDecision::Reschedule);
-        let later = Facts {
+        let later = ReuseInput {
             server: Server::Draining,
             expires_gone: true,
-            ..FACTS
+            ..INPUT
         };
         assert_eq!(decide(&later), ReuseDecision::Keep);
     }
 
-    const FACTS: Facts = Facts {
+    const INPUT: ReuseInput = ReuseInput {
         transport: Transport::Tcp,
         header: Header::Tcp(Flags::ACK),
         conn: ConnState {
@@ -206,18 +206,18 @@ mod tests {
         expires_gone: false,
     };
 
-    const OPENING: Facts = Facts {
+    const OPENING: ReuseInput = ReuseInput {
         header: Header::Tcp(Flags::SYN),
-        ..FACTS
+        ..INPUT
     };
 
-    fn in_state(state: State, facts: Facts) -> Facts {
-        Facts {
+    fn in_state(state: State, input: ReuseInput) -> ReuseInput {
+        ReuseInput {
             conn: ConnState {
                 state: state.code(),
                 flags: 0,
             },
-            ..facts
+            ..input
         }
     }
 
@@ -225,7 +225,7 @@ mod tests {
     fn client_of_a_template_takes_its_port_again_in_the_same_connection() {
         let over = in_state(State::TimeWait, OPENING);
         assert_eq!(super::decide(&over, || true), ReuseDecision::Keep);
-        let draining = Facts {
+        let draining = ReuseInput {
             server: Server::Draining,
             expires_gone: true,
             ..over
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(super::decide(&draining, || true), ReuseDecision::Reschedule);
     }
 
-    fn decide(facts: &Facts) -> ReuseDecision {
-        super::decide(facts, || false)
+    fn decide(input: &ReuseInput) -> ReuseDecision {
+        super::decide(input, || false)
     }
 }

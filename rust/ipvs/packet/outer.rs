@@ -25,13 +25,13 @@ pub struct Inside {
     pub flow: Flow,
     /// The client's packet must not be fragmented.
     pub dont_fragment: bool,
-    /// What the error says.
-    pub told: Told,
+    /// The header of the error.
+    pub error: ErrorHeader,
 }
 
-/// What an ICMP error says of the packet that it quotes.
+/// What the header of an ICMP error says of the packet that it quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct ErrorHeader {
     /// The type.
     pub kind: u8,
     /// The code.
@@ -40,7 +40,7 @@ pub struct Told {
     pub rest: [u8; 4],
 }
 
-impl Told {
+impl ErrorHeader {
     fn read(header: &[u8]) -> Option<Self> {
         let [kind, code, _, _, rest @ ..] = *header.first_chunk::<{ icmp::HEADER }>()?;
         Some(Self { kind, code, rest })
@@ -98,7 +98,7 @@ pub fn inside(head: &[u8], error: &Packet) -> Option<Inside> {
         inner: u32::try_from(inner).ok()?,
         flow: packet.flow()?,
         dont_fragment: packet.dont_fragment,
-        told: Told::read(head.get(start..)?)?,
+        error: ErrorHeader::read(head.get(start..)?)?,
     })
 }
 
@@ -210,12 +210,12 @@ mod tests {
         assert_eq!(mtu_inside(89, &found), 69);
         assert_eq!(mtu_inside(88, &found), 88);
         assert_eq!(mtu_inside(0, &found), 0);
-        assert_eq!(found.told.mtu(), Some(1300));
-        assert_eq!(found.told.with_mtu(1280).mtu(), Some(1280));
+        assert_eq!(found.error.mtu(), Some(1300));
+        assert_eq!(found.error.with_mtu(1280).mtu(), Some(1280));
         assert_eq!(
-            Told {
+            ErrorHeader {
                 code: 3,
-                ..found.told
+                ..found.error
             }
             .mtu(),
             None

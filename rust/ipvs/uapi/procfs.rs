@@ -172,7 +172,7 @@ impl Line {
         let name = protocol_name(u16::from(conn.protocol.0)).unwrap_or("ERR!");
         self.left(name.as_bytes(), 3);
         self.end(conn.client);
-        self.end(conn.virtual_end);
+        self.end(conn.virtual_endpoint);
         self.end(conn.dest);
         self.chunk([b' ']);
         self.left(conn.state.as_bytes(), 11);
@@ -252,7 +252,7 @@ pub struct Conn<'a> {
     /// Where requests come from.
     pub client: Endpoint,
     /// Where clients send requests to.
-    pub virtual_end: Endpoint,
+    pub virtual_endpoint: Endpoint,
     /// Where requests are answered.
     pub dest: Endpoint,
     /// The name of its state.
@@ -469,7 +469,7 @@ mod tests {
         line.conn(&Conn {
             protocol,
             client: end(if family == Family::V4 { V4 } else { V6 }, 80),
-            virtual_end: end(ipv4([10, 0, 0, 1]), 8080),
+            virtual_endpoint: end(ipv4([10, 0, 0, 1]), 8080),
             dest: end(V6, 65535),
             state,
             origin: "",

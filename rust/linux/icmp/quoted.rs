@@ -36,7 +36,7 @@ impl<'a> Skb<'a> {
 }
 
 impl Quoted<'_> {
-    /// Goes on to what begins so many bytes later; tells whether at least a header is there. If not,
+    /// Goes on to what begins so many bytes later; returns whether at least a header is there. If not,
     /// nothing changed.
     pub fn advance(&mut self, by: u32) -> bool {
         let skb = self.0.as_raw();
@@ -77,7 +77,7 @@ impl Quoted<'_> {
     }
 
     /// Sends an ICMP error about the packet to its source; `rest` is the second word of its header.
-    pub fn tell_sender(&mut self, kind: u8, code: u8, rest: [u8; 4]) {
+    pub fn notify_sender(&mut self, kind: u8, code: u8, rest: [u8; 4]) {
         let (kind, code, rest) = (i32::from(kind), i32::from(code), u32::from_ne_bytes(rest));
         // SAFETY: The packet is valid and ours, and its data begins with as many bytes as a header of
         // IPv4; C only reads it.

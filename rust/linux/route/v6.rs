@@ -90,7 +90,7 @@ fn output<'g>(
     (error == 0).then_some(route)
 }
 
-/// Chooses the address to send from, if no rule did; tells whether there is one.
+/// Chooses the address to send from, if no rule did; returns whether there is one.
 fn find_source(
     net: &Net,
     route: &Route<'_>,

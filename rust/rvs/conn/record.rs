@@ -97,7 +97,7 @@ impl Record {
         }
     }
 
-    pub(super) fn virtual_end(&self) -> Endpoint {
+    pub(super) fn virtual_endpoint(&self) -> Endpoint {
         Endpoint {
             addr: Addr::from_words(self.families.client(), self.virtual_addr),
             port: self.virtual_port,
@@ -142,7 +142,7 @@ impl Record {
         self.transport == flow.transport
             && self.is_of_mark == key.is_of_mark
             && self.client() == flow.source
-            && self.virtual_end() == flow.dest
+            && self.virtual_endpoint() == flow.dest
     }
 
     /// Returns whether its engine took just these data.
@@ -164,7 +164,7 @@ impl Record {
         let original = Original {
             protocol: self.transport.protocol().0,
             source: end(self.client()),
-            dest: end(self.virtual_end()),
+            dest: end(self.virtual_endpoint()),
         };
         rcu::read(|rcu| {
             if let Some(net) = scope.read(rcu) {
@@ -204,7 +204,7 @@ impl table::Record for Record {
             && self.dest() == other.dest()
     }
 
-    fn held(&self) {
+    fn on_pinned(&self) {
         self.timeout.store(Ticks::from_seconds(HELD).0, Relaxed);
         self.used.store(Jiffies::now().0, Relaxed);
     }
@@ -218,7 +218,7 @@ impl table::Record for Record {
         }
     }
 
-    fn bury(entry: &Entry<Self>, server: Option<&Dest>, scope: &Scope) {
+    fn on_end(entry: &Entry<Self>, server: Option<&Dest>, scope: &Scope) {
         let state = ConnState::unpack(entry.word().bits());
         match server {
             Some(dest) if state.is_template() => dest.unbind_template(),

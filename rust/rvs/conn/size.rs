@@ -75,7 +75,7 @@ impl Size {
         }
     }
 
-    /// Tells whether `count` connections are too many.
+    /// Returns whether `count` connections are too many.
     #[inline]
     pub(super) fn is_small_for(&self, count: u64) -> bool {
         count > self.most.load(Relaxed)
@@ -86,7 +86,7 @@ impl Size {
         self.set(limits().min(), self.factor.load(Relaxed));
     }
 
-    /// Chooses the size for `count` connections; tells whether it is above the smallest.
+    /// Chooses the size for `count` connections; returns whether it is above the smallest.
     pub(super) fn choose(&self, count: u64) -> bool {
         let factor = self.factor.load(Relaxed);
         let shown = if factor == self.chosen_for.load(Relaxed) {

@@ -25,7 +25,7 @@ pub(super) fn reply<'g>(
     conn: Conn<'g>,
 ) -> Outcome<'g> {
     let state = conn.state();
-    let rewrite = state.method().row().reply_edit(conn.virtual_end());
+    let rewrite = state.method().row().reply_edit(conn.virtual_endpoint());
     if let Some(rewrite) = rewrite {
         skb = match transmit::reply(context, skb, packet, rewrite) {
             Ok(skb) => skb,
@@ -97,7 +97,7 @@ fn decide_reuse<'g>(
         Some(_) => reuse::Server::Alive,
     };
     let config = &context.netns.config;
-    let facts = reuse::Facts {
+    let input = reuse::ReuseInput {
         transport: conn.transport(),
         header: packet.header,
         conn: conn.state(),
@@ -106,5 +106,5 @@ fn decide_reuse<'g>(
         reuse_mode: config.conn_reuse_mode.get(),
         expires_gone: config.expire_nodest_conn.is_on(),
     };
-    reuse::decide(&facts, || conn.controller(context.rcu).is_some())
+    reuse::decide(&input, || conn.controller(context.rcu).is_some())
 }

@@ -109,7 +109,7 @@ fn from_server<'g>(
     conn: Conn<'g>,
 ) -> Outcome<'g> {
     let state = conn.state();
-    let rewrite = state.method().row().reply_edit(conn.virtual_end());
+    let rewrite = state.method().row().reply_edit(conn.virtual_endpoint());
     if let Some(rewrite) = rewrite {
         skb = match transmit::error_to_client(context, skb, (error.packet, error.quoted), rewrite) {
             Ok(skb) => skb,

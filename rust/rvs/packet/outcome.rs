@@ -8,9 +8,9 @@ use linux::skb::{Skb, Verdict};
 pub(super) enum Outcome<'g> {
     /// It goes on.
     Accept(Skb<'g>),
-    /// Netfilter drops it: a sender on this host is told.
+    /// Netfilter drops it: a sender on this host gets an error.
     Drop(Skb<'g>, Drop),
-    /// It is freed: no sender is told, as for packets that are lost on their way out.
+    /// It is freed: no sender gets an error, as for packets that are lost on their way out.
     Free(Skb<'g>, Drop),
     /// It was sent, or waits for the rest of its fragments.
     Taken(Verdict),

@@ -95,7 +95,7 @@ pub(super) fn along_route<'g>(
             let mtu = route.mtu();
             reject_size(skb, packet, edit, mtu)
         }
-        Plan::Boundary => Outcome::Free(skb, Drop::Boundary),
+        Plan::RouteBoundary => Outcome::Free(skb, Drop::RouteBoundary),
     }
 }
 
@@ -200,7 +200,7 @@ pub(super) fn deliver_here<'g>(
             return Outcome::Free(skb, reason);
         }
         skb.allow_fragmenting();
-        if rewrite.to != transmit.conn.virtual_end() {
+        if rewrite.to != transmit.conn.virtual_endpoint() {
             // It was found for the address that the packet came with.
             skb.drop_early_socket();
         }

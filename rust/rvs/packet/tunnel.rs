@@ -39,8 +39,8 @@ fn deliver<'g>(skb: Skb<'g>, transmit: &Transmit<'_, 'g>) -> Outcome<'g> {
     let (row, dest) = (transmit.state.method().row(), transmit.conn.dest());
     match xmit::plan_local(row, dest, &transmit.local_facts(&skb)) {
         Plan::Deliver(edit) => transmit::deliver_here(skb, transmit, edit),
-        Plan::Send(_) | Plan::TooManyHops | Plan::TooBig(_) | Plan::Boundary => {
-            Outcome::Free(skb, Drop::Boundary)
+        Plan::Send(_) | Plan::TooManyHops | Plan::TooBig(_) | Plan::RouteBoundary => {
+            Outcome::Free(skb, Drop::RouteBoundary)
         }
     }
 }
@@ -74,7 +74,7 @@ fn leave<'g>(
     match (plan, room) {
         (Plan::Send(_) | Plan::TooBig(_), None) => Outcome::Free(skb, Drop::Narrow),
         (Plan::Send(edit), Some(room)) => {
-            skb.tell_sender(room);
+            skb.notify_sender(room);
             let ends = Ends {
                 source: Addr::from_ip(route.source()),
                 dest: dest.addr,
@@ -84,11 +84,11 @@ fn leave<'g>(
             send(skb, transmit, edit, (tunnel, ends, route))
         }
         (Plan::TooBig(edit), Some(room)) => {
-            skb.tell_sender(room);
+            skb.notify_sender(room);
             transmit::reject_size(skb, packet, edit, room)
         }
         (Plan::TooManyHops, _) => transmit::reject_hops(skb),
-        (Plan::Deliver(_) | Plan::Boundary, _) => Outcome::Free(skb, Drop::Boundary),
+        (Plan::Deliver(_) | Plan::RouteBoundary, _) => Outcome::Free(skb, Drop::RouteBoundary),
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn receive<'g>(
     if !transmit::is_error_good(&skb, error) {
         return Err(Outcome::Drop(skb, Drop::Checksum));
     }
-    Err(tell_client(context, skb, &inside, (conn, dest)))
+    Err(notify_client(context, skb, &inside, (conn, dest)))
 }
 
 /// Reads what an error quotes, in place if all of it lies there, else from a copy.
@@ -73,28 +73,28 @@ fn find<'g>(context: PacketContext<'g>, inside: &Inside) -> Option<(Conn<'g>, Bo
     (direction == Direction::Original && is_set_up && is_same).then_some((conn, dest))
 }
 
-/// Tells the client of its packet what is told here of the outer one, and keeps in mind how much fits.
-fn tell_client<'g>(
+/// Sends the client of the packet what the error says of the outer one, and keeps in mind how much fits.
+fn notify_client<'g>(
     context: PacketContext<'g>,
     skb: Skb<'g>,
     inside: &Inside,
     (conn, dest): (Conn<'g>, Borrow<'g, Dest>),
 ) -> Outcome<'g> {
-    let mut told = inside.told;
+    let mut error = inside.error;
     let mut quoted = match skb.quoted(inside.outer) {
         Ok(quoted) => quoted,
         Err(skb) => return Outcome::Free(skb, Drop::NoMemory),
     };
-    if let Some(mtu) = told.mtu() {
+    if let Some(mtu) = error.mtu() {
         quoted.update_route(mtu);
         if !inside.dont_fragment {
             return Outcome::Taken(quoted.free());
         }
         let mtu = dest.route.last_mtu(context.rcu).unwrap_or(mtu);
-        told = told.with_mtu(outer::mtu_inside(mtu, inside));
+        error = error.with_mtu(outer::mtu_inside(mtu, inside));
     }
     if quoted.advance(inside.inner) {
-        quoted.tell_sender(told.kind, told.code, told.rest);
+        quoted.notify_sender(error.kind, error.code, error.rest);
         context.count_bytes(quoted.len(), conn, Direction::Reply);
     }
     Outcome::Taken(quoted.free())

@@ -10,7 +10,7 @@ use crate::util::{vec_ext, OutOfMemory};
 use ipvs::sched::{Aggregate, Permutation, Server, CHUNK};
 use kernel::prelude::*;
 use linux::rcu::{self, Arc};
-use linux::summary::{Changes, Remembered};
+use linux::version::{Cached, Version};
 
 /// A server in a list.
 pub(super) struct ServerRef(Arc<Dest>);
@@ -89,14 +89,14 @@ impl Position {
 pub(super) struct Chunk {
     members: KVec<ServerRef>,
     /// Shared by all copies of the chunk.
-    changes: Arc<Changes>,
+    version: Arc<Version>,
     /// What this list's scheduler computed of these members.
-    remembered: Remembered,
+    cached: Cached,
 }
 
 impl Chunk {
     fn of<'a>(
-        changes: &Arc<Changes>,
+        version: &Arc<Version>,
         room: usize,
         dests: impl Iterator<Item = &'a Arc<Dest>>,
     ) -> Result<Arc<Self>, OutOfMemory> {
@@ -106,8 +106,8 @@ impl Chunk {
         }
         let chunk = Self {
             members,
-            changes: changes.clone(),
-            remembered: Remembered::new(),
+            version: version.clone(),
+            cached: Cached::new(),
         };
         Ok(Arc::new(chunk, GFP_KERNEL)?)
     }
@@ -121,8 +121,7 @@ impl Chunk {
     /// Returns what `compute` says of the servers, or said when none of them had changed.
     #[inline]
     pub(super) fn aggregate(&self, compute: impl Fn(&[ServerRef]) -> Aggregate) -> Aggregate {
-        self.remembered
-            .get(&self.changes, || compute(&self.members))
+        self.cached.get(&self.version, || compute(&self.members))
     }
 
     fn dests(&self) -> impl Iterator<Item = &Arc<Dest>> {
@@ -210,12 +209,12 @@ impl ServerList {
             .filter(|last| last.members.len() < CHUNK);
         let last = match open {
             Some(last) => Chunk::of(
-                &last.changes,
+                &last.version,
                 last.members.len().saturating_add(1),
                 Iterator::chain(last.dests(), [dest]),
             )?,
             None => Chunk::of(
-                &Arc::new(Changes::new(), GFP_KERNEL)?,
+                &Arc::new(Version::new(), GFP_KERNEL)?,
                 1,
                 [dest].into_iter(),
             )?,
@@ -249,7 +248,7 @@ impl ServerList {
         let (older, newer) = (position.chunk.checked_sub(1).and_then(small), small(next));
         let room = |chunk: Option<&Arc<Chunk>>| chunk.map_or(0, |chunk| chunk.members.len());
         let chunk = Chunk::of(
-            &older.unwrap_or(old).changes,
+            &older.unwrap_or(old).version,
             room(older)
                 .saturating_add(room(Some(old)))
                 .saturating_add(room(newer)),
@@ -269,7 +268,7 @@ impl ServerList {
     /// [`OutOfMemory`].
     pub(super) fn without_aggregates(&self) -> Result<Self, OutOfMemory> {
         let fresh =
-            |chunk: &Arc<Chunk>| Chunk::of(&chunk.changes, chunk.members.len(), chunk.dests());
+            |chunk: &Arc<Chunk>| Chunk::of(&chunk.version, chunk.members.len(), chunk.dests());
         let chunks = match &self.chunks {
             Chunks::Few(chunk) => Chunks::Few(chunk.as_ref().map(fresh).transpose()?),
             Chunks::Many(chunks) => {
@@ -286,7 +285,7 @@ impl ServerList {
         })
     }
 
-    /// Has its servers tell this list's chunks of changes, all of them if a scheduler `counts`.
+    /// Has the changes of its servers counted by this list's chunks, all of them if a scheduler `counts`.
     ///
     /// # Locking
     ///
@@ -297,14 +296,18 @@ impl ServerList {
             // A single chunk was not watched.
             let watched = before.chunks().len() > 1;
             let chunks = if watched { fresh } else { self.chunks() };
-            chunks.iter().for_each(|chunk| chunk.changes.watch());
+            chunks.iter().for_each(|chunk| chunk.version.watch());
         }
         for chunk in fresh {
             // Most of them did so before the change.
-            let tells = |dest: &Arc<Dest>| rcu::read(|rcu| dest.tells(&chunk.changes, rcu));
-            if !rcu::read(|rcu| chunk.dests().all(|dest| dest.tells(&chunk.changes, rcu))) {
-                let rest = chunk.dests().filter(|dest| !tells(dest));
-                rest.for_each(|dest| dest.tell(&chunk.changes));
+            let reports = |dest: &Arc<Dest>| rcu::read(|rcu| dest.reports_to(&chunk.version, rcu));
+            if !rcu::read(|rcu| {
+                chunk
+                    .dests()
+                    .all(|dest| dest.reports_to(&chunk.version, rcu))
+            }) {
+                let rest = chunk.dests().filter(|dest| !reports(dest));
+                rest.for_each(|dest| dest.report_to(&chunk.version));
             }
         }
     }
@@ -323,7 +326,7 @@ impl ServerList {
     pub(super) fn unwatch(&self) {
         self.chunks()
             .iter()
-            .for_each(|chunk| chunk.changes.unwatch());
+            .for_each(|chunk| chunk.version.unwatch());
     }
 
     /// Returns where a server of the list `before` is in this one; if it is gone, where the next

@@ -23,7 +23,7 @@ fn number(sum: Sum) -> u16 {
     u16::from_be_bytes(sum.partial())
 }
 
-/// Tells whether two sums are the same number of one's complement, which has two zeroes.
+/// Returns whether two sums are the same number of one's complement, which has two zeroes.
 fn same(one: u16, other: u16) -> bool {
     one % 0xffff == other % 0xffff
 }

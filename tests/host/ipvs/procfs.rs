@@ -77,11 +77,11 @@ proptest! {
         origin in prop_oneof![Just(""), Just("LOCAL  ")],
         seconds_left in number(),
     ) {
-        let (client, virtual_end, dest) = ends;
+        let (client, virtual_endpoint, dest) = ends;
         let ours = printed(|line| line.conn(&Conn {
             protocol: Protocol(protocol),
             client,
-            virtual_end,
+            virtual_endpoint,
             dest,
             state,
             origin,
@@ -93,7 +93,7 @@ proptest! {
             "{:<3} {} {} {} {state:<11} {origin}{seconds_left:>7}\n",
             name(u16::from(protocol)).unwrap_or("ERR!"),
             end(client),
-            end(virtual_end),
+            end(virtual_endpoint),
             end(dest),
         );
         prop_assert_eq!(ours, wanted);

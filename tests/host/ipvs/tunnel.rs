@@ -335,7 +335,7 @@ fn an_error_about_what_was_sent_leads_to_the_client() {
         assert_eq!(found.inner, u32::from(case.tunnel.overhead()));
         assert_eq!(found.server, ends(Family::V4).1);
         assert_eq!(found.flow.source.port.host(), 40000);
-        assert_eq!(found.told.mtu(), Some(1280));
+        assert_eq!(found.error.mtu(), Some(1280));
     }
 }
 

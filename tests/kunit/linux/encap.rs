@@ -172,7 +172,7 @@ fn sent(
     })
 }
 
-/// Puts headers in front of a packet, and frees it; tells whether they could be put there.
+/// Puts headers in front of a packet, and frees it; returns whether they could be put there.
 fn try_to_wrap<'g>(skb: Skb<'g>, headers: &Headers<'_>, rcu: Reader<'g>) -> (Verdict, bool) {
     let other = match headers.family {
         Family::V4 => Family::V6,

@@ -88,7 +88,7 @@ mod tests {
         let seen = rcu::read(|rcu| {
             let entry = table.candidates(7, rcu).next()?;
             entry.kill();
-            // Dead, buried, and still there for this section.
+            // Dead, disposed of, and still there for this section.
             Some(entry.server(rcu)?.ended.load(Relaxed))
         });
         assert_eq!(seen, Some(1));
@@ -252,11 +252,11 @@ impl Record for Named {
         true
     }
 
-    fn held(&self) {}
+    fn on_pinned(&self) {}
 
     fn begin(_new: &New<Self>, _rcu: rcu::Reader<'_>) {}
 
-    fn bury(entry: &Entry<Self>, server: Option<&Server>, _scope: &()) {
+    fn on_end(entry: &Entry<Self>, server: Option<&Server>, _scope: &()) {
         let Some(server) = server else { return };
         server.ended.add(1, Relaxed);
         if entry.word().bits() & ACTIVE != 0 {

@@ -42,7 +42,7 @@ mod tests {
         each(&table, |entry| {
             let now = Jiffies::now();
             entry.due.store(now.plus(Ticks::from_seconds(1)).0, Relaxed);
-            entry.hasten(now);
+            entry.rearm(now);
         });
         wait_until(|| table.count() == 0);
         assert_eq!(table.count(), 0);
@@ -100,7 +100,7 @@ impl Record for Timed {
         false
     }
 
-    fn held(&self) {
+    fn on_pinned(&self) {
         self.holds.add(1, Relaxed);
         self.due
             .store(Jiffies::now().plus(Ticks::from_seconds(1)).0, Relaxed);
@@ -108,7 +108,7 @@ impl Record for Timed {
 
     fn begin(_new: &New<Self>, _rcu: rcu::Reader<'_>) {}
 
-    fn bury(_entry: &Entry<Self>, _server: Option<&()>, _scope: &()) {}
+    fn on_end(_entry: &Entry<Self>, _server: Option<&()>, _scope: &()) {}
 }
 
 fn add(table: &Table<Timed>, due: Jiffies) {

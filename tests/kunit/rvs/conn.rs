@@ -378,7 +378,7 @@ fn see(netns: &Netns, flow: &Flow, flags: Flags) {
     });
 }
 
-/// Waits for something that should come true within seconds; tells whether it did.
+/// Waits for something that should come true within seconds; returns whether it did.
 fn wait_until(done: impl Fn() -> bool) -> bool {
     let start = Jiffies::now();
     while !done() {

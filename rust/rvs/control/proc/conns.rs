@@ -95,7 +95,7 @@ fn shown(conn: Conn<'_>, now: Jiffies) -> procfs::Conn<'static> {
     procfs::Conn {
         protocol: conn.protocol(),
         client: conn.client(),
-        virtual_end: conn.virtual_end(),
+        virtual_endpoint: conn.virtual_endpoint(),
         dest: conn.shown_dest(),
         state: conn.state_name(),
         origin: "",

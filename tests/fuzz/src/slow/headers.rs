@@ -176,7 +176,7 @@ fn version_6(head: &[u8]) -> Result<Facts, Fault> {
     Err(Fault::Headers)
 }
 
-/// Goes over one extension header; tells whether there was one to go over.
+/// Goes over one extension header; returns whether there was one to go over.
 fn extension(facts: &mut Facts, head: &[u8]) -> Result<bool, Fault> {
     // 0: hop-by-hop, 43: routing, 44: fragment, 51: authentication, 60: destination (RFC 8200 4.1).
     if !matches!(facts.protocol, 0 | 43 | 44 | 51 | 60) {

@@ -113,7 +113,7 @@ fn check_remote(method: Method, dest: Endpoint, packet: &Packet, fits: bool) {
         rewrite,
     };
     let expected = match plan(["remote", source, hops, size, what]) {
-        "boundary" => Plan::Boundary,
+        "boundary" => Plan::RouteBoundary,
         "hops" => Plan::TooManyHops,
         "send" => Plan::Send(edited(rewrite(method, dest))),
         "big" => Plan::TooBig(edited(None)),
@@ -131,7 +131,7 @@ fn check_local(method: Method, dest: Endpoint, route: &LocalRoute) {
     let is_smuggled = route.is_from_outside && route.is_server_loopback;
     let origin = if is_smuggled { "smuggled" } else { "-" };
     let expected = match plan(["local", rows::of(method).local, place, stays, origin]) {
-        "boundary" => Plan::Boundary,
+        "boundary" => Plan::RouteBoundary,
         "deliver" => Plan::Deliver(Edit {
             hop_limit: HopLimit::Keep,
             rewrite: rewrite(method, dest),

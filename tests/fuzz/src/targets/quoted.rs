@@ -21,12 +21,12 @@ pub fn check(error: &Whole) -> Option<Inside> {
     let client = api::packet(&listed.facts);
     api::assert_same_conn(Some(found.flow), &client, &listed.facts);
     let header = &error.bytes[error.transport..error.transport + 8];
-    assert_eq!((found.told.kind, found.told.code), (header[0], header[1]));
-    assert_eq!(found.told.rest, header[4..8]);
+    assert_eq!((found.error.kind, found.error.code), (header[0], header[1]));
+    assert_eq!(found.error.rest, header[4..8]);
     // RFC 1191: type 3, code 4, and the size in the last two bytes.
     let size = u32::from(header[6]) * 256 + u32::from(header[7]);
-    let told = (header[..2] == [3, 4]).then_some(size);
-    assert_eq!(found.told.mtu(), told);
+    let mtu = (header[..2] == [3, 4]).then_some(size);
+    assert_eq!(found.error.mtu(), mtu);
     let front = found.inner;
     let left = if size > 68 + front {
         size - front
@@ -34,7 +34,7 @@ pub fn check(error: &Whole) -> Option<Inside> {
         size
     };
     assert_eq!(mtu_inside(size, &found), left);
-    let other = found.told.with_mtu(left);
+    let other = found.error.with_mtu(left);
     assert_eq!(
         (other.kind, other.code, other.rest),
         (header[0], header[1], left.to_be_bytes())

@@ -223,7 +223,7 @@ impl World {
         }
     }
 
-    /// Fills the table again; tells whether there were slots for all.
+    /// Fills the table again; returns whether there were slots for all.
     pub fn fill(&mut self) -> bool {
         let Some(table) = &self.scheduler.spec().table else {
             return true;

@@ -26,7 +26,7 @@ impl Due {
         self.at.store(at, Relaxed);
     }
 
-    /// Returns the moment. What is buried may be freed: the wheel must not know it any more.
+    /// Returns the moment. What has ended may be freed: the wheel must not know it any more.
     pub fn deadline(&self) -> Jiffies {
         assert!(!self.is_buried());
         Jiffies(self.at.load(Relaxed))
@@ -44,11 +44,11 @@ impl Due {
     }
 
     /// Counts the burial, of which there is one.
-    pub fn bury(&self) {
+    pub fn end(&self) {
         assert_eq!(self.burials.fetch_add(1, Relaxed), 0);
     }
 
-    /// Tells whether it was buried.
+    /// Returns whether it has ended.
     pub fn is_buried(&self) -> bool {
         self.burials.load(Relaxed) != 0
     }

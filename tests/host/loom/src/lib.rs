@@ -28,10 +28,10 @@ mod life;
 mod list;
 #[path = "../../../../rust/linux/shadow.rs"]
 mod shadow;
-#[path = "../../../../rust/linux/summary.rs"]
-mod summary;
 #[path = "../../../../rust/linux/table.rs"]
 mod table;
+#[path = "../../../../rust/linux/version.rs"]
+mod version;
 #[path = "../../../../rust/linux/walk.rs"]
 mod walk;
 #[path = "../../../../rust/linux/wheel.rs"]
@@ -41,9 +41,9 @@ mod deferred_tests;
 mod list_tests;
 mod sched_tests;
 mod shadow_tests;
-mod summary_tests;
 mod table_tests;
 mod template_tests;
+mod version_tests;
 mod wheel_tests;
 
 /// C types, as the kernel crate names them.

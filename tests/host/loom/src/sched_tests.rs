@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Several CPUs choose servers at once: exact shares, and no server that was never right.
 
-use crate::summary::{Changes, Remembered};
 use crate::sync::{AtomicU32, AtomicU64, Full, Relaxed};
+use crate::version::{Cached, Version};
 use ipvs::addr::{Endpoint, Family, Port};
 use ipvs::flow::Flow;
 use ipvs::proto::Transport;
@@ -63,8 +63,8 @@ impl sched::Server for Server {
 
 struct Group {
     members: Vec<Server>,
-    changes: Changes,
-    remembered: Remembered,
+    version: Version,
+    cached: Cached,
 }
 
 /// A service whose groups are as small as a test needs them.
@@ -83,8 +83,8 @@ impl Service {
         };
         let group = |members: &&[(u32, u32)]| Group {
             members: members.iter().map(server).collect(),
-            changes: Changes::new(),
-            remembered: Remembered::new(),
+            version: Version::new(),
+            cached: Cached::new(),
         };
         let mut service = Self {
             scheduler,
@@ -98,7 +98,7 @@ impl Service {
             .into();
         if scheduler.spec().watches_counts {
             for group in &service.groups {
-                group.changes.watch();
+                group.version.watch();
             }
         }
         Arc::new(service)
@@ -128,7 +128,7 @@ impl Service {
             0.. => active.fetch_add(change.unsigned_abs(), Full),
             _ => active.fetch_sub(change.unsigned_abs(), Full),
         };
-        group.changes.count_if_watched();
+        group.version.count_if_watched();
     }
 }
 
@@ -146,9 +146,7 @@ impl Servers for Service {
 
     fn aggregate(&self, group: usize, compute: impl Fn(&[Server]) -> Aggregate) -> Aggregate {
         let group = &self.groups[group];
-        group
-            .remembered
-            .get(&group.changes, || compute(&group.members))
+        group.cached.get(&group.version, || compute(&group.members))
     }
 
     fn cell(&self, number: usize) -> Option<&Cell> {

@@ -38,7 +38,7 @@ impl Record for Payload {
     type Scope = ();
 
     fn deadline(&self) -> Jiffies {
-        // What is buried may be freed: the wheel must not know it any more.
+        // What has ended may be freed: the wheel must not know it any more.
         assert_eq!(self.burials.load(Relaxed), 0);
         Jiffies(1000)
     }
@@ -47,7 +47,7 @@ impl Record for Payload {
         self.key == other.key
     }
 
-    fn held(&self) {}
+    fn on_pinned(&self) {}
 
     fn begin(new: &New<Self>, _rcu: Reader<'_>) {
         if let Some(server) = &new.server {
@@ -55,7 +55,7 @@ impl Record for Payload {
         }
     }
 
-    fn bury(entry: &Entry<Self>, server: Option<&Server>, _scope: &()) {
+    fn on_end(entry: &Entry<Self>, server: Option<&Server>, _scope: &()) {
         assert_eq!(entry.burials.fetch_add(1, Relaxed), 0);
         if let Some(server) = server {
             server.bound.fetch_sub(1, Relaxed);

@@ -32,7 +32,7 @@ impl Record for Payload {
         false
     }
 
-    fn held(&self) {
+    fn on_pinned(&self) {
         // Only a template is held: what depends on nothing else's life dies when its time is over.
         assert_eq!(self.number, 0);
         self.due.hold(9 * HZ);
@@ -40,8 +40,8 @@ impl Record for Payload {
 
     fn begin(_new: &New<Self>, _rcu: Reader<'_>) {}
 
-    fn bury(entry: &Entry<Self>, _server: Option<&()>, _scope: &()) {
-        entry.due.bury();
+    fn on_end(entry: &Entry<Self>, _server: Option<&()>, _scope: &()) {
+        entry.due.end();
         rcu::read(|rcu| {
             // A child ends before the template that it depends on.
             let parent = entry.parent(rcu);

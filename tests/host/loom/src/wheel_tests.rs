@@ -24,14 +24,14 @@ impl Record for Payload {
         false
     }
 
-    fn held(&self) {
+    fn on_pinned(&self) {
         self.0.hold(2 * HZ);
     }
 
     fn begin(_new: &New<Self>, _rcu: rcu::Reader<'_>) {}
 
-    fn bury(entry: &Entry<Self>, _server: Option<&()>, _scope: &()) {
-        entry.0.bury();
+    fn on_end(entry: &Entry<Self>, _server: Option<&()>, _scope: &()) {
+        entry.0.end();
     }
 }
 
@@ -59,7 +59,7 @@ fn kill(table: &Table<Payload>) -> Option<Kill> {
     rcu::read(|rcu| table.candidates(0, rcu).next().map(Entry::kill))
 }
 
-/// Lets the wheel do what it does at a second; tells whether it goes on ticking.
+/// Lets the wheel do what it does at a second; returns whether it goes on ticking.
 fn drain(seconds: u32) -> bool {
     let now = Jiffies(seconds * HZ);
     set_jiffies(now.0 as usize);
@@ -120,14 +120,14 @@ fn late_worker_catches_up() {
 }
 
 #[test]
-fn hastened_entry_goes_early() {
+fn rearmed_entry_goes_early() {
     model(|| {
         let table = table();
         add(&table, 3 * HZ);
         rcu::read(|rcu| {
             for entry in table.candidates(0, rcu) {
                 entry.0.set(HZ);
-                entry.hasten(Jiffies(0));
+                entry.rearm(Jiffies(0));
             }
         });
         assert!(!drain(1));
@@ -184,7 +184,7 @@ fn entry_killed_while_it_is_hastened_is_in_no_slot() {
         rcu::read(|rcu| {
             for entry in table.candidates(0, rcu) {
                 entry.0.set(HZ);
-                entry.hasten(Jiffies(0));
+                entry.rearm(Jiffies(0));
             }
         });
         thread.join().unwrap();

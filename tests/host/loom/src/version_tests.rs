@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What is remembered is never older than the last change that returned.
 
-use crate::summary::{Changes, Remembered};
 use crate::sync::{Acquire, AtomicU64, Full, Relaxed, Release};
+use crate::version::{Cached, Version};
 use loom::sync::Arc;
 use loom::thread;
 
 struct Group {
     value: AtomicU64,
-    changes: Changes,
-    remembered: Remembered,
+    version: Version,
+    cached: Cached,
     flag: AtomicU64,
 }
 
@@ -17,15 +17,15 @@ impl Group {
     fn new() -> Arc<Self> {
         Arc::new(Self {
             value: AtomicU64::new(0),
-            changes: Changes::new(),
-            remembered: Remembered::new(),
+            version: Version::new(),
+            cached: Cached::new(),
             flag: AtomicU64::new(0),
         })
     }
 
     /// The value as it is remembered; both words must be of one piece.
     fn get(&self) -> u64 {
-        let [value, more] = self.remembered.get(&self.changes, || {
+        let [value, more] = self.cached.get(&self.version, || {
             let value = self.value.load(Relaxed);
             [value, value + 100]
         });
@@ -35,7 +35,7 @@ impl Group {
 
     fn change(&self) {
         self.value.fetch_add(1, Relaxed);
-        self.changes.count();
+        self.version.count();
     }
 }
 
@@ -103,9 +103,9 @@ fn no_change_is_lost_when_a_reader_begins_to_watch() {
         let changer = group.clone();
         let changer = thread::spawn(move || {
             changer.value.fetch_add(1, Full);
-            changer.changes.count_if_watched();
+            changer.version.count_if_watched();
         });
-        group.changes.watch();
+        group.version.watch();
         assert!(group.get() <= 1);
         changer.join().unwrap();
         assert_eq!(
@@ -123,7 +123,7 @@ fn nothing_is_remembered_once_retired() {
         let changer = group.clone();
         assert_eq!(group.get(), 0);
         let changer = thread::spawn(move || {
-            changer.changes.retire();
+            changer.version.retire();
             // From here on changes are counted elsewhere.
             changer.value.fetch_add(1, Full);
             changer.flag.store(1, Release);

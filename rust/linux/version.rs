@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What was summed up about things that change, remembered until one of them does.
+//! A version counter of things that change, and two words computed of them that are cached by it.
 //!
-//! A change of one of the things is added to their [`Changes`] afterwards. A reader of the sum
+//! A change of one of the things is added to their [`Version`] afterwards. A reader of the sum
 //! compares that number with the one for which it was computed, and computes it again if they differ:
 //! no lock, and a change computes nothing. A sum is right for some moment between the beginning of
 //! the last change that is counted and the call; a change that is not counted yet has not returned
@@ -9,10 +9,10 @@
 
 use crate::sync::{Acquire, AtomicU64, Full, Relaxed, Release};
 
-/// How often things changed that are summed up together.
+/// A counter of the changes of things that are summed up together.
 ///
 /// Changes come in two kinds: some always count, some only while they are watched.
-pub struct Changes(AtomicU64);
+pub struct Version(AtomicU64);
 
 /// They are watched.
 const WATCHED: u64 = 1;
@@ -21,13 +21,13 @@ const RETIRED: u64 = 2;
 /// One change.
 const ONE: u64 = 4;
 
-impl Default for Changes {
+impl Default for Version {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Changes {
+impl Version {
     /// Nothing changed yet, and nothing is watched.
     pub fn new() -> Self {
         Self(AtomicU64::new(ONE))
@@ -73,9 +73,9 @@ impl Changes {
     }
 }
 
-/// Two words that were computed of things, and for which of their changes.
-pub struct Remembered {
-    /// What the count of changes was; [`NEVER`] or [`BUSY`], which no count is.
+/// Two words that were computed of things, and for which version of them.
+pub struct Cached {
+    /// The version; [`NEVER`] or [`BUSY`], which no version is.
     version: AtomicU64,
     words: [AtomicU64; 2],
 }
@@ -85,13 +85,13 @@ const NEVER: u64 = 0;
 /// A sum is being written.
 const BUSY: u64 = 1;
 
-impl Default for Remembered {
+impl Default for Cached {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Remembered {
+impl Cached {
     /// Nothing.
     pub fn new() -> Self {
         Self {
@@ -102,12 +102,12 @@ impl Remembered {
 
     /// Returns what `compute` returned when none of the things had changed since, or does now.
     #[inline]
-    pub fn get(&self, changes: &Changes, compute: impl FnOnce() -> [u64; 2]) -> [u64; 2] {
+    pub fn get(&self, version: &Version, compute: impl FnOnce() -> [u64; 2]) -> [u64; 2] {
         // Pairs with `count`: what is computed sees what was changed.
-        let now = changes.0.load(Acquire);
+        let now = version.0.load(Acquire);
         // Pairs with the last store of `keep`.
-        let version = self.version.load(Acquire);
-        if version == now {
+        let cached = self.version.load(Acquire);
+        if cached == now {
             let [first, second] = &self.words;
             // Pair with the stores of `keep`: where a word of it is seen, so is that it is being written.
             let words = [first.load(Acquire), second.load(Acquire)];
@@ -116,7 +116,7 @@ impl Remembered {
             }
         }
         let words = compute();
-        self.keep(version, now, words);
+        self.keep(cached, now, words);
         words
     }
 
