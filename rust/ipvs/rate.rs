@@ -224,10 +224,14 @@ impl Samples {
     }
 
     fn sample(&self, counter: Counter) -> Sample {
-        self.counters
-            .get(counter.index())
-            .copied()
-            .unwrap_or_default()
+        let [conns, in_packets, out_packets, in_bytes, out_bytes] = self.counters;
+        match counter {
+            Counter::Conns => conns,
+            Counter::InPackets => in_packets,
+            Counter::OutPackets => out_packets,
+            Counter::InBytes => in_bytes,
+            Counter::OutBytes => out_bytes,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The hashes by which dh, sh and mh choose a slot.
 
+use super::view::to_index;
 use crate::addr::{words, Addr, Family};
 use crate::flags::service::{SCHED1, SCHED2};
 use crate::flow::Flow;
@@ -37,7 +38,7 @@ pub(super) fn fold(family: Family, addr: Addr) -> u32 {
 /// Multiplicative hash of 32 bits down to `bits`, which are 1 to 32 (Knuth; golden ratio).
 pub(super) fn hash32(value: u32, bits: u32) -> usize {
     let hash = value.wrapping_mul(0x61c8_8647);
-    usize::try_from(hash.wrapping_shr(32_u32.wrapping_sub(bits))).unwrap_or(0)
+    to_index(hash.wrapping_shr(32_u32.wrapping_sub(bits)))
 }
 
 /// Returns the client's port where the service wants it to count.

@@ -5,7 +5,6 @@
 //! active connections that its weight allows.
 
 use super::least::{self, UNDERLOADED};
-use super::view::to_index;
 use super::{wlc, Aggregate, Replication, Server, Servers, Spec};
 use crate::addr::{words, Addr};
 
@@ -36,7 +35,9 @@ impl Factors {
         let sum = terms.fold(0_u64, |sum, (factor, word)| {
             sum.wrapping_add(factor.wrapping_mul(u64::from(word)))
         });
-        to_index(u32::try_from(sum.wrapping_shr(u64::BITS.wrapping_sub(BITS))).unwrap_or(0))
+        // The uppermost bits.
+        let [.., low, high] = sum.to_le_bytes();
+        usize::from(u16::from_le_bytes([low, high]).wrapping_shr(u16::BITS.wrapping_sub(BITS)))
     }
 }
 

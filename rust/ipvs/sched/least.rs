@@ -58,8 +58,9 @@ pub(super) fn pick_by<S: Servers>(
 /// Finds the best of a chunk.
 pub(super) fn best_of<T: Server>(chunk: &[T], claim: impl Fn(&T) -> Option<Claim>) -> Aggregate {
     let mut best: Option<(Claim, usize)> = None;
-    for place in (0..chunk.len()).rev() {
-        let Some(next) = chunk.get(place).and_then(&claim) else {
+    let places = (0..chunk.len()).rev();
+    for (place, server) in places.zip(chunk.iter().rev()) {
+        let Some(next) = claim(server) else {
             continue;
         };
         if best.is_none_or(|(best, _)| next.beats(best)) {
@@ -74,12 +75,13 @@ pub(super) const UNDERLOADED: u64 = 1 << 63;
 
 /// Puts the best into two words: its cost; its weight above its place. No weight means no server.
 fn pack((claim, place): (Claim, usize)) -> Aggregate {
-    let place = u64::try_from(place).unwrap_or(0) & 0xff;
-    [claim.cost, u64::from(claim.weight) << 8 | place]
+    // A place is one byte: a chunk has at most 32 servers.
+    let [place, ..] = place.to_le_bytes();
+    [claim.cost, u64::from(claim.weight) << 8 | u64::from(place)]
 }
 
 fn unpack([cost, low]: Aggregate) -> Option<(Claim, usize)> {
-    let weight = u32::try_from((low & !UNDERLOADED) >> 8).unwrap_or(0);
-    let place = usize::try_from(low & 0xff).unwrap_or(0);
-    (weight != 0).then_some((Claim { cost, weight }, place))
+    let [place, a, b, c, d, ..] = low.to_le_bytes();
+    let weight = u32::from_le_bytes([a, b, c, d]);
+    (weight != 0).then_some((Claim { cost, weight }, usize::from(place)))
 }

@@ -28,6 +28,12 @@ pub(super) fn slot(hash: u32) -> u32 {
     hash % PRIME
 }
 
+/// Returns a number of 16 bits as such.
+const fn low_16(number: u32) -> u16 {
+    let [low, high, ..] = number.to_le_bytes();
+    u16::from_le_bytes([low, high])
+}
+
 /// The order in which a server asks for the slots of the table: its preference list.
 ///
 /// # Invariants
@@ -50,8 +56,8 @@ impl Permutation {
         let skip = (skip % (PRIME - 1)).wrapping_add(1);
         // Remainders of a number of 16 bits.
         Self {
-            next: u16::try_from(slot(offset)).unwrap_or(0),
-            skip: u16::try_from(skip).unwrap_or(1),
+            next: low_16(slot(offset)),
+            skip: low_16(skip),
         }
     }
 
@@ -77,7 +83,8 @@ impl Permutation {
             }
             at = after(at, skip);
         }
-        self.next = u16::try_from(at).unwrap_or(0);
+        let [low, high, ..] = at.to_le_bytes();
+        self.next = u16::from_le_bytes([low, high]);
     }
 }
 

@@ -83,8 +83,9 @@ fn drawn(servers: &impl Servers, draw: u64) -> Option<usize> {
 /// The same within a chunk.
 fn within(chunk: &[impl Server], draw: u64) -> Option<usize> {
     let (mut sum, mut last) = (0_u64, None);
-    for place in (0..chunk.len()).rev() {
-        let share = chunk.get(place).map_or(0, share);
+    let places = (0..chunk.len()).rev();
+    for (place, server) in places.zip(chunk.iter().rev()) {
+        let share = share(server);
         if share == 0 {
             continue;
         }

@@ -340,7 +340,7 @@ impl ServerList {
 
     /// Returns where a server with this serial is, or the next newer one.
     pub(super) fn from(&self, serial: u64) -> Position {
-        let chunk = vec_ext::partition_point(self.chunks(), |chunk| last_serial(chunk) < serial);
+        let chunk = vec_ext::partition_point(self.chunks(), |chunk| ends_below(chunk, serial));
         let members = self
             .chunks()
             .get(chunk)
@@ -351,9 +351,11 @@ impl ServerList {
 
     /// Returns the newest server below a serial.
     pub(super) fn below(&self, serial: u64) -> Option<&Arc<Dest>> {
-        let first =
-            |chunk: &Arc<Chunk>| chunk.members.first().map_or(0, |server| server.0.serial());
-        let chunk = vec_ext::partition_point(self.chunks(), |chunk| first(chunk) < serial);
+        let begins_below = |chunk: &Arc<Chunk>| {
+            let first = chunk.members.first();
+            first.is_some_and(|server| server.dest().serial() < serial)
+        };
+        let chunk = vec_ext::partition_point(self.chunks(), begins_below);
         let members = self.chunks().get(chunk.checked_sub(1)?)?.members();
         let end = vec_ext::partition_point(members, |server| server.dest().serial() < serial);
         members.get(end.checked_sub(1)?).map(ServerRef::dest)
@@ -369,9 +371,7 @@ fn dests_of(chunk: Option<&Arc<Chunk>>) -> impl Iterator<Item = &Arc<Dest>> {
     chunk.into_iter().flat_map(|chunk| chunk.dests())
 }
 
-fn last_serial(chunk: &Arc<Chunk>) -> u64 {
-    chunk
-        .members
-        .last()
-        .map_or(0, |server| server.dest().serial())
+fn ends_below(chunk: &Arc<Chunk>, serial: u64) -> bool {
+    let last = chunk.members.last();
+    last.is_some_and(|server| server.dest().serial() < serial)
 }
