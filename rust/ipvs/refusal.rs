@@ -182,7 +182,7 @@ impl Refusal {
         )
     }
 
-    /// Returns the sentence: at most [`SENTENCE_MAX`] bytes.
+    /// Returns the sentence: at most 79 bytes, which the buffers on its way to the user hold.
     pub const fn sentence(self) -> &'static CStr {
         match self {
             Refusal::Malformed => c"An attribute is shorter than its type needs.",
@@ -293,9 +293,6 @@ impl From<DestError> for Refusal {
     }
 }
 
-/// The longest sentence: what the buffers on its way to the user hold.
-pub const SENTENCE_MAX: usize = 79;
-
 #[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_refusal))]
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
 mod tests {
@@ -305,7 +302,7 @@ mod tests {
     fn sentences_are_short_enough_and_end() {
         let bad = Refusal::ALL.into_iter().find(|refusal| {
             let sentence = refusal.sentence().to_bytes();
-            sentence.len() > SENTENCE_MAX || !sentence.ends_with(b".")
+            sentence.len() > 79 || !sentence.ends_with(b".")
         });
         assert_eq!(bad, None);
     }

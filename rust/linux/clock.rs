@@ -100,13 +100,6 @@ impl Ticks {
     }
 }
 
-/// Returns the seconds since boot.
-pub fn uptime() -> u64 {
-    // SAFETY: May be called anywhere.
-    let seconds = unsafe { bindings::ktime_get_seconds() };
-    seconds.unsigned_abs()
-}
-
 /// Returns the number of the present period of `seconds`, all CPUs agreeing; 0 if that is 0.
 #[inline]
 pub fn periods(seconds: u32) -> u32 {

@@ -7,13 +7,10 @@
 //! C header: `include/linux/spinlock.h`
 
 use crate::bindings;
-use kernel::sync::lock::{Backend, Guard, Lock};
+use kernel::sync::lock::{Backend, Lock};
 
 /// A spinlock that keeps softirqs off while it is held.
 pub type SpinLockBh<T> = Lock<T, SpinLockBhBackend>;
-
-/// What [`SpinLockBh::lock`] returns.
-pub type SpinLockBhGuard<'a, T> = Guard<'a, T, SpinLockBhBackend>;
 
 /// The `_bh` way of taking a `spinlock_t`.
 pub struct SpinLockBhBackend;
