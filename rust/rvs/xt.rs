@@ -56,7 +56,7 @@ fn info<'g>(view: &PacketView<'g>, rcu: Reader<'g>) -> Option<ConnInfo> {
         protocol: packet.protocol,
         virtual_endpoint: conn.virtual_endpoint(),
         method: conn.method(),
-        control_port: conn.controller(rcu).map(|one| one.virtual_end().port),
+        control_port: conn.controller(rcu).map(|one| one.virtual_endpoint().port),
         tracked: view.way().map(direction),
     })
 }
