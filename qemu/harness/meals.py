@@ -46,27 +46,40 @@ def write_sysctl(name, file, value):
 
 def first_service(journal):
     """The first service of a namespace, whose table of connections is made with it."""
-    body = service(IPV4, 80, "mh")
+    in_fresh_namespace(journal, "the first service", [(genl.NEW_SERVICE, service(IPV4, 80, "mh"))], errno.EEXIST)
 
+
+def first_removed(journal):
+    """The first removed server of a namespace, which keeps those in a list."""
+    one = service(IPV4, 80)
+    end = one + dest(IPV4, 0, 80)
+    orders = [(genl.NEW_SERVICE, one), (genl.NEW_DEST, end), (genl.DEL_DEST, end)]
+    in_fresh_namespace(journal, "the first removed server", orders, errno.ENOENT)
+
+
+def in_fresh_namespace(journal, what, orders, done):
+    """Starves the last of some commands in a new namespace; `done` is the error of the same a second time."""
     def play(places):
         topology.add("fresh")
         with topology.inside("fresh"):
             client = genl.Client()
+        for order in orders[:-1]:
+            client.request(*order)
         armed = faults.Armed(places)
-        answer = client.request(genl.NEW_SERVICE, body)
+        answer = client.request(*orders[-1])
         asked = armed.disarm()
-        again = client.request(genl.NEW_SERVICE, body)
+        again = client.request(*orders[-1])
         client.close()
         topology.remove(["fresh"])
         return (answer, again), asked
 
     def judge(site, answers):
         answer, again = answers
-        journal.note([site["name"]], f"the first service: {genl.error_name(answer.error)}")
+        journal.note([site["name"]], f"{what}: {genl.error_name(answer.error)}")
         refused = answer.error == errno.ENOMEM and answer.extack and again.error == 0
-        went_on = answer.error == 0 and again.error == errno.EEXIST and goes_on(journal, [site["name"]])
+        went_on = answer.error == 0 and again.error == done and goes_on(journal, [site["name"]])
         if not refused and not went_on:
-            journal.complain(f"the first service, {site['name']}: {answer}, then {again}")
+            journal.complain(f"{what}, {site['name']}: {answer}, then {again}")
     journal.starve(play, judge)
 
 
@@ -110,11 +123,11 @@ def many_counters(commands, most=3000):
     for site in [site for site in journal.places if faults.is_counter(site) and "Dest" in site["name"]]:
         armed = faults.Armed([site])
         orders = (one + dest(IPV4, number, 2000) for number in range(most))
-        refused = next(((order, answer) for order in orders if (answer := client.request(genl.NEW_DEST, order)).error), None)
+        refused = next(((order, answer) for order in orders if (answer := client.request(genl.NEW_DEST, order)).error == errno.ENOMEM), None)
         if armed.disarm() and refused:
             order, answer = refused
             journal.note([site["name"]], f"one of many servers: {genl.error_name(answer.error)}")
-            if answer.error != errno.ENOMEM or not answer.extack or client.request(genl.NEW_DEST, order).error:
+            if not answer.extack or client.request(genl.NEW_DEST, order).error:
                 journal.complain(f"many counters, {site['name']}: {answer}, or refused a moment later")
     client.request(genl.FLUSH)
 
@@ -133,6 +146,39 @@ def opened(packets, port, scheduler, options=""):
         client = world.near.clients[flow.port % 8]
         return (lambda: None), lambda: packets.put("client", packet.tcp(client, flow.port, world.vip, port, SYN))
     return act
+
+
+def remembered(packets, client, port, scheduler):
+    """Returns what opens a connection whose server the scheduler is to remember, by an address that it does not know yet."""
+    act = opened(packets, port, scheduler)
+
+    def again():
+        for name in ("rr", scheduler):
+            client.request(genl.SET_SERVICE, service(packets.world.near, port, name))
+        return act()
+    return again
+
+
+def cut_up(packets):
+    """A reply in fragments, which the kernel puts together in the module's hook; it counts those that it has no memory for."""
+    d, journal = packets.d, packets.journal
+    row = dict(families="4", method="nat", protocol="udp", direction="reply", state="established", field="fragments", checksum="full", buffer="linear")
+    for site in [site for site in journal.places if site["call"] == "rvs_helper_ip_defrag"]:
+        before = not_whole(d)
+        (came, _), asked = packets.play(packets.act_of(row), [site])
+        if asked:
+            journal.note([site["name"]], "the kernel counts the fragment")
+        if asked and (came["client"] or not_whole(d) != before + 1):
+            journal.complain(f"a reply in fragments: {came}, {not_whole(d)} failures, {before} before")
+    (came, _), _ = packets.play(packets.act_of(row))
+    if not came["client"]:
+        journal.complain(f"the next reply in fragments: {came}")
+
+
+def not_whole(d):
+    """Returns how often the kernel could not put fragments of IPv4 together."""
+    names, values = [line.split() for line in d.read("/proc/thread-self/net/snmp").splitlines() if line.startswith("Ip:")]
+    return int(values[names.index("ReasmFails")])
 
 
 def calls(packets, size):
@@ -231,8 +277,12 @@ def serve(packets, turns, setup):
         packets.d.control("-C")
     if setup[1] != "nat":
         return
-    for number, (scheduler, options) in enumerate((("rr", ""), ("rr", "-p 60"), ("lblc", ""), ("lblcr", ""))):
-        packets.starve(f"{scheduler} {options}", opened(packets, 6000 + number, scheduler, options))
+    for number, options in enumerate(("", "-p 60")):
+        packets.starve(f"rr {options}", opened(packets, 6000 + number, "rr", options))
+    client = packets.d.client()
+    for number, scheduler in enumerate(("lblc", "lblcr")):
+        packets.starve(scheduler, remembered(packets, client, 6002 + number, scheduler))
+    client.close()
     end = world.near.end(world.vip, 5060)
     packets.d.control(f"-A -u {end} -s rr -p 300 --pe sip -o", f"-a -u {end} -r {world.far.end(world.server, 5060)} -m")
     for size in (200, 4400):
