@@ -52,8 +52,9 @@ def piece(service, whole, part):
     """Returns a fragment of bytes of a packet's payload."""
     start, end, more = part
     body = whole[packet.HEADER[service.plan.family]:]
-    maker = packet.fragment_of_ip6 if service.plan.family == 6 else packet.fragment_of_ip
-    return maker(whole, body[start:end], start, more, 77)
+    if service.plan.family == 6:
+        return packet.fragment_of_ip6(whole, body[start:end], packet.fragment(start, more, 77))
+    return packet.fragment_of_ip(whole, body[start:end], 0x2000 * more | start // 8)
 
 
 # The fragments of a payload of 208 bytes, as (first byte, end, whether more follow), in the order in which they are sent.
