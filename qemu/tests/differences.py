@@ -6,11 +6,13 @@ import re
 import packet
 from cases import case
 from packet import ACK, SYN
+from queues import two_wait
 from serving import CLIENT, SERVER, VIP
+from topology import IPV4, IPV6
 
 
-def opened(d):
-    d.wires()
+def opened(d, *plans):
+    d.wires(*plans)
     d.control(f"-A -t {VIP}:80 -s rr", f"-a -t {VIP}:80 -r {SERVER}:8080 -m")
     d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, SYN))
 
@@ -66,12 +68,66 @@ def error_with_a_wrong_checksum(d):
     d.send("servers", packet.icmp(SERVER, CLIENT, 3, 1, 0, packet.tcp(CLIENT, 40000, SERVER, 8080, SYN, ttl=63), bad=1))
 
 
-@case(only=("rvs",), rows=(("truncated", cut_off), ("no_server", no_server_takes_it), ("drop_packet", dropped_as_set), ("server_gone", server_removed),
-                           ("no_route", no_way), ("time_to_live", forwarded_too_often), ("too_big", longer_than_the_way_out),
-                           ("checksum", error_with_a_wrong_checksum)))
+def as_many_as_allowed(d):
+    d.sysctl("conn_max", 1)
+    d.send("client", packet.tcp(CLIENT, 40001, VIP, 80, SYN))
+
+
+def without_a_call(d):
+    d.control(f"-A -u {VIP}:5060 -s rr -p 100 --pe sip", f"-a -u {VIP}:5060 -r {SERVER}:5060 -m")
+    d.send("client", packet.udp(CLIENT, 40000, VIP, 5060, b"hello"))
+
+
+def tracked_still(d):
+    d.rules("table ip t { chain c { type filter hook forward priority 0; ct state new counter; }; }\n")
+    for name in ("conntrack", "expire_nodest_conn"):
+        d.sysctl(name, 1)
+    d.send("client", packet.tcp(CLIENT, 40001, VIP, 80, SYN))
+    d.control(f"-d -t {VIP}:80 -r {SERVER}:8080")
+    d.send("client", packet.tcp(CLIENT, 40001, VIP, 80, SYN))
+
+
+def to_loopback(d):
+    d.control("-A -t 10.9.0.2:80 -s rr", "-a -t 10.9.0.2:80 -r 127.0.0.1:8080 -m")
+    d.send("client", packet.tcp(CLIENT, 40000, "10.9.0.2", 80, SYN))
+
+
+def through_a_needle(d):
+    d.run(f"ip route add {SERVER}/32 dev eth1 mtu 87")
+    d.control("-A -t 10.9.0.2:80 -s rr", f"-a -t 10.9.0.2:80 -r {SERVER}:80 -i")
+    d.send("client", packet.tcp(CLIENT, 40000, "10.9.0.2", 80, SYN))
+
+
+def error_in_a_fragment(d):
+    client, vip = IPV6.clients[0], IPV6.vips[0]
+    d.control(f"-A -u [{vip}]:80 -s rr", f"-a -u [{vip}]:80 -r [{IPV6.servers[0]}]:80 -m")
+    d.send("client", packet.udp(client, 40000, vip, 80))
+    d.rules("table ip6 t { chain c { type filter hook prerouting priority -450; notrack; }; }\n")
+    error = packet.icmp(client, vip, 1, 4, 0, packet.udp(vip, 80, client, 40000, ttl=60))
+    d.send("client", packet.fragments(error, 1400)[0], "an error in its only fragment")
+
+
+def of_no_connection(d):
+    d.sysctl("nat_icmp_send", 1)
+    d.send("servers", packet.tcp(SERVER, 8080, CLIENT, 50000, ACK, ack=1))
+
+
+def tracked_as_another(d):
+    """Two packets of one connection wait before either is tracked for good; the second finds its place taken."""
+    d.control("-A -t 10.9.0.2:80 -s rr", f"-a -t 10.9.0.2:80 -r {SERVER}:80 -i")
+    two_wait(d, "10.9.0.2")
+
+
+PROVOKED = (("truncated", cut_off), ("no_server", no_server_takes_it), ("drop_packet", dropped_as_set), ("no_connection", as_many_as_allowed),
+            ("engine", without_a_call), ("server_gone", server_removed), ("tracked", tracked_still), ("no_route", no_way), ("boundary", to_loopback),
+            ("time_to_live", forwarded_too_often), ("too_big", longer_than_the_way_out), ("narrow", through_a_needle), ("untrackable", tracked_as_another),
+            ("malformed", error_in_a_fragment), ("checksum", error_with_a_wrong_checksum), ("stray", of_no_connection))
+
+
+@case(only=("rvs",), rows=PROVOKED)
 def every_drop_has_a_name(d, row):
     reason, provoke = row
-    opened(d)
+    opened(d, *((IPV4, IPV6) if reason == "malformed" else ()))
     before = drops(d)
     provoke(d)
     gone = {name: count - before.get(name, 0) for name, count in drops(d).items() if count != before.get(name, 0)}

@@ -89,6 +89,28 @@ def the_service_goes_while_a_packet_waits(d, method):
         queue.close()
 
 
+def two_wait(d, vip):
+    """Lets two packets that begin the same connection go when tracking has seen both, and has neither for good."""
+    d.sysctl("conntrack", 1)
+    d.rules(f"table ip q {{ chain c {{ type filter hook prerouting priority -150; ip daddr {vip} meta l4proto {{ tcp, udp }} ct state new queue num 7; }}; }}\n")
+    queue = program(d)
+    try:
+        for _ in range(2):
+            d.send("client", packet.tcp(CLIENT, 40000, vip, 80, SYN, seq=1000))
+        for _ in range(2):
+            decide(d, queue, nfqueue.ACCEPT)
+    finally:
+        queue.close()
+
+
+@case(rows=("-g", "-m", "-i"))
+def two_packets_of_a_connection_wait(d, method):
+    """The second is not tracked: its place is taken."""
+    serving.start(d, letters="-t", server_port=8080, method=method)
+    two_wait(d, VIP)
+    d.counts()
+
+
 @case(suite="alone", rows=tuple((plan.family, method) for plan in (topology.IPV4, topology.IPV6) for method in ("-g", "-m", "-i")))
 def rvs_goes_while_a_packet_waits(d, row):
     family, method = row
