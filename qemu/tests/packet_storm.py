@@ -96,6 +96,9 @@ class Storm:
         # Without the first line: the table of connections grows by another rule (docs/differences.md).
         d.say(d.execute("ipvsadm -Ln --stats")[1].partition("\n")[2])
         d.say(f"verdicts: {dict(sorted(self.verdicts.items()))}")
+        if d.module == "rvs":
+            counted = ", ".join(f"{name} {count}" for name, count in sorted(self.verdicts.items()))
+            print(f"# {total} packets: {counted}", flush=True)
         d.expect("a quarter of the packets is forwarded", 4 * self.verdicts["forwarded"] >= total)
 
 
@@ -144,3 +147,13 @@ def every_pair_of_values_is_there(d):
     if d.module == "rvs":
         print(f"# seed {SEED}: {total} packets, {len(plan().counts)} pairs of values, each in {min(plan().counts.values())} to "
               f"{max(plan().counts.values())} packets", flush=True)
+        for axes, counts in sorted(counts_by_axes().items()):
+            print(f"# {' and '.join(axes)}: {len(counts)} pairs in {min(counts)} to {max(counts)} packets", flush=True)
+
+
+def counts_by_axes():
+    """Returns in how many packets each pair of values is, by the two axes."""
+    found = collections.defaultdict(list)
+    for pair, count in plan().counts.items():
+        found[tuple(name for name, _ in pair)].append(count)
+    return found
