@@ -52,6 +52,5 @@ def of_sctp_through_a_tunnel(d, sums):
     d.control(f"-A --sctp-service {vip}:80 -s rr", f"-a --sctp-service {vip}:80 -r {server}:80 -i")
     d.run(f"ethtool -K eth0 tx-checksum-sctp {sums}")
     for number in range(2):
-        ask(d, "client1", IPV4.clients[0], 41000 + number, 100000)
-    d.expect("all of it comes back", sum("True" in line for line in d.lines) == 2)
+        ask(d, "client1", 41000 + number, 100000)
     over(d)
