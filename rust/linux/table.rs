@@ -34,6 +34,10 @@ use core::ops::{ControlFlow, Deref};
 use core::ptr::{self, NonNull};
 use kernel::error::Result;
 
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+#[path = "table/pins.rs"]
+mod pins;
+
 /// What a table's user keeps in an entry, and does with it.
 ///
 /// The methods are called with softirqs off and must not sleep.
@@ -256,19 +260,6 @@ impl<R: Record> Entry<R> {
         Err(refused)
     }
 
-    /// Pins the entry as often as may be, for tests of what comes then.
-    ///
-    /// # Errors
-    ///
-    /// Why it cannot be pinned.
-    #[cfg(any(test, CONFIG_KUNIT = "y"))]
-    pub fn pin_fully(&self) -> Result<AllPins<R>, Unpinned> {
-        let pin = self.pin()?;
-        // INVARIANT: As many are added as `AllPins` takes away besides the one it has.
-        self.life.fetch_add(MOST_PINS - PIN, Full);
-        Ok(AllPins(pin))
-    }
-
     /// Looks after the entry earlier if its deadline has come closer.
     #[inline(never)]
     pub fn rearm(&self, now: Jiffies) {
@@ -411,21 +402,6 @@ impl<R: Record> Drop for Pin<R> {
     fn drop(&mut self) {
         // Fully ordered: what was done under the pin comes before the death it allows.
         self.life.fetch_sub(PIN, Full);
-    }
-}
-
-/// As many pins of an entry as it may have, or more.
-///
-/// # Invariants
-///
-/// `MOST_PINS` pins belong to this value, that of the field among them.
-#[cfg(any(test, CONFIG_KUNIT = "y"))]
-pub struct AllPins<R: Record>(Pin<R>);
-
-#[cfg(any(test, CONFIG_KUNIT = "y"))]
-impl<R: Record> Drop for AllPins<R> {
-    fn drop(&mut self) {
-        self.0.life.fetch_sub(MOST_PINS - PIN, Full);
     }
 }
 
