@@ -124,22 +124,22 @@ def one_client_port_to_two_addresses(d, row):
     for vip in vips:
         d.control(f"-A {letter} {vip}:80 -s rr", f"-a {letter} {vip}:80 -r {SERVER}:8080 -m")
 
-    def say(where, source, target, flags=ACK):
-        """Sends a packet from one (address, port) to another."""
-        data = packet.tcp(*source, *target, flags, ack=1) if tcp else packet.udp(*source, *target, b"x")
-        return d.send(where, data, f"{source[0]} > {target[0]}:{target[1] if str(target[1]) in KNOWN + ('80',) else 'PORT'}")
+    def say(where, ends, flags=ACK):
+        source, sport, target, dport = ends
+        data = packet.tcp(source, sport, target, dport, flags, ack=1) if tcp else packet.udp(source, sport, target, dport, b"x")
+        return d.send(where, data, f"{source} > {target}:{dport if str(dport) in KNOWN + ('80',) else 'PORT'}")
 
     def answers(flags=ACK):
-        for target in begun:
-            say("servers", (SERVER, 8080), target, flags)
+        for target, port in begun:
+            say("servers", (SERVER, 8080, target, port), flags)
 
     for vip in vips:
-        found = say("client", (CLIENT, 40000), (vip, 80), SYN)["servers"]
-        d.expect(f"one packet to the server, found {len(found)}", len(found) == 1)
-        source, port = re.search(r"ip ([\d.]+)>.* (?:tcp|udp) (\d+)>8080", found[0]).groups()
-        begun.append((source, int(port)))
+        found = say("client", (CLIENT, 40000, vip, 80), SYN)["servers"]
+        # Without a chain for NAT a second one is not tracked, so it does not go.
+        d.expect(f"the server gets {len(found)}", bool(found) == (not begun or not conntrack or nat != "no chain"))
+        begun += [(source, int(port)) for source, port in re.findall(r"ip ([\d.]+)>.* (?:tcp|udp) (\d+)>8080", "".join(found))]
         answers(SYN | ACK)
-        say("client", (CLIENT, 40000), (vip, 80))
+        say("client", (CLIENT, 40000, vip, 80))
     answers()
     table(d)
     d.counts()
@@ -147,7 +147,7 @@ def one_client_port_to_two_addresses(d, row):
     d.quiet(1)
     answers()
     for vip in vips:
-        say("client", (CLIENT, 40000), (vip, 80))
+        say("client", (CLIENT, 40000, vip, 80))
     table(d)
     d.counts()
     # Where tracking makes the two differ, it takes any port.

@@ -222,7 +222,7 @@ def half_open_connections_of_ipv6_go_in_time(d, method):
     d.expect(f"{count} connections", connections(d) == count)
     d.sysctl("drop_entry", 3)
     d.quiet(16.5)
-    about(d, "share that is left after 16 sweeps", connections(d) / count, math.exp(-0.5), 0.14)
+    about(d, "share that is left after 16 sweeps", connections(d) / count, (math.exp(-0.5), 0.14))
 
 
 # What a client says, and whether an association of which it has said so much may go before its time.
@@ -244,7 +244,7 @@ def which_associations_go(d):
     for number, (name, (_, may_go)) in enumerate(SCTP.items(), 1):
         # An INIT alone has four seconds.
         share = connections(d, number * 4000, number * 4000 + 600) / 600
-        about(d, f"share that is left of {name}", share, (1 - 1 / 32) ** 2.5 if may_go else 1, 0.065 if may_go else 0)
+        about(d, f"share that is left of {name}", share, ((1 - 1 / 32) ** 2.5, 0.065) if may_go else (1, 0))
     d.quiet(90)
     last = len(SCTP) * 4000
     d.expect("those that were established are looked at when they have been idle for a minute", 0 < connections(d, last, last + 600) < 600)
@@ -323,21 +323,6 @@ def templates_go_unless_they_are_assured(d, method):
     d.counts("12 minutes later")
     d.ipvsadm("-Ln --persistent-conn")
     syn(d, 40005, client=OTHER_CLIENT)
-
-
-@case
-def templates_of_one_packet_services(d):
-    start(d, options="-p 3000 -o")
-    for number in range(2, 8):
-        for _ in range(number):
-            ask(d, 40000, f"10.1.0.{number}")
-    d.send("servers", packet.udp(SERVER, 80, CLIENT, 40000, b"y"), "reply")
-    d.counts()
-    d.sysctl("drop_entry", 3)
-    d.quiet(720)
-    d.counts("12 minutes later")
-    ask(d, 40001)
-    d.counts()
 
 
 @case

@@ -20,7 +20,7 @@ def weight(d, number, value):
 
 
 @case(rows=tuple((f"{scheduler}, {state}", scheduler, state)
-                 for scheduler in ("rr", "wrr", "lc", "wlc", "sed", "nq", "ovf", "fo", "lblc", "lblcr", "sh", "dh", "mh", "twos")
+                 for scheduler in ("rr", "wrr", "lc", "wlc", "sed", "nq", "ovf", "fo", "lblc", "lblcr", "sh", "dh", "mh")
                  for state in OVER))
 def old_connection_counts_while_the_new_server_is_chosen(d, row):
     _, scheduler, state = row

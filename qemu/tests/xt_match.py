@@ -152,7 +152,7 @@ def controlled(d, tool, row):
         d.send("client", packet.tcp(client, sport, vip, 80, SYN))
         d.send("servers", packet.tcp(server, 80, client, sport, SYN | ACK, ack=1))
         d.send("client", packet.tcp(client, sport, vip, 80, ACK, seq=1, ack=1))
-    lines = listed(d, "nft", "mangle", "POSTROUTING", tool)[2:]
+    lines = listed(d, f"{tool}-nft", "mangle", "POSTROUTING")[2:]
     d.lines += lines
     found = dict(zip(CONTROL_PORTS, (int(line.split()[0]) for line in lines)))
     for asked in (0, 80, 81):

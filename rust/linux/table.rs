@@ -35,8 +35,8 @@ use core::ptr::{self, NonNull};
 use kernel::error::Result;
 
 #[cfg(any(test, CONFIG_KUNIT = "y"))]
-#[path = "table/pins.rs"]
-mod pins;
+#[path = "table/full.rs"]
+mod full;
 
 /// What a table's user keeps in an entry, and does with it.
 ///

@@ -1,19 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-//! An entry that has as many pins as it may have, for tests.
+//! An entry that is pinned as often as may be: for tests of what comes then.
 
 use super::{Entry, Pin, Record, Unpinned};
 use crate::life::{MOST_PINS, PIN};
 use crate::sync::Full;
 
-/// As many pins of an entry as it may have, or more.
-///
-/// # Invariants
-///
-/// `MOST_PINS` pins belong to this value, that of the field among them.
-pub struct AllPins<R: Record>(Pin<R>);
-
 impl<R: Record> Entry<R> {
-    /// Pins the entry as often as may be.
+    /// Pins the entry as often as may be, for tests of what comes then.
     ///
     /// # Errors
     ///
@@ -25,6 +18,13 @@ impl<R: Record> Entry<R> {
         Ok(AllPins(pin))
     }
 }
+
+/// As many pins of an entry as it may have, or more.
+///
+/// # Invariants
+///
+/// `MOST_PINS` pins belong to this value, that of the field among them.
+pub struct AllPins<R: Record>(Pin<R>);
 
 impl<R: Record> Drop for AllPins<R> {
     fn drop(&mut self) {
