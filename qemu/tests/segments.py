@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Packets of many segments, which are cut late: datagrams of UDP by each method, packets of SCTP through a tunnel."""
+import re
+
 import packet
 import serving
 from cases import case
@@ -53,4 +55,7 @@ def of_sctp_through_a_tunnel(d, sums):
     d.run(f"ethtool -K eth0 tx-checksum-sctp {sums}")
     for number in range(2):
         ask(d, "client1", 41000 + number, 100000)
+    # What a socket calls its peer once the association ends is left to chance.
+    d.lines = [re.sub(r"True \('10[^)]*\)", "True", line) for line in d.lines]
+    d.expect("all of it comes back", sum("True" in line for line in d.lines) == 2)
     over(d)
