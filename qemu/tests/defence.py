@@ -326,6 +326,26 @@ def templates_go_unless_they_are_assured(d, method):
 
 
 @case
+def templates_of_one_packet_services_go_by_their_packets(d):
+    start(d, options="-p 3000 -o")
+    kinds = (1, 4, 10)
+    for packets in kinds:
+        for _ in range(packets):
+            for last in range(1, 201):
+                data = packet.udp(f"10.1.{packets}.{last}", 4000, VIP, 80, b"x")
+                d.ends["client"].send(topology.mac("10.1.0.1"), topology.mac(CLIENT), data)
+            forget(d)
+    d.quiet(65)
+    d.sysctl("drop_entry", 3)
+    d.quiet(64.5)
+    d.sysctl("drop_entry", 0)
+    lines = d.read("/proc/thread-self/net/ip_vs_conn").splitlines()[1:]
+    for packets in kinds:
+        share = sum(line.split()[1].startswith(f"0A01{packets:02X}") for line in lines) / 200
+        about(d, f"share of those with {packets} packets", share, (1, 0) if packets > 8 else ((1 - 1 / packets / 32) ** 64, 0.16))
+
+
+@case
 def tracked_connections_go_as_well(d):
     start(d)
     d.rules("table ip t { chain c { type filter hook forward priority 0; ct state new counter; }; }\n")

@@ -56,6 +56,7 @@ pub(super) fn choose<'g>(
         }
     };
     held.template.touch(Jiffies::now());
+    held.template.count_packet();
     Ok(Choice {
         dest: held.dest,
         port: connection_port(service.key(), held.dest.key().port, &first.flow),
