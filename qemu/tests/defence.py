@@ -328,7 +328,7 @@ def templates_go_unless_they_are_assured(d, method):
 @case
 def templates_of_one_packet_services_go_by_their_packets(d):
     start(d, options="-p 3000 -o")
-    kinds = (1, 4, 10)
+    kinds = (2, 4, 10)
     for packets in kinds:
         for _ in range(packets):
             for last in range(1, 201):

@@ -26,10 +26,13 @@ def request(d, port=40000):
 
 def told(d):
     """Writes down what the namespace has counted of policies and of routes that were missing."""
-    for name in ("xfrm_stat", "snmp", "snmp6"):
+    for name in ("xfrm_stat", "snmp6"):
         lines = d.read(f"/proc/thread-self/net/{name}").splitlines()
         d.say(f"{name}: " + "; ".join(" ".join(line.split()) for line in lines if line.startswith(("Xfrm", "Icmp6OutDestU", "Ip6OutNoRoutes"))
                                       and line.split()[-1] != "0"))
+    rows = [line.split() for line in d.read("/proc/thread-self/net/snmp").splitlines()]
+    counted = {name: value for names, values in zip(rows[::2], rows[1::2]) for name, value in zip(names, values)}
+    d.say(f"snmp: {counted['OutNoRoutes']} without a route, {counted['OutDestUnreachs']} unreachable")
 
 
 # Between which networks a policy lets nothing pass, and whether going out or through.

@@ -10,6 +10,7 @@ use crate::drops::Drop;
 use crate::service::Service;
 use ipvs::addr::Endpoint;
 use ipvs::conn::template::{connection_port, TemplateKey};
+use ipvs::flags::conn::ONE_PACKET;
 use kernel::alloc::flags::GFP_ATOMIC;
 use linux::clock::{Jiffies, Ticks};
 use linux::rcu::{Arc, Borrow};
@@ -56,12 +57,16 @@ pub(super) fn choose<'g>(
         }
     };
     held.template.touch(Jiffies::now());
-    held.template.count_packet();
+    let flags = conn_flags(context, (service, &held.dest), &first.flow);
+    if flags & ONE_PACKET != 0 {
+        // Such a connection goes with its packet: its template counts in its place.
+        held.template.count_packet();
+    }
     Ok(Choice {
         dest: held.dest,
         port: connection_port(service.key(), held.dest.key().port, &first.flow),
         template: Some(held.hold),
-        flags: conn_flags(context, (service, &held.dest), &first.flow),
+        flags,
     })
 }
 
