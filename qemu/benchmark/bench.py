@@ -30,7 +30,8 @@ LARGE = {"size": lambda module, quick: size.connections(module), "many": lambda 
          "control": lambda module, quick: control.rows(module),
          "changes": lambda module, quick: control.changes(module),
          "services": lambda module, quick: growth.services(module),
-         "connections": lambda module, quick: growth.connections(module)}
+         "connections": lambda module, quick: growth.connections(module),
+         "children": lambda module, quick: growth.children(module)}
 # In a guest of its own for each module.
 ALONE = {"memory": lambda module, quick: size.memory_rows(module)}
 LARGE_TABLE = "options ip_vs conn_tab_bits=20\n"

@@ -7,6 +7,7 @@ import testbed
 
 CONNECTIONS = (1, 10, 100, 1000, 10000, 100000, 1000000)
 SERVICES = (1, 10, 100, 1000, 10000)
+CHILDREN = (512, 10000, 100000, 1000000)
 BATCHES = 9
 
 
@@ -31,6 +32,23 @@ def connections(module):
             row = {"subject": module, "connections": count, "established": round(figures["median"] - measured, 1)}
             # Below a batch, Python's own preparations are all there is to see.
             yield {**row, "new": round(spent - filled, 1)} if count - before >= sender.BATCH else row
+            before = count
+    finally:
+        bed.close()
+
+
+def children(module):
+    """Yields the same for a persistent service whose netmask makes all clients one, so that one template has all connections."""
+    bed = testbed.Testbed()
+    try:
+        filled, measured = harness(bed)
+        bed.serve(4, "UDP", "DR")
+        bed.control(f"-E -u {testbed.VIP[4]}:80 -s rr -p 3000 -M 0.0.0.0")
+        filler, before = fill.Filler(bed), 0
+        for count in CHILDREN:
+            spent = filler.fill(before, count) / (count - before)
+            figures = sender.summary(bed.sender.measure(filler.spread(count, BATCHES)))
+            yield {"subject": module, "children": count, "established": round(figures["median"] - measured, 1), "new": round(spent - filled, 1)}
             before = count
     finally:
         bed.close()

@@ -59,16 +59,31 @@ not. *established*: a packet of one of all connections, picked from everywhere (
 row above to this one, with all that the table's growth takes meanwhile."""
 
 
+COLUMNS = [(kind, subject) for kind in ("established", "new") for subject in SUBJECTS]
+
+
+def by_size(rows, key):
+    """Returns the table of rows that have a size."""
+    sizes = list(dict.fromkeys(row[key] for row in rows))
+    return ([key] + [f"{subject} {kind}" for kind, subject in COLUMNS],
+            [[f"{size:,}"] + [cell(pick(rows, subject=subject, **{key: size}), kind) for kind, subject in COLUMNS] for size in sizes])
+
+
+CHILDREN_NOTE = """As above, for a service with `-p 3000 -M 0.0.0.0`: its one template has all connections, which are its children."""
+
+
+def children(results):
+    """Yields the parts of the section about one template."""
+    yield CHILDREN_NOTE
+    yield by_size(results["children"], "children")
+
+
 def growth(results):
     """Yields the parts of the growth section."""
     yield GROWTH_NOTE
     for key in ("connections", "services"):
-        rows = results.get(key, [])
-        sizes = list(dict.fromkeys(row[key] for row in rows))
-        columns = [(kind, subject) for kind in ("established", "new") for subject in SUBJECTS]
-        yield ([key] + [f"{subject} {kind}" for kind, subject in columns],
-               [[f"{size:,}"] + [cell(pick(rows, subject=subject, **{key: size}), kind) for kind, subject in columns]
-                for size in sizes])
+        rows, columns = results.get(key, []), COLUMNS
+        yield by_size(rows, key)
         series = {f"{subject} {kind}": [(row[key], row[kind]) for row in rows if row["subject"] == subject and kind in row]
                   for kind, subject in columns}
         if all(series.values()):

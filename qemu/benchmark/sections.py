@@ -14,6 +14,7 @@ SECTIONS = [
     Section("native", "Time per packet", native_tables.parts, "native versions"),
     Section("schedulers", "Schedulers", other_tables.schedulers),
     Section("connections", "Growth", other_tables.growth),
+    Section("children", "Connections of one template", other_tables.children),
     Section("control", "Control plane", other_tables.control),
     Section("size", "Listings, stretches without softirqs", other_tables.size),
 ]

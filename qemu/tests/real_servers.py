@@ -309,7 +309,7 @@ def dr6_without_the_address(d):
 IPIP, TUNNEL_PLACE = "Tunnels: IPIP", "Tunnels, step 2: address on the tunnel device"
 
 
-def tunnels(d, kind, quiet):
+def tunnels(d, kind, quiet, place=TUNNEL_PLACE):
     """Follows the page for a kind of tunnel, everywhere."""
     build(d, LINK4)
     follow(d, "director", "Tunnels")
@@ -319,13 +319,21 @@ def tunnels(d, kind, quiet):
         follow(d, name, kind, 0 if kind == IPIP else 1)
         if quiet in QUIET[1:]:
             follow(d, name, f"DR, step 1: {quiet}")
-        follow(d, name, TUNNEL_PLACE)
+        if "unconnected" in place:
+            d.execute("ip link add eth1 type veth peer name nowhere", name)
+        if place != TUNNEL_PLACE:
+            # A device without any address is no way back that a filter takes.
+            d.execute("sysctl -q net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.tunnel.rp_filter=0", name)
+        follow(d, name, place)
 
 
-@case(rows=((IPIP, "not quiet"), (IPIP, "quiet by settings"), ("Tunnels: GUE", "quiet by settings"), ("Tunnels: GRE", "quiet by nftables")))
+@case(rows=((IPIP, "not quiet"), (IPIP, "quiet by settings"), (IPIP, "quiet by nftables"), ("Tunnels: GUE", "quiet by settings"),
+            ("Tunnels: GRE", "quiet by nftables"),
+            *((IPIP, "quiet by settings", f"DR, step 2: {place}") for place in PLACES[:3]),
+            (IPIP, "quiet by nftables", f"DR, step 2: {PLACES[3]}"), (IPIP, "quiet by settings", f"DR, step 2: {PLACES[3]}")))
 def tunnel(d, row):
     tunnels(d, *row)
-    serves(d, row[1] != "not quiet")
+    serves(d, solved(row[2].partition(": ")[2] if row[2:] else TUNNEL_PLACE, row[1]))
 
 
 WAYS_BACK = {"strict": ("all.rp_filter=1", TUNNEL_PLACE, "none"), "loose": ("all.rp_filter=2", TUNNEL_PLACE, "server1"),
@@ -373,6 +381,26 @@ def tunnel6(d, way):
     d.expect("each server serves half", sorted(request(d, address=VIP6)) == BOTH)
     served = request(d, address=VIP6, times=2, more=f"-H Long:{'x' * 6000}")
     d.expect("long requests are served", sorted(served) == ["server1", "server2"])
+    d.proc("ip_vs")
+
+
+@case(rows=(*PLACES, "with detection"))
+def tunnel6_elsewhere(d, place):
+    build(d, LINK6)
+    director6(d, "Tunnels over IPv6")
+    for name in ("server1", "server2"):
+        follow(d, name, "Tunnels over IPv6", 1, (r"^ip address add.*$", ""))
+        if "unconnected" in place:
+            d.execute("ip link add eth1 type veth peer name nowhere", name)
+        if place == "with detection":
+            d.run("ip address add 2001:db8::80/128 dev eth0", name)
+            d.expect("a duplicate is found", fails_detection(d, name))
+        else:
+            for block in range(2 if place == PLACES[3] else 1):
+                follow(d, name, f"DR over IPv6: {place}", block)
+    d.expect("the director alone answers for the address", answering(d, heading=CHECK6) == ["director"])
+    served = sorted(request(d, address=VIP6))
+    d.expect("each server serves half, or none", served == (["none"] * 4 if place == "with detection" else BOTH))
     d.proc("ip_vs")
 
 
