@@ -88,19 +88,23 @@ def errors_about_it(d):
     d.counts()
 
 
-@case(rows=tuple(f"{method} {place}" for method in range(8) for place in ("there", "here")))
+@case(rows=tuple(f"{family}: {method} {place}" for family in PLANS for method in range(8) for place in ("there", "here")))
 def raw_method(d, row):
-    method, place = row.split()
-    d.wires()
-    server = "10.2.0.11" if place == "there" else "10.9.0.1"
-    service = {"AF": genl.u16(2), "PROTOCOL": genl.u16(17), "ADDR": genl.address("10.9.0.1"), "PORT": genl.port(80)}
+    family, method, place = row.replace(":", "").split()
+    plan = PLANS[family]
+    d.wires(plan)
+    client, vip = plan.clients[0], plan.vips[0]
+    server = plan.servers[0] if place == "there" else vip
+    number, unreachable = (10, (1, 4)) if plan.family == 6 else (2, (3, 3))
+    service = {"AF": genl.u16(number), "PROTOCOL": genl.u16(17), "ADDR": genl.address(vip), "PORT": genl.port(80),
+               "NETMASK": genl.u32(128 if plan.family == 6 else 0xFFFFFFFF)}
     d.request("a service", genl.NEW_SERVICE, genl.service(**service))
     d.request(f"method {method}", genl.NEW_DEST, genl.service(**service),
               genl.dest(ADDR=genl.address(server), PORT=genl.port(80), FWD_METHOD=genl.u32(int(method))))
     d.ipvsadm("-Ln")
-    d.send("client", packet.udp("10.1.0.2", 40000, "10.9.0.1", 80, b"request"))
-    d.send("client", packet.udp("10.1.0.2", 40000, "10.9.0.1", 80, b"request", ttl=1))
-    d.send("client", packet.icmp("10.1.0.2", "10.9.0.1", 3, 3, 0, packet.udp("10.9.0.1", 80, "10.1.0.2", 40000, b"answer")))
-    d.send("servers", packet.udp("10.9.0.1", 80, "10.1.0.2", 40000, b"answer"))
+    d.send("client", packet.udp(client, 40000, vip, 80, b"request"))
+    d.send("client", packet.udp(client, 40000, vip, 80, b"request", ttl=1))
+    d.send("client", packet.icmp(client, vip, *unreachable, 0, packet.udp(vip, 80, client, 40000, b"answer")))
+    d.send("servers", packet.udp(vip, 80, client, 40000, b"answer"))
     d.proc("ip_vs_conn")
     d.counts()

@@ -238,5 +238,5 @@ def a_change_of_scheduler_refuses_no_connection(d):
     d.wait("connections", lambda: sum(connections(d, 1).values()) == CPUS * each + 1, 10)
     changing.terminate()
     print(f"# {changes} changes of the scheduler, {CPUS * each} connections", flush=True)
-    d.expect(f"it was so meanwhile, {changes} times", changes > 2)
+    d.expect(f"it was so meanwhile, {changes} times", changes > 0)
     d.expect(f"no client is refused, no packet dropped: {refused(d)}", refused(d) == (0, 0))
