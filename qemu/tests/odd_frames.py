@@ -5,6 +5,7 @@ import serving
 import topology
 from cases import case
 from packet import ACK, PSH, SYN
+from real_servers import serve_pages
 from topology import IPV4, IPV6
 
 PLANS = {"IPv4": IPV4, "IPv6": IPV6}
@@ -89,3 +90,56 @@ def fragments_that_do_not_fit(d, row):
         d.quiet(70)
         d.captured("after a minute")
     d.counts()
+
+
+# What the director's device towards the clients is part of, with its address there.
+PARTS = {
+    "a bridge": ("link add part0 address MAC type bridge mcast_snooping 0", "link set part0 up", "address flush dev eth0", "link set eth0 master part0",
+                 "address add NEAR dev part0"),
+    "a VRF": ("link add part0 type vrf table 10", "link set part0 up", "link set eth0 master part0", "address add VIP dev part0"),
+}
+
+
+@case(rows=tuple((f"{part}: {row}", part, row) for part in PARTS for row in ROWS))
+def device_is_part_of_another(d, row):
+    _, part, row = row
+    service = Service(d, row)
+    plan, client, vip, server = service.plan, service.client, service.vip, service.server
+    more = " nodad" * (plan.family == 6)
+    # Nothing is said unasked.
+    d.execute("sysctl -qw net.ipv4.igmp_link_local_mcast_reports=0")
+    d.execute("modprobe -a br_netfilter vrf")
+    for command in PARTS[part]:
+        command = command.replace("MAC", topology.mac(plan.near)).replace("NEAR", f"{plan.near}/{plan.prefix}{more}")
+        code, output = d.execute(f"ip {command.replace('VIP', f'{vip}/{plan.host}{more}')}")
+        d.expect(f"ip {command}{output.strip() if code else ''}", code == 0)
+    topology.batch([f"neigh replace {client} lladdr {topology.mac(client)} dev part0 nud permanent"], "director")
+    if part == "a bridge":
+        d.execute("sysctl -qw net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1")
+    d.send("client", packet.tcp(client, 40000, vip, 80, SYN))
+    d.send("client", packet.udp(client, 40000, vip, 80, b"query"))
+    if service.method == "-m":
+        d.send("servers", packet.tcp(server, 8080, client, 40000, SYN | ACK, ack=1))
+        d.send("servers", packet.udp(server, 8080, client, 40000, b"answer"))
+    d.send("client", packet.tcp(client, 40000, vip, 80, ACK, ack=1))
+    d.counts()
+
+
+@case(rows=("-m", "-g"))
+def syn_proxy_before_the_service(d, method):
+    """Netfilter's SYNPROXY answers clients itself, and only then lets a connection begin."""
+    d.hosts(1, 1)
+    serve_pages(d, "server1", "80")
+    if method == "-g":
+        topology.batch([f"address add {IPV4.vips[0]}/32 dev lo", f"route add {IPV4.near_network} dev eth0"], "server1")
+    for rule in ("-t raw -A PREROUTING -p tcp --dport 80 --syn -j CT --notrack",
+                 "-A INPUT -p tcp --dport 80 -m conntrack --ctstate INVALID,UNTRACKED -j SYNPROXY --sack-perm --timestamp --wscale 7 --mss 1460"):
+        d.run(f"iptables {rule}")
+    d.execute("sysctl -qw net.netfilter.nf_conntrack_tcp_loose=0")
+    for conntrack in (0, 1):
+        d.sysctl("conntrack", conntrack)
+        d.control(f"-A -t {IPV4.vips[0]}:80 -s rr", f"-a -t {IPV4.vips[0]}:80 -r {IPV4.servers[0]}:80 {method}")
+        code, output = d.execute(f"curl -s -m 3 http://{IPV4.vips[0]}/", "client1")
+        d.say(f"conntrack {conntrack}: {output.strip() if code == 0 else 'none'}")
+        d.proc("ip_vs")
+        d.ipvsadm("-C")
