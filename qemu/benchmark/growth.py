@@ -20,35 +20,30 @@ def harness(bed):
 
 
 def connections(module):
-    """Yields, for more and more connections, what one packet of an established and of a new one costs."""
-    bed = testbed.Testbed()
-    try:
-        filled, measured = harness(bed)
-        bed.serve(4, "UDP", "DR")
-        filler, before = fill.Filler(bed), 0
-        for count in CONNECTIONS:
-            spent = filler.fill(before, count) / (count - before)
-            figures = sender.summary(bed.sender.measure(filler.spread(count, BATCHES)))
-            row = {"subject": module, "connections": count, "established": round(figures["median"] - measured, 1)}
-            # Below a batch, Python's own preparations are all there is to see.
-            yield {**row, "new": round(spent - filled, 1)} if count - before >= sender.BATCH else row
-            before = count
-    finally:
-        bed.close()
+    """Returns, for more and more connections, what one packet of an established and of a new one costs."""
+    return grown(module, "connections", CONNECTIONS)
 
 
 def children(module):
-    """Yields the same for a persistent service whose netmask makes all clients one, so that one template has all connections."""
+    """Returns the same for a persistent service whose netmask makes all clients one, so that one template has all connections."""
+    return grown(module, "children", CHILDREN, "-p 3000 -M 0.0.0.0")
+
+
+def grown(module, key, counts, options=""):
+    """Yields a row for each number of connections of a service with further options."""
     bed = testbed.Testbed()
     try:
         filled, measured = harness(bed)
         bed.serve(4, "UDP", "DR")
-        bed.control(f"-E -u {testbed.VIP[4]}:80 -s rr -p 3000 -M 0.0.0.0")
+        if options:
+            bed.control(f"-E -u {testbed.VIP[4]}:80 -s rr {options}")
         filler, before = fill.Filler(bed), 0
-        for count in CHILDREN:
+        for count in counts:
             spent = filler.fill(before, count) / (count - before)
             figures = sender.summary(bed.sender.measure(filler.spread(count, BATCHES)))
-            yield {"subject": module, "children": count, "established": round(figures["median"] - measured, 1), "new": round(spent - filled, 1)}
+            row = {"subject": module, key: count, "established": round(figures["median"] - measured, 1)}
+            # Below a batch, Python's own preparations are all there is to see.
+            yield {**row, "new": round(spent - filled, 1)} if count - before >= sender.BATCH else row
             before = count
     finally:
         bed.close()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """What a scenario has in hand: namespaces, ipvsadm, raw netlink, /proc, packets; everything goes into a transcript."""
+import collections
 import contextlib
 import dataclasses
 import os
@@ -196,6 +197,10 @@ class Director:
         else:
             self.lines += text.splitlines()
         return text
+
+    def drops(self):
+        """Returns {reason: count} of /proc/net/rvs_drops, which only rvs has."""
+        return collections.Counter({reason: int(count) for reason, count in map(str.split, self.read("/proc/thread-self/net/rvs_drops").splitlines())})
 
     def sysctl(self, name, value=None, where="director"):
         """Reads a sysctl of net.ipv4.vs, or writes it; writes down what came of it."""

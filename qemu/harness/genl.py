@@ -27,7 +27,8 @@ NAMES = {
 NAMES["STATS64"] = NAMES["STATS"]
 NUMBERS = {nest: {name: number for number, name in names.items()} for nest, names in NAMES.items()}
 
-Answer = collections.namedtuple("Answer", "error extack messages raw")
+# sent: the request; received: the whole messages that came of it.
+Answer = collections.namedtuple("Answer", "error extack messages sent received")
 Message = collections.namedtuple("Message", "command version flags payload")
 
 
@@ -127,24 +128,29 @@ class Client:
         header = struct.pack("=BBH", command, version, 0)
         sent = struct.pack("=IHHII", 16 + len(header) + len(payload), self.family, F_REQUEST | flags, self.sequence, 0) + header + payload
         self.socket.send(sent)
-        messages, raw = [], []
+        messages, received = [], []
         while True:
             data = self.socket.recv(1 << 20)
             while len(data) >= 16:
                 length, kind, flags_back, sequence, _ = struct.unpack_from("=IHHII", data)
-                raw.append(self.raw(data[:(length + 3) & ~3], sent))
+                received.append(data[:(length + 3) & ~3])
                 body, data = data[16:length], data[(length + 3) & ~3:]
                 if sequence != self.sequence:
                     continue
                 if kind in (NLMSG_ERROR, NLMSG_DONE):
-                    return Answer(-struct.unpack_from("=i", body)[0], extack(kind, flags_back, body), messages, raw)
+                    return Answer(-struct.unpack_from("=i", body)[0], extack(kind, flags_back, body), messages, sent, received)
                 messages.append(Message(body[0], body[1], flags_back, body[4:]))
 
-    def raw(self, message, sent):
-        """Returns a message, its padding included, in hexadecimal, but for what is another at each time or repeats the request."""
+    def raw(self, answer):
+        """Returns whole messages, padding included, in hexadecimal, but for what is another at each time or repeats the request."""
+        return [self.raw_message(message, answer.sent) for message in answer.received]
+
+    def raw_message(self, message, sent):
+        """The same of one message."""
         length, kind, flags, sequence, where = struct.unpack_from("=IHHII", message)
         kind = "family" if kind == self.family else kind
-        ends = [name for name, right in (("sequence", sequence == self.sequence), ("port", where == self.socket.getsockname()[0])) if not right]
+        ends = [name for name, right in (("sequence", sequence == struct.unpack_from("=I", sent, 8)[0]),
+                                         ("port", where == self.socket.getsockname()[0])) if not right]
         rest = message[16:].hex().replace(sent.hex(), " request ").replace(sent[:16].hex(), " header of the request ")
         return " ".join([f"{length} {kind} {flags:#x}", *(f"another {name}" for name in ends), rest])
 

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
 """Commands and packets that get no memory: what each place did when it got none, and what is wrong about that."""
-import collections
 import errno
 import random
 import re
@@ -30,12 +29,6 @@ UNSEEN = {
     r"route::kind": "an address whose route is not known is another host's, as with C",
     r"Trash>::put": "a removed server that is not kept is made anew when it returns",
 }
-
-
-def drops(d):
-    """Returns {reason: count} of /proc/net/rvs_drops."""
-    lines = [line.split() for line in d.read("/proc/thread-self/net/rvs_drops").splitlines()]
-    return collections.Counter({line[0]: int(line[-1]) for line in lines if line[-1].isdigit()})
 
 
 def narrow(places, play, judge):
@@ -206,11 +199,11 @@ class Packets:
         before()
         self.forget_routes()
         self.came()
-        old = drops(self.d)
+        old = self.d.drops()
         armed = faults.Armed(places) if places else None
         fire()
         asked = armed.disarm() if armed else False
-        return (self.came(), drops(self.d) - old), asked
+        return (self.came(), self.d.drops() - old), asked
 
     def forget_routes(self):
         """Has routes be looked up again, by the kernel as well; those of IPv6 while it is of use, as it takes longer."""

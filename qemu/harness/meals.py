@@ -8,7 +8,7 @@ import faults
 import genl
 import packet
 import topology
-from hunger import Commands, Packets, drops, goes_on
+from hunger import Commands, Packets, goes_on
 from packet import ACK, SYN
 from topology import IPV4
 
@@ -225,7 +225,7 @@ def growth(packets):
     end = world.near.end(world.vip, 7000)
     d.control(f"-A -u {end} -s rr", f"-a -u {end} -r {world.far.end(world.server, 7000)} -m")
     places = [site for site in journal.places if site["call"] == "rvs_helper_kvmalloc_spare"]
-    before, armed = drops(d), faults.Armed(places)
+    before, armed = d.drops(), faults.Armed(places)
     for data in packet.series(packet.udp(world.near.clients[1], 0, world.vip, 7000, b"x"), PORTS):
         packets.put("client", data)
     d.quiet(3)
@@ -234,7 +234,7 @@ def growth(packets):
     lines = [line.split() for line in d.read("/proc/thread-self/net/ip_vs_conn").splitlines() if " 1B58 " in line]
     missing = set(PORTS) - {int(line[2], 16) for line in lines}
     if missing:
-        journal.complain(f"{len(lines)} of {len(PORTS)} connections are there, without those of {missing}; {packets.came()} {drops(d) - before}")
+        journal.complain(f"{len(lines)} of {len(PORTS)} connections are there, without those of {missing}; {packets.came()} {d.drops() - before}")
     packets.came()
 
 
@@ -327,11 +327,11 @@ def by_interval(d, journal, count=60):
     packets.came()
     pathlib.Path("/sys/kernel/slab/rvs_conn/failslab").write_text("1")
     for what, reason, cached, flags in (("new connections", "no_connection", True, SYN), ("their packets", "no_memory", False, ACK)):
-        before = drops(d)
+        before = d.drops()
         with every(3, cached):
             for port in range(40000, 40000 + count):
                 packets.put("client", packet.tcp(world.near.clients[0], port, world.vip, 80, flags, ack=1))
-        came, dropped = packets.came(), drops(d) - before
+        came, dropped = packets.came(), d.drops() - before
         print(f"# {what}: {came['servers']} of {count} came out, {dict(dropped)}", flush=True)
         # What has no connection is answered by this host.
         d.expect(f"{what} come out, are answered or are counted: {came} {dict(dropped)}", sum(came.values()) + sum(dropped.values()) == count)

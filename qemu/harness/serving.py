@@ -2,7 +2,10 @@
 """What scenarios begin with: the addresses that they name, and a director between its wires that serves."""
 import dataclasses
 
-from topology import IPV4, Plan
+from topology import IPV4, PLANS, Plan
+
+# A family and a method of forwarding, as the names of cases have them.
+FAMILIES_AND_METHODS = tuple(f"{family} {method}" for family in PLANS for method in ("-m", "-g", "-i"))
 
 
 def ends(plan):
@@ -17,7 +20,7 @@ CLIENT, VIP, SERVER, OTHER_CLIENT, OTHER_VIP, OTHER_SERVER = ends(IPV4)
 class Service:
     """A virtual address that is served, for each protocol of `letters` (`ipvsadm`'s options); its servers are alike.
 
-    service: what is served in place of all that, like "-f 7".
+    service: what is served in place of all that, like "-f 7"; address: the virtual one, unless it is the plan's first.
     servers: their addresses, the first one of the plan if none is named; server_port: their port under NAT, unless it is the service's.
     options: further ones of the service; limits: of each server.
     """
@@ -26,6 +29,7 @@ class Service:
     letters: str = "-t -u"
     port: int = 80
     service: str = ""
+    address: str = ""
     scheduler: str = "rr"
     options: str = ""
     servers: tuple = ()
@@ -35,7 +39,7 @@ class Service:
 
     def commands(self):
         """Yields what `ipvsadm` is told."""
-        virtual = self.plan.end(self.plan.vips[0], self.port)
+        virtual = self.plan.end(self.address or self.plan.vips[0], self.port)
         port = self.port if self.server_port is None or self.method != "-m" else self.server_port
         for service in [self.service] if self.service else [f"{letter} {virtual}" for letter in self.letters.split()]:
             yield f"-A {service} -s {self.scheduler} {self.options}".rstrip()

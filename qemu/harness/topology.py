@@ -91,6 +91,7 @@ IPV4 = Plan(4, "10.1.0.1", "10.2.0.1", tuple(f"10.1.0.{number}" for number in ra
             tuple(f"10.2.0.{number}" for number in range(11, 20)), ("10.9.0.1", "10.9.0.2", "10.9.0.3"), 24)
 IPV6 = Plan(6, "fd01::1", "fd02::1", tuple(f"fd01::{number}" for number in range(2, 10)),
             tuple(f"fd02::{number}" for number in range(11, 20)), ("fd09::1", "fd09::2", "fd09::3"), 64)
+PLANS = {"IPv4": IPV4, "IPv6": IPV6}
 VIPS, CLIENTS, SERVERS = IPV4.vips, IPV4.clients, IPV4.servers
 # What makes a namespace a router that says nothing unasked, by family; DEVICE is each of its devices.
 ROUTER = {

@@ -8,9 +8,9 @@ import packet
 import topology
 from cases import case
 from packet import SYN
+from topology import PLANS
 
 ELSEWHERE = {4: "10.2.0.12", 6: "fd02::12"}
-PLANS = {"IPv4": topology.IPV4, "IPv6": topology.IPV6}
 
 
 def start(d, plan, value="1"):

@@ -113,7 +113,7 @@ class Cells:
         self.prepare()
         flags = genl.F_DUMP if self.command in DUMPS else genl.F_ACK
         answer = self.client.request(self.command, payload, flags)
-        self.d.say(f"{title}: " + "; ".join(genl.text(answer) + answer.raw))
+        self.d.say(f"{title}: " + "; ".join(genl.text(answer) + self.client.raw(answer)))
         if answer.error and not title.startswith("nest of 2"):
             again = self.explained.request(self.command, payload, flags)
             self.d.expect(f"refused alike with {title}", again.error == answer.error)

@@ -3,12 +3,11 @@
 import re
 import time
 
+import serving
 from cases import case
-from topology import IPV4, IPV6
+from serving import FAMILIES_AND_METHODS
+from topology import PLANS
 
-PLANS = {"IPv4": IPV4, "IPv6": IPV6}
-METHODS = ("-m", "-g", "-i")
-ROWS = tuple(f"{family} {method}" for family in PLANS for method in METHODS)
 # IP_MTU_DISCOVER and IPV6_MTU_DISCOVER take the same words.
 DISCOVERS = {"dont": 0, "want": 1, "do": 2}
 # A program with one socket: what each of its datagrams, or its call, comes to.
@@ -45,11 +44,7 @@ def start(d, row, vip="", weight=1):
     """Builds the wires and services of both protocols with one server; returns the plan."""
     family, method = row.split()[:2]
     plan = PLANS[family]
-    d.wires(plan)
-    port = 8080 if method == "-m" else 80
-    for letter in ("-t", "-u"):
-        service = f"{letter} {plan.end(vip or plan.vips[0], 80)}"
-        d.control(f"-A {service} -s rr", f"-a {service} -r {plan.end(plan.servers[0], port)} {method} -w {weight}")
+    serving.start(d, plan=plan, method=method, server_port=8080, address=vip, limits=f"-w {weight}")
     return plan
 
 
@@ -75,14 +70,14 @@ def both(d, **values):
     ask(d, DATAGRAMS + CALL, **values)
 
 
-@case(rows=ROWS)
+@case(rows=FAMILIES_AND_METHODS)
 def no_server(d, row):
     start(d, row, weight=0)
     both(d)
     d.proc("ip_vs")
 
 
-@case(rows=ROWS)
+@case(rows=FAMILIES_AND_METHODS)
 def no_way_to_the_server(d, row):
     plan = start(d, row)
     for kind in ("unreachable", "prohibit", "blackhole"):
@@ -92,7 +87,7 @@ def no_way_to_the_server(d, row):
     d.proc("ip_vs")
 
 
-@case(rows=ROWS)
+@case(rows=FAMILIES_AND_METHODS)
 def no_hop_left(d, row):
     start(d, row)
     for hops in (1, 2):
@@ -100,7 +95,7 @@ def no_hop_left(d, row):
     d.proc("ip_vs")
 
 
-@case(rows=tuple(f"{row} {discovers}" for row in ROWS for discovers in DISCOVERS))
+@case(rows=tuple(f"{row} {discovers}" for row in FAMILIES_AND_METHODS for discovers in DISCOVERS))
 def datagrams_larger_than_the_way(d, row):
     start(d, row)
     discovers = DISCOVERS[row.split()[2]]
@@ -110,7 +105,7 @@ def datagrams_larger_than_the_way(d, row):
     d.proc("ip_vs")
 
 
-@case(rows=ROWS)
+@case(rows=FAMILIES_AND_METHODS)
 def address_of_the_service_is_loopback(d, row):
     loopback = "::1" if row.startswith("IPv6") else "127.0.0.1"
     plan = start(d, row, loopback)

@@ -4,9 +4,8 @@ import packet
 import topology
 from cases import case
 from packet import SYN
-from topology import IPV4, IPV6
+from topology import IPV4, IPV6, PLANS
 
-PLANS = {"IPv4": IPV4, "IPv6": IPV6}
 FAMILIES = tuple(PLANS)
 # With their options. What `twos` draws is its own: the servers that it has are compared, not their order.
 SCHEDULERS = ("rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf", "lblc", "lblcr", "dh", "sh", "sh -b sh-port", "sh -b sh-fallback", "mh", "mh -b mh-port",

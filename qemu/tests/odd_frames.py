@@ -6,11 +6,9 @@ import topology
 from cases import case
 from packet import ACK, PSH, SYN
 from real_servers import serve_pages
-from topology import IPV4, IPV6
+from serving import FAMILIES_AND_METHODS
+from topology import IPV4, PLANS
 
-PLANS = {"IPv4": IPV4, "IPv6": IPV6}
-METHODS = ("-m", "-g", "-i")
-ROWS = tuple(f"{family} {method}" for family in PLANS for method in METHODS)
 # Hardware addresses of frames, by the hosts that they are for.
 ADDRESSES = {"all hosts": "ff:ff:ff:ff:ff:ff", "a group": "01:00:5e:00:00:01", "a group of IPv6": "33:33:00:00:00:01", "another host": "02:00:00:00:00:99"}
 
@@ -31,7 +29,7 @@ class Service:
         self.d.captured(f"for {to}: {packet.show(data)}")
 
 
-@case(rows=ROWS)
+@case(rows=FAMILIES_AND_METHODS)
 def frames_that_are_not_for_this_host_alone(d, row):
     service = Service(d, row)
     client, vip = service.client, service.vip
@@ -100,7 +98,7 @@ PARTS = {
 }
 
 
-@case(rows=tuple((f"{part}: {row}", part, row) for part in PARTS for row in ROWS))
+@case(rows=tuple((f"{part}: {row}", part, row) for part in PARTS for row in FAMILIES_AND_METHODS))
 def device_is_part_of_another(d, row):
     _, part, row = row
     service = Service(d, row)

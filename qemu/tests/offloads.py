@@ -2,7 +2,7 @@
 """Real sockets while devices make checksums and segments, or do not: every byte arrives, and no checksum was wrong."""
 import topology
 from cases import case
-from tunnel_hosts import DEVICES
+from tunnel_hosts import unpacks
 from tunnel_packets import KINDS, PLANS
 
 SIZE = 300000
@@ -49,15 +49,6 @@ ROWS = ("NAT 4", "DR 4", "ipip 4", "gue 4", "gue-csum 4", "gre 4", "NAT 6", "DR 
 WRONG = ("TcpInCsumErrors", "UdpInCsumErrors", "Udp6InCsumErrors")
 
 
-def unpacks(d, kind, plan):
-    """Gives the server the device that takes packets out of a kind of tunnel."""
-    d.execute("modprobe -a fou fou6")
-    for command in (*DEVICES[f"{kind} {plan.family}in{plan.family}"], "link set t0 up"):
-        code, output = d.execute(f"ip {command.replace('SERVER', plan.servers[0])}", "server1")
-        d.expect(f"ip {command}{output.strip() if code else ''}", code == 0)
-    d.execute("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.t0.rp_filter=0", "server1")
-
-
 def build(d, method, plan):
     """Builds a client, the director and a server that takes packets of the method."""
     d.hosts(1, 1, plan)
@@ -68,7 +59,7 @@ def build(d, method, plan):
         # An answer from the virtual address is none that the director, which has it, would send on.
         topology.batch([f"route add {plan.near_network} dev eth0", f"address add {vip}/{plan.host} dev lo" + " nodad" * six], "server1")
     if method in KINDS:
-        unpacks(d, method, plan)
+        unpacks(d, f"{method} {plan.family}in{plan.family}", plan.servers[0])
     port = 8080 if method == "NAT" else 80
     script = SERVE.replace("PORT", str(port)).replace("FAMILY", "AF_INET6" if six else "AF_INET").replace("OWN", "" if method == "NAT" else vip)
     d.start(["python3", "-c", script], "server1")

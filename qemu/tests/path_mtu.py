@@ -3,10 +3,9 @@
 import packet
 import serving
 from cases import case
-from topology import IPV4, IPV6
+from serving import FAMILIES_AND_METHODS
+from topology import IPV4, PLANS
 
-PLANS = {"IPv4": IPV4, "IPv6": IPV6}
-METHODS = ("-m", "-g", "-i")
 DF = 0x4000
 TAKE = ("import socketserver\n"
         "class Take(socketserver.BaseRequestHandler):\n"
@@ -35,7 +34,7 @@ def send(d, plan, size):
         d.send("client", data, f"{size} bytes, fragment field {fragment}")
 
 
-@case(rows=tuple(f"{family} {method}" for family in PLANS for method in METHODS))
+@case(rows=FAMILIES_AND_METHODS)
 def route_changes_its_mtu(d, row):
     family, method = row.split()
     plan = PLANS[family]

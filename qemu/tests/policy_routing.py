@@ -7,9 +7,8 @@ import wire
 from cases import case
 from packet import ACK, PSH, SYN
 from serving import CLIENT, SERVER, VIP
-from topology import IPV4, IPV6
+from topology import IPV4, PLANS
 
-PLANS = {"IPv4": IPV4, "IPv6": IPV6}
 UPLINK, GATEWAY = "10.3.0.1", "10.3.0.2"
 
 

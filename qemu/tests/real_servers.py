@@ -164,6 +164,12 @@ PLACES = ("address on lo", "address on a dummy device", "address on an unconnect
 QUIET = ("not quiet", "quiet by settings", "quiet by nftables")
 
 
+def give(d, name, place):
+    """Gives a real server the second network card that a place for the address needs."""
+    if "unconnected" in place:
+        d.execute("ip link add eth1 type veth peer name nowhere", name)
+
+
 def solved(place, quiet):
     """What the page says of a place for the address and a way to be quiet about it."""
     return quiet == "quiet by nftables" or (quiet == "quiet by settings" and place != "address on the connected device")
@@ -175,8 +181,7 @@ def dr(d, row):
     build(d, LINK4)
     follow(d, "director", "DR")
     for name in ("server1", "server2"):
-        if "unconnected" in place:
-            d.execute("ip link add eth1 type veth peer name nowhere", name)
+        give(d, name, place)
         if quiet in QUIET[1:]:
             follow(d, name, f"DR, step 1: {quiet}")
         follow(d, name, f"DR, step 2: {place}")
@@ -250,8 +255,7 @@ def dr6(d, place):
     build(d, LINK6)
     director6(d)
     for name in ("server1", "server2"):
-        if "unconnected" in place:
-            d.execute("ip link add eth1 type veth peer name nowhere", name)
+        give(d, name, place)
         follow(d, name, f"DR over IPv6: {place}")
     d.expect("the director alone answers for the address", answering(d, heading=CHECK6) == ["director"])
     d.expect("each server serves half", sorted(request(d, address=VIP6)) == BOTH)
@@ -319,8 +323,7 @@ def tunnels(d, kind, quiet, place=TUNNEL_PLACE):
         follow(d, name, kind, 0 if kind == IPIP else 1)
         if quiet in QUIET[1:]:
             follow(d, name, f"DR, step 1: {quiet}")
-        if "unconnected" in place:
-            d.execute("ip link add eth1 type veth peer name nowhere", name)
+        give(d, name, place)
         if place != TUNNEL_PLACE:
             # A device without any address is no way back that a filter takes.
             d.execute("sysctl -q net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.tunnel.rp_filter=0", name)
@@ -390,8 +393,7 @@ def tunnel6_elsewhere(d, place):
     director6(d, "Tunnels over IPv6")
     for name in ("server1", "server2"):
         follow(d, name, "Tunnels over IPv6", 1, (r"^ip address add.*$", ""))
-        if "unconnected" in place:
-            d.execute("ip link add eth1 type veth peer name nowhere", name)
+        give(d, name, place)
         if place == "with detection":
             d.run("ip address add 2001:db8::80/128 dev eth0", name)
             d.expect("a duplicate is found", fails_detection(d, name))

@@ -6,7 +6,6 @@ import genl
 import packet
 import serving
 from cases import case
-from differences import drops
 from director import Conversation
 from packet import ACK, PSH, RST, SYN
 from serving import CLIENT, OTHER_SERVER, SERVER, VIP
@@ -143,7 +142,7 @@ def service_of_any_port_that_is_not_persistent(d, row):
     d.ipvsadm("-Ln")
     d.quiet(5)
     d.ipvsadm("-Ln --stats --exact")
-    refused = drops(d).get("no_server") if d.module == "rvs" else None
+    refused = d.drops()["no_server"] if d.module == "rvs" else None
     d.only_rvs(f"what is refused is counted: {refused}", refused)
 
 

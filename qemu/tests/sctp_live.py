@@ -4,7 +4,7 @@ import re
 import socket
 
 from cases import case
-from topology import IPV4, IPV6
+from topology import PLANS
 
 SERVE = ("import hashlib, socket, sys\n"
          "family = socket.AF_INET6 if ':' in '{address}' else socket.AF_INET\n"
@@ -39,7 +39,6 @@ ASK = ("import hashlib, socket\n"
        "    s.close()\n"
        "except OSError as error:\n"
        "    print(type(error).__name__)\n")
-PLANS = {"IPv4": IPV4, "IPv6": IPV6}
 
 
 def serve(d, where, address, port):

@@ -4,13 +4,14 @@ import re
 
 import packet
 import serving
+import topology
 from cases import case
 from packet import UDP
 from sctp_live import ask, over, serve
-from topology import IPV4, IPV6
+from topology import IPV4, PLANS
+from tunnel_hosts import unpacks
 from tunnel_packets import KINDS
 
-PLANS = {"IPv4": IPV4, "IPv6": IPV6}
 METHODS = {"nat": "-m", "direct": "-g", **{name: f"-i {options}" for name, options in KINDS.items()}}
 DF = 0x4000
 SIZES = (1000, 1440, 1472)
@@ -45,11 +46,8 @@ def of_sctp_through_a_tunnel(d, sums):
     d.hosts(1, 1)
     vip, server = IPV4.vips[0], IPV4.servers[0]
     # An answer from the virtual address is none that the director, which has it, would send on.
-    for command in ("route add 10.1.0.0/24 dev eth0", f"link add t0 type ipip local {server} remote any", "link set t0 up",
-                    f"address add {vip}/32 dev lo"):
-        code, output = d.execute(f"ip {command}", "server1")
-        d.expect(f"ip {command}{output.strip() if code else ''}", code == 0)
-    d.execute("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.t0.rp_filter=0 net.ipv4.conf.default.rp_filter=0", "server1")
+    topology.batch([f"route add {IPV4.near_network} dev eth0", f"address add {vip}/32 dev lo"], "server1")
+    unpacks(d, "ipip 4in4", server)
     serve(d, "server1", vip, 80)
     d.control(f"-A --sctp-service {vip}:80 -s rr", f"-a --sctp-service {vip}:80 -r {server}:80 -i")
     d.run(f"ethtool -K eth0 tx-checksum-sctp {sums}")

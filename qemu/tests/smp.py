@@ -213,8 +213,7 @@ CHANGES = "while :; do for name in wlc rr; do ipvsadm -E -f 1 -s $name && printf
 def refused(d):
     """Returns how many errors the director has sent, and how many packets it has dropped."""
     names, values = [line.split() for line in d.read("/proc/thread-self/net/snmp").splitlines() if line.startswith("Icmp:")]
-    drops = dict(line.split() for line in d.read("/proc/thread-self/net/rvs_drops").splitlines())
-    return int(values[names.index("OutDestUnreachs")]), sum(map(int, drops.values()))
+    return int(values[names.index("OutDestUnreachs")]), d.drops().total()
 
 
 @case(suite="smp")

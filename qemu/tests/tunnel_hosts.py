@@ -31,6 +31,15 @@ for name in ("gue", "gue-csum", "gue-remcsum"):
     DEVICES[f"{name} 6in6"] = ("fou add port 6080 gue -6", "link add t0 type ip6tnl mode ip6ip6 local SERVER remote any")
 
 
+def unpacks(d, row, server):
+    """Gives the server with this address the device that takes packets out of a kind of tunnel."""
+    d.execute("modprobe -a fou fou6")
+    for command in (*DEVICES[row], "link set t0 up"):
+        code, output = d.execute(f"ip {command.replace('SERVER', server)}", "server1")
+        d.expect(f"ip {command}{output.strip() if code else ''}", code == 0)
+    d.execute("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.t0.rp_filter=0 net.ipv4.conf.default.rp_filter=0", "server1")
+
+
 @case(rows=tuple(DEVICES))
 def real_server_takes_packets_out(d, row):
     kind, pair = row.split()
@@ -46,13 +55,8 @@ def real_server_takes_packets_out(d, row):
     if inner.family == 4:
         # An answer from the virtual address is none that the director, which has it, would send on.
         d.execute("ip route add 10.1.0.0/24 dev eth0", "server1")
-    d.execute("modprobe -a fou fou6")
-    for command in DEVICES[row]:
-        code, output = d.execute(f"ip {command.replace('SERVER', server)}", "server1")
-        d.expect(f"ip {command}{output.strip() if code else ''}", code == 0)
-    d.execute("ip link set t0 up", "server1")
+    unpacks(d, row, server)
     d.execute(f"ip address add {vip}/{inner.host} dev lo" + " nodad" * (inner.family == 6), "server1")
-    d.execute("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.t0.rp_filter=0 net.ipv4.conf.default.rp_filter=0", "server1")
     family = "AF_INET6" if inner.family == 6 else "AF_INET"
     d.start(["python3", "-c", SERVE.replace("VIP", vip).replace("FAMILY", family)], "server1")
     d.wait("the server to listen", lambda: ":80 " in d.execute("ss -Hltn", "server1")[1])

@@ -2,11 +2,10 @@
 """Policies of IPsec on the way to a server: a route to it is one that the policies allow."""
 import packet
 from cases import case
-from local_failures import PLANS, both, start
+from local_failures import both, start
 from packet import ACK, SYN
-
-METHODS = ("-m", "-g", "-i")
-ROWS = tuple(f"{family} {method}" for family in PLANS for method in METHODS)
+from serving import FAMILIES_AND_METHODS
+from topology import PLANS
 
 
 def policy(d, source, target, way="out"):
@@ -46,7 +45,7 @@ POLICIES = {
 }
 
 
-@case(rows=tuple((f"{name}: {row}", name, row) for name in POLICIES for row in ROWS))
+@case(rows=tuple((f"{name}: {row}", name, row) for name in POLICIES for row in FAMILIES_AND_METHODS))
 def requests(d, row):
     _, name, row = row
     plan = start(d, row)
@@ -61,7 +60,7 @@ def requests(d, row):
     d.counts()
 
 
-@case(rows=ROWS)
+@case(rows=FAMILIES_AND_METHODS)
 def client_on_this_host(d, row):
     plan = start(d, row)
     policy(d, everything(plan), f"{plan.servers[0]}/{plan.host}")
