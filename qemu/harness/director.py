@@ -122,6 +122,12 @@ class Director:
         self.say(f"exit {code}")
         return output
 
+    def device_up(self, device, other):
+        """Sets a device of the director up again, whose wire ends at `eth0` of another namespace; both ends can send then."""
+        self.run(f"ip link set {device} up")
+        topology.linked("director", device)
+        topology.linked(other, "eth0")
+
     def rules(self, text):
         """Gives nftables rules to the director; a case that has others than it names proves nothing."""
         code, output = self.execute("nft -f -", stdin=text)

@@ -170,12 +170,21 @@ def flag(name, device, flags):
         fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sH14x", device.encode(), present | flags))
 
 
-def linked(name, device):
-    """Has a device of a namespace notice at once that the other end of its wire is up: until then it drops what it is to send."""
+def carrier(name, device):
+    """Tells whether a device of a namespace has carrier, which the kernel takes notice of at once then.
+
+    Left to its worker it would do so up to a second later: until then the device drops what it is to send, and then
+    all that routes of the namespace have cached goes, between two packets of a scenario.
+    """
     request = ctypes.create_string_buffer(struct.pack("=II", ETHTOOL_GLINK, 0))
     with inside(name), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         fcntl.ioctl(sock, SIOCETHTOOL, struct.pack("16sP16x", device.encode(), ctypes.addressof(request)))
-    if not struct.unpack("=II", request.raw[:8])[1]:
+    return struct.unpack("=II", request.raw[:8])[1] != 0
+
+
+def linked(name, device):
+    """Waits for no worker before a device of a namespace, whose other end is up, can send."""
+    if not carrier(name, device):
         raise RuntimeError(f"{device} of {name} has no carrier")
 
 
@@ -211,7 +220,10 @@ def batch(lines, name=None):
             rtnetlink.batch(lines, NAMED)
     except rtnetlink.Unknown:
         must("ip -batch -", name, "\n".join(lines) + "\n")
-    if any(line.endswith(" up") for line in lines):
+    up = [line.split()[2] for line in lines if line.startswith("link set ") and line.endswith(" up")]
+    for device in up:
+        carrier(name, device)
+    if up:
         time.sleep(PUT_OFF)
 
 

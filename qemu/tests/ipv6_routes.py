@@ -83,7 +83,7 @@ def device_goes_down_and_comes_back(d, method):
     opened(d, method)
     d.run("ip link set eth1 down")
     talk(d)
-    d.run("ip link set eth1 up")
+    d.device_up("eth1", "servers")
     d.execute(f"ip address add {IPV6.far}/64 dev eth1 nodad")
     neighbours(d, "eth1", IPV6.servers)
     talk(d)

@@ -160,7 +160,7 @@ def no_route_to_the_server(d):
     d.run("ip link set eth1 down")
     d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, SYN))
     d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, SYN))
-    d.run("ip link set eth1 up")
+    d.device_up("eth1", "servers")
     d.run("ip neigh replace 10.2.0.11 lladdr 02:00:0a:02:00:0b dev eth1 nud permanent")
     d.send("client", packet.tcp(CLIENT, 40000, VIP, 80, SYN))
     d.counts()

@@ -31,7 +31,7 @@ def device_goes_down_and_comes_back(d, method):
     opened(d, method)
     d.run("ip link set eth1 down")
     talk(d)
-    d.run("ip link set eth1 up")
+    d.device_up("eth1", "servers")
     for address in topology.SERVERS:
         d.execute(f"ip neigh replace {address} lladdr {topology.mac(address)} dev eth1 nud permanent")
     talk(d)
