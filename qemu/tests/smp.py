@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Four CPUs schedule new connections at the same time: exact shares, and no server that must not be chosen."""
+import functools
 import ipaddress
 import os
 import socket
@@ -54,14 +55,19 @@ def open_lane(cpu):
     return lane
 
 
-def frames(cpu, network, numbers):
+def first_segment(client, port, target):
+    """Returns the packet that begins a connection of TCP."""
+    return packet.tcp(client, port, target, 80, packet.SYN, mode="zero")
+
+
+def frames(cpu, network, numbers, make=first_segment):
     """Returns first packets of different connections, to different addresses of the network."""
     to, source = topology.mac(f"172.16.{cpu}.1"), topology.mac(f"172.16.{cpu}.2")
     first = ipaddress.ip_address(network)
     made = []
     for number in numbers:
         client, target = f"172.16.{cpu}.{2 + number % 250}", str(first + (cpu << 8) + number % 256)
-        made.append(packet.ether(to, source, packet.tcp(client, 1024 + number, target, 80, packet.SYN, mode="zero")))
+        made.append(packet.ether(to, source, make(client, 1024 + number, target)))
     return made
 
 
@@ -74,31 +80,43 @@ def send(made, lane, ready=lambda: None):
         frames.send(len(made))
 
 
+def on_cpu(cpu, work):
+    """Forks a process that does some work on one CPU; returns its number."""
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            os.sched_setaffinity(0, {cpu})
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    return child
+
+
+def exit_codes(children):
+    """Waits for processes; returns how they ended."""
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+
 def flood(network, each, begins=lambda: None):
     """Has one process on each CPU send that many first packets, all at the same time; returns their exit codes.
 
     `begins` is called when all are ready."""
     gate, opener = os.pipe()
     done, tell = os.pipe()
-    children = []
-    for cpu in range(CPUS):
-        child = os.fork()
-        if not child:
-            status = 1
-            try:
-                os.close(opener)
-                os.sched_setaffinity(0, {cpu})
 
-                def ready():
-                    os.write(tell, b".")
-                    # Ends when the gate's other end is closed.
-                    os.read(gate, 1)
+    def sender(cpu):
+        os.close(opener)
 
-                send(frames(cpu, network, range(each)), open_lane(cpu), ready)
-                status = 0
-            finally:
-                os._exit(status)
-        children.append(child)
+        def ready():
+            os.write(tell, b".")
+            # Ends when the gate's other end is closed.
+            os.read(gate, 1)
+
+        send(frames(cpu, network, range(each)), open_lane(cpu), ready)
+
+    children = [on_cpu(cpu, functools.partial(sender, cpu)) for cpu in range(CPUS)]
     os.close(tell)
     waiting = CPUS
     while waiting:
@@ -107,7 +125,7 @@ def flood(network, each, begins=lambda: None):
     begins()
     for end in (opener, gate, done):
         os.close(end)
-    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    return exit_codes(children)
 
 
 def connections(d, mark):
