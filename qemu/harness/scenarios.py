@@ -101,6 +101,7 @@ def arguments():
     parser.add_argument("--second", default="rvs")
     parser.add_argument("--suite", default="compare", help="which cases: compare, or some of alone,debug,exhaustion,isolated,storm,smp,arm64,signed")
     parser.add_argument("--part", default="1/1", metavar="N/M", help="only the Nth of M parts of the cases, which take about the same time")
+    parser.add_argument("--may-match-none", action="store_true", help="it is no failure that no case of the suites matches: others may have some")
     parser.add_argument("--list", action="store_true", help="print how many cases of each suite there are, and run none")
     parser.add_argument("--show", action="store_true", help="print transcripts")
     parser.add_argument("--record", help="write the first module's transcripts to this file")
@@ -131,7 +132,11 @@ def main():
         for suite, count in collections.Counter(case.suite for case in matching).items():
             print(suite, count)
         return 0
-    cases = part_of([case for case in matching if case.suite in options.suite.split(",")], options.part)
+    chosen = [case for case in matching if case.suite in options.suite.split(",")]
+    if not chosen and not options.may_match_none:
+        print(f"not ok: no case of {options.suite} matches '{options.filter}'; of others: {' '.join(sorted({case.suite for case in matching})) or 'none'}")
+        return 1
+    cases = part_of(chosen, options.part)
     if options.stop:
         # Whatever is wrong is met sooner when cases of all kinds come early.
         random.Random(0).shuffle(cases)
