@@ -51,7 +51,7 @@ def a_running_ip_vs_is_left_alone(d):
     d.expect("C's ip_vs loads", modprobe("ip_vs") == 0)
     d.expect("it serves", d.execute("ipvsadm -A -t 10.9.0.1:80 -s rr")[0] == 0)
     d.expect("rvs-switch refuses", switch("on") == (1, "rvs-switch: refused: the kernel's own ip_vs is loaded: end its services "
-                                                    "(ipvsadm -C), then unload it and what needs it (rmmod).\n"))
+                                                    "(ipvsadm -C) and rules with -m ipvs, then unload it and what needs it (rmmod).\n"))
     d.expect("a scheduler comes when it is needed", d.execute("ipvsadm -A -t 10.9.0.1:81 -s sed")[0] == 0)
     d.expect(f"it is C's {present()}", present() == {"ip_vs": (6, ["ip_vs_rr", "ip_vs_sed"]), "ip_vs_rr": (1, []), "ip_vs_sed": (1, [])})
     for name in ("ip_vs", "ip_vs_dh", "xt_ipvs"):
