@@ -69,7 +69,9 @@ def by_size(rows, key):
             [[f"{size:,}"] + [cell(pick(rows, subject=subject, **{key: size}), kind) for kind, subject in COLUMNS] for size in sizes])
 
 
-CHILDREN_NOTE = """As above, for a service with `-p 3000 -M 0.0.0.0`: its one template has all connections, which are its children."""
+CHILDREN_NOTE = """As above, for a service with `-p 3000 -M 0.0.0.0`: its one template has all connections, which are its children. A packet
+finds its connection without them, and a new connection is one more in the template's count: neither asks how many there are. (The
+first rows of *new* include what is made once.)"""
 
 
 def children(results):
