@@ -3,6 +3,7 @@
 import errno
 import random
 import re
+import socket
 
 import faults
 import genl
@@ -23,6 +24,7 @@ UNSEEN = {
     r"Service>::pick|ServerSet": "an address whose servers are not remembered is given one again by its next connection",
     r"List>::add_segment": "a table that does not grow is as good, and tries again",
     r"Skb>::pull ": "fewer bytes are made linear then, and hold the usual headers",
+    r"Skb>::reroute ip6_route_me_harder$": "the kernel asks its next table of routes",
     r"alloc_workqueue$": "the checks of locks call a queue by its name alone",
     r"kmem_cache_create$": "the kernel shows a cache in no file, and it works",
     r"nf_unregister_net_hooks$": "hooks that are off stay in the kernel's list",
@@ -143,7 +145,7 @@ class Packets:
     """A director of one setup; packets of which each place that one of them reaches gets no memory once."""
 
     def __init__(self, d, journal, setup):
-        self.d, self.journal, self.world, self.taps = d, journal, generator.World(*setup), []
+        self.d, self.journal, self.world, self.taps, self.own = d, journal, generator.World(*setup), [], None
         d.wires(*self.world.plans)
         for name, device in (("client", "eth0"), ("servers", "eth0"), ("director", "eth0"), ("director", "eth1")):
             topology.batch([f"link set {device} mtu {generator.WIRE}"], name)
@@ -167,6 +169,13 @@ class Packets:
     def tap(self):
         """Has another socket get every packet, which is then cloned before its header is touched."""
         self.taps = self.taps or [wire.End("director", device) for device in ("eth0", "eth1")]
+
+    def client(self, family):
+        """Returns a client on this host; the last one ends."""
+        if self.own:
+            self.own.close()
+        self.own = socket.socket(family, socket.SOCK_DGRAM)
+        return self.own
 
     def put(self, side, data, **more):
         """Puts a packet, or its pieces, on a wire."""
@@ -232,7 +241,7 @@ class Packets:
 
     def end(self):
         """Ends the director."""
-        for tap in self.taps:
-            tap.close()
+        for end in (*self.taps, *([self.own] if self.own else [])):
+            end.close()
         self.d.close()
         self.d.names, self.d.ends = [], {}

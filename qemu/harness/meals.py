@@ -3,8 +3,10 @@
 import contextlib
 import errno
 import pathlib
+import socket
 
 import faults
+import generator
 import genl
 import packet
 import topology
@@ -46,7 +48,8 @@ def write_sysctl(name, file, value):
 
 def first_service(journal):
     """The first service of a namespace, whose table of connections is made with it."""
-    in_fresh_namespace(journal, "the first service", [(genl.NEW_SERVICE, service(IPV4, 80, "mh"))], errno.EEXIST)
+    for scheduler in ("mh", "lblc"):
+        in_fresh_namespace(journal, f"the first service, {scheduler}", [(genl.NEW_SERVICE, service(IPV4, 80, scheduler))], errno.EEXIST)
 
 
 def first_removed(journal):
@@ -61,10 +64,14 @@ def in_fresh_namespace(journal, what, orders, done):
     """Starves the last of some commands in a new namespace; `done` is the error of the same a second time."""
     def play(places):
         topology.add("fresh")
+        # Until a namespace has an address, the kernel takes all others for broadcasts.
+        topology.flag("fresh", "lo", topology.UP)
         with topology.inside("fresh"):
             client = genl.Client()
         for order in orders[:-1]:
-            client.request(*order)
+            first = client.request(*order)
+            if first.error:
+                journal.complain(f"{what}, with memory: {first}")
         armed = faults.Armed(places)
         answer = client.request(*orders[-1])
         asked = armed.disarm()
@@ -115,23 +122,6 @@ def many_at_once(commands):
     journal.starve(play, judge)
 
 
-def many_counters(commands, most=3000):
-    """Servers, until the counters of one do not fit into what each CPU has: there is no memory for more, and a moment later there is."""
-    journal, client = commands.journal, commands.client
-    one = service(IPV4, 2000)
-    client.request(genl.NEW_SERVICE, one)
-    for site in [site for site in journal.places if faults.is_counter(site) and "Dest" in site["name"]]:
-        armed = faults.Armed([site])
-        orders = (one + dest(IPV4, number, 2000) for number in range(most))
-        refused = next(((order, answer) for order in orders if (answer := client.request(genl.NEW_DEST, order)).error == errno.ENOMEM), None)
-        if armed.disarm() and refused:
-            order, answer = refused
-            journal.note([site["name"]], f"one of many servers: {genl.error_name(answer.error)}")
-            if not answer.extack or client.request(genl.NEW_DEST, order).error:
-                journal.complain(f"many counters, {site['name']}: {answer}, or refused a moment later")
-    client.request(genl.FLUSH)
-
-
 # --- packets ---
 
 def opened(packets, port, scheduler, options=""):
@@ -173,6 +163,32 @@ def cut_up(packets):
     (came, _), _ = packets.play(packets.act_of(row))
     if not came["client"]:
         journal.complain(f"the next reply in fragments: {came}")
+
+
+# What a reply to a client on this host is, by setup.
+FORMS = {("4", "nat"): ("plain", "ESP", "an error"), ("6", "nat"): ("behind a header",)}
+
+
+def to_own_client(packets, form):
+    """Returns a reply to a client on this host, which the kernel does not copy before a hook sees it, as it does to forward one."""
+    world = packets.world
+    ends = world.server, world.near.near
+
+    def act():
+        flow = world.flow(dict(protocol="udp"))
+        port, virtual, real = (generator.ISAKMP,) * 3 if form == "ESP" else (flow.port, generator.VIRTUAL, world.server_port)
+
+        def opens():
+            with topology.inside("director"):
+                client = packets.client(socket.AF_INET if world.near.family == 4 else socket.AF_INET6)
+            client.bind((world.near.near, port))
+            client.sendto(b"request", (world.vip, virtual))
+        data = {"plain": lambda: packet.udp(world.server, real, world.near.near, port, b"reply"),
+                "behind a header": lambda: packet.udp(world.server, real, world.near.near, port, b"reply", extensions=(packet.destination(),)),
+                "ESP": lambda: packet.ip(*ends, generator.ESP, bytes(16)),
+                "an error": lambda: packet.unreachable(*ends, packet.udp(world.near.near, port, world.server, real, b"request"))}[form]()
+        return opens, lambda: packets.put("servers", data)
+    return act
 
 
 def not_whole(d):
