@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The table of sysctls in docs/control.md: what is there, with which default and which range."""
+"""docs/control.md: the table of sysctls, what is there, with which default and which range; the program that reads a sentence."""
 import pathlib
 import re
+import textwrap
 
 from cases import case
 
@@ -28,6 +29,20 @@ def names_and_defaults(d):
         found = d.execute(["nsenter", "-t", "1", "-n", "cat", f"{DIRECTORY}/{name}"])[1].split()
         if re.fullmatch(r"[-\d ]+", default):
             d.expect(f"{name} is {default}, found {found}", found == default.split())
+
+
+def example():
+    """Returns the program of the page, and what it is said to print."""
+    section = DOCUMENT.read_text().split("### Reading the sentence\n", 1)[1].split("\n## ", 1)[0]
+    return [textwrap.dedent(block).strip() for block in re.findall(r"(?:^    .*\n+)+", section, re.M)]
+
+
+@case(only=("rvs",))
+def the_program_reads_the_sentence(d):
+    program, printed = example()
+    d.bare()
+    code, output = d.execute(["python3", "-c", program])
+    d.expect(f"it prints what the page says: {output}", (code, output.strip()) == (0, printed))
 
 
 @case(only=("rvs",))
