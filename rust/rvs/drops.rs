@@ -5,93 +5,67 @@
 
 use linux::sync::{AtomicU64, Relaxed};
 
-/// Why a packet was thrown away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Drop {
-    /// Its transport header is cut off.
-    Truncated,
-    /// A service wants it, but no server can take it.
-    NoServer,
-    /// It was dropped against a flood (`drop_packet`).
-    Defence,
-    /// No connection could be made for it: no memory, or as many as allowed.
-    NoConnection,
-    /// The template that it would depend on has as many connections as it may have.
-    TemplateFull,
-    /// The service's persistence engine finds nothing in it to tell clients apart by.
-    Engine,
-    /// Its server was removed.
-    ServerGone,
-    /// Its connection is to be made anew, but tracking still knows the old one.
-    Tracked,
-    /// No memory to change its header.
-    NoMemory,
-    /// No route to its server.
-    NoRoute,
-    /// Its route would lead where it may not: round through this host, or from loopback outside.
-    RouteBoundary,
-    /// It was forwarded too often.
-    TimeToLive,
-    /// It is too long for the way to its server and must not be cut.
-    TooBig,
-    /// What a tunnel leaves of the way to its server is less than any way must take.
-    Narrow,
-    /// Connection tracking does not take it.
-    Untrackable,
-    /// Its headers do not fit together.
-    Malformed,
-    /// The checksum of an ICMP error is wrong.
-    Checksum,
-    /// A server sent it, and it belongs to no connection.
-    Stray,
+/// Makes [`Drop`] from the reasons in the order in which they are listed: what each means, and the
+/// name under which it is listed.
+macro_rules! reasons {
+    ($($(#[$meaning:meta])* $reason:ident => $name:literal,)*) => {
+        /// Why a packet was thrown away.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Drop {
+            $($(#[$meaning])* $reason,)*
+        }
+
+        impl Drop {
+            /// All reasons, in the order in which they are listed.
+            pub(crate) const ALL: [Self; [$($name),*].len()] = [$(Self::$reason),*];
+
+            /// Returns the name under which the reason is listed.
+            pub(crate) const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$reason => $name,)*
+                }
+            }
+        }
+    };
 }
 
-impl Drop {
-    /// All reasons, in the order in which they are listed.
-    pub(crate) const ALL: [Self; 18] = [
-        Self::Truncated,
-        Self::NoServer,
-        Self::Defence,
-        Self::NoConnection,
-        Self::TemplateFull,
-        Self::Engine,
-        Self::ServerGone,
-        Self::Tracked,
-        Self::NoMemory,
-        Self::NoRoute,
-        Self::RouteBoundary,
-        Self::TimeToLive,
-        Self::TooBig,
-        Self::Narrow,
-        Self::Untrackable,
-        Self::Malformed,
-        Self::Checksum,
-        Self::Stray,
-    ];
-
-    /// Returns the name under which the reason is listed.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Truncated => "truncated",
-            Self::NoServer => "no_server",
-            Self::Defence => "drop_packet",
-            Self::NoConnection => "no_connection",
-            Self::TemplateFull => "template_full",
-            Self::Engine => "engine",
-            Self::ServerGone => "server_gone",
-            Self::Tracked => "tracked",
-            Self::NoMemory => "no_memory",
-            Self::NoRoute => "no_route",
-            Self::RouteBoundary => "boundary",
-            Self::TimeToLive => "time_to_live",
-            Self::TooBig => "too_big",
-            Self::Narrow => "narrow",
-            Self::Untrackable => "untrackable",
-            Self::Malformed => "malformed",
-            Self::Checksum => "checksum",
-            Self::Stray => "stray",
-        }
-    }
+reasons! {
+    /// Its transport header is cut off.
+    Truncated => "truncated",
+    /// A service wants it, but no server can take it.
+    NoServer => "no_server",
+    /// It was dropped against a flood (`drop_packet`).
+    Defence => "drop_packet",
+    /// No connection could be made for it: no memory, or as many as allowed.
+    NoConnection => "no_connection",
+    /// The template that it would depend on has as many connections as it may have.
+    TemplateFull => "template_full",
+    /// The service's persistence engine finds nothing in it to tell clients apart by.
+    Engine => "engine",
+    /// Its server was removed.
+    ServerGone => "server_gone",
+    /// Its connection is to be made anew, but tracking still knows the old one.
+    Tracked => "tracked",
+    /// No memory to change its header.
+    NoMemory => "no_memory",
+    /// No route to its server.
+    NoRoute => "no_route",
+    /// Its route would lead where it may not: round through this host, or from loopback outside.
+    RouteBoundary => "boundary",
+    /// It was forwarded too often.
+    TimeToLive => "time_to_live",
+    /// It is too long for the way to its server and must not be cut.
+    TooBig => "too_big",
+    /// What a tunnel leaves of the way to its server is less than any way must take.
+    Narrow => "narrow",
+    /// Connection tracking does not take it.
+    Untrackable => "untrackable",
+    /// Its headers do not fit together.
+    Malformed => "malformed",
+    /// The checksum of an ICMP error is wrong.
+    Checksum => "checksum",
+    /// A server sent it, and it belongs to no connection.
+    Stray => "stray",
 }
 
 /// How often each reason held in one namespace.

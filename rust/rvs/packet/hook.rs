@@ -45,22 +45,15 @@ impl PacketHook for Packets {
 /// Makes the verdict, and counts a packet that was dropped.
 #[inline(always)]
 fn verdict(netns: &Netns, outcome: Outcome<'_>) -> Verdict {
-    match outcome {
-        Outcome::Accept(skb) => skb.accept(),
-        Outcome::Taken(verdict) => verdict,
-        Outcome::Lost(verdict, reason) => {
-            netns.drops.count(reason);
-            verdict
-        }
-        Outcome::Drop(skb, reason) => {
-            netns.drops.count(reason);
-            skb.discard()
-        }
-        Outcome::Free(skb, reason) => {
-            netns.drops.count(reason);
-            skb.free()
-        }
-    }
+    let (verdict, reason) = match outcome {
+        Outcome::Accept(skb) => return skb.accept(),
+        Outcome::Taken(verdict) => return verdict,
+        Outcome::Lost(verdict, reason) => (verdict, reason),
+        Outcome::Drop(skb, reason) => (skb.discard(), reason),
+        Outcome::Free(skb, reason) => (skb.free(), reason),
+    };
+    netns.drops.count(reason);
+    verdict
 }
 
 /// Takes a short way with plain packets: it is compiled for them alone.
