@@ -75,7 +75,8 @@ impl Rate {
             Scale::Events => 0x1ff,
             Scale::Bytes => 0xf,
         };
-        u64::try_from(self.0.wrapping_add(half) >> scale.bits()).unwrap_or(0)
+        let rounded = self.0.wrapping_add(half) >> scale.bits();
+        rounded.max(0).unsigned_abs()
     }
 }
 

@@ -158,7 +158,8 @@ fn mix_place(hash: u64, addr: Addr, port: Port) -> u64 {
 
 /// Cuts off the half of a hash that depends on all bits.
 fn high_half(hash: u64) -> u32 {
-    u32::try_from(hash.wrapping_shr(32)).unwrap_or(0)
+    let [a, b, c, d, ..] = hash.to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
 }
 
 /// Stirs a word into a hash.

@@ -15,8 +15,8 @@ pub fn words<const N: usize>() -> [u64; N] {
 /// Each has the same chance, but for one part in 2^64 divided by the range.
 pub fn up_to(last: u64) -> u64 {
     let product = u128::from(word()).wrapping_mul(u128::from(last).wrapping_add(1));
-    // The high half of a product with a number of 64 bits is no more than `last`.
-    u64::try_from(product >> 64).unwrap_or(last)
+    // CAST: The high half of 128 bits; it is no more than `last`.
+    (product >> 64) as u64
 }
 
 /// Returns 64 random bits.

@@ -57,13 +57,13 @@ fn fill(candidates: &mut [Candidate], slots: &mut [u16]) {
 /// Sets how many slots each takes in a round, by its weight; returns how many all of them take.
 fn set_turns(candidates: &mut [Candidate]) -> u32 {
     let weights = Weights::among(candidates.iter().map(|candidate| candidate.last_weight));
-    let most = weights.greatest.checked_div(weights.divisor).unwrap_or(0);
+    let most = weights.greatest / weights.divisor;
     let bits = u32::BITS.wrapping_sub(most.leading_zeros());
     let shift = bits.saturating_sub(TURN_BITS);
     let mut round = 0_u32;
     for candidate in candidates {
         let weight = candidate.last_weight;
-        let share = weight.checked_div(weights.divisor).unwrap_or(0);
+        let share = weight / weights.divisor;
         let turns = share.wrapping_shr(shift).max(weight.min(1));
         candidate.turns = u8::try_from(turns).unwrap_or(u8::MAX);
         round = round.wrapping_add(turns);

@@ -7,6 +7,7 @@
 //! the chunk's servers changes: a decision looks at few servers, however many there are.
 
 use super::permutation::Permutation;
+use core::num::NonZeroU32;
 
 /// The most servers that a chunk holds.
 pub const CHUNK: usize = 32;
@@ -105,8 +106,8 @@ pub trait Servers {
 /// What all weights of a set of servers have in common.
 #[derive(Clone, Copy)]
 pub(super) struct Weights {
-    /// Their greatest common divisor; 0 if all are.
-    pub(super) divisor: u32,
+    /// Their greatest common divisor; 1 if all are zero.
+    pub(super) divisor: NonZeroU32,
     /// The greatest; 0 without servers.
     pub(super) greatest: u32,
 }
@@ -128,7 +129,10 @@ impl Weights {
             }
             greatest = weight.max(greatest);
         }
-        Self { divisor, greatest }
+        Self {
+            divisor: NonZeroU32::new(divisor).unwrap_or(NonZeroU32::MIN),
+            greatest,
+        }
     }
 }
 

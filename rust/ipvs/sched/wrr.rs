@@ -136,7 +136,7 @@ fn migrate([present, _]: State, transition: &Transition<'_>) -> State {
 impl Levels {
     /// The levels that the weights of a set make.
     fn of(weights: Weights) -> Levels {
-        let step = weights.divisor.max(1);
+        let step = weights.divisor.get();
         Levels {
             step,
             top: weights.greatest.saturating_sub(step.saturating_sub(1)),

@@ -25,7 +25,7 @@ static LARGEST: Atomic<u32> = Atomic::new(0);
 
 /// Takes the largest size from the parameter, which shows from now on what became of it.
 fn decide() -> Limits {
-    let bits = u32::try_from(namesake::conn_tab_bits()).unwrap_or(0);
+    let bits = namesake::conn_tab_bits().max(0).unsigned_abs();
     let limits = Limits::conns(bits, memory::total_bytes());
     match LARGEST.cmpxchg(0, limits.max_bits, Full) {
         Ok(_) => {

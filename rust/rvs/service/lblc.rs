@@ -263,7 +263,8 @@ impl Addresses {
             true => &self.expiry.lblcr,
             false => &self.expiry.lblc,
         };
-        Ticks(u32::try_from(setting.get()).unwrap_or(0))
+        // Users may write a time below zero, which is over at once.
+        Ticks(setting.get().max(0).unsigned_abs())
     }
 
     /// Forgets what is idle for `age`, until `goal` addresses are forgotten.

@@ -203,27 +203,18 @@ impl ServerList {
     ///
     /// [`OutOfMemory`].
     pub(super) fn with(&self, dest: &Arc<Dest>) -> Result<Self, OutOfMemory> {
-        let open = self
-            .chunks()
-            .last()
-            .filter(|last| last.members.len() < CHUNK);
-        let last = match open {
-            Some(last) => Chunk::of(
-                &last.version,
-                last.members.len().saturating_add(1),
-                Iterator::chain(last.dests(), [dest]),
-            )?,
-            None => Chunk::of(
-                &Arc::new(Version::new(), GFP_KERNEL)?,
-                1,
-                [dest].into_iter(),
-            )?,
+        let chunks = self.chunks();
+        let (kept, last) = match chunks.split_last() {
+            Some((open, kept)) if open.members.len() < CHUNK => {
+                let room = open.members.len().saturating_add(1);
+                let dests = Iterator::chain(open.dests(), [dest]);
+                (kept, Chunk::of(&open.version, room, dests)?)
+            }
+            _ => {
+                let version = Arc::new(Version::new(), GFP_KERNEL)?;
+                (chunks, Chunk::of(&version, 1, [dest].into_iter())?)
+            }
         };
-        let kept = self
-            .chunks()
-            .len()
-            .saturating_sub(usize::from(open.is_some()));
-        let kept = self.chunks().get(..kept).unwrap_or_default();
         Self::of(self.len.saturating_add(1), kept, last, &[])
     }
 
@@ -233,19 +224,23 @@ impl ServerList {
     ///
     /// [`OutOfMemory`].
     pub(super) fn without(&self, position: Position) -> Result<Self, OutOfMemory> {
-        let Some(old) = self.chunks().get(position.chunk) else {
+        let Some((before, [old, after @ ..])) = self.chunks().split_at_checked(position.chunk)
+        else {
             return Ok(self.clone());
         };
         let others = (0..CHUNK).zip(old.dests());
         let rest = others.filter_map(|(place, dest)| (place != position.place).then_some(dest));
         // A small chunk joins its neighbours if both are small; three such fit into one.
-        let small = |index: usize| {
-            let chunk = self.chunks().get(index)?;
-            let len = chunk.members.len().saturating_add(old.members.len());
-            (len <= CHUNK / 2).then_some(chunk)
+        let is_small =
+            |chunk: &Arc<Chunk>| chunk.members.len().saturating_add(old.members.len()) <= CHUNK / 2;
+        let (older, before) = match before.split_last() {
+            Some((chunk, others)) if is_small(chunk) => (Some(chunk), others),
+            _ => (None, before),
         };
-        let next = position.chunk.saturating_add(1);
-        let (older, newer) = (position.chunk.checked_sub(1).and_then(small), small(next));
+        let (newer, after) = match after.split_first() {
+            Some((chunk, others)) if is_small(chunk) => (Some(chunk), others),
+            _ => (None, after),
+        };
         let room = |chunk: Option<&Arc<Chunk>>| chunk.map_or(0, |chunk| chunk.members.len());
         let chunk = Chunk::of(
             &older.unwrap_or(old).version,
@@ -254,10 +249,6 @@ impl ServerList {
                 .saturating_add(room(newer)),
             Iterator::chain(dests_of(older), Iterator::chain(rest, dests_of(newer))),
         )?;
-        let first = position.chunk.saturating_sub(usize::from(older.is_some()));
-        let before = self.chunks().get(..first).unwrap_or_default();
-        let end = next.saturating_add(usize::from(newer.is_some()));
-        let after = self.chunks().get(end..).unwrap_or_default();
         Self::of(self.len.saturating_sub(1), before, chunk, after)
     }
 

@@ -105,6 +105,7 @@ impl<T> HashIndex<T> {
 
     /// Makes room for twice as many.
     fn grow(&mut self) -> Result<(), OutOfMemory> {
+        let len = u32::try_from(self.items.len()).map_err(|_many| OutOfMemory)?;
         let room = self.heads.len().saturating_mul(2).max(FIRST);
         let heads = KVVec::from_elem(END, room, GFP_KERNEL)?;
         let mut items = KVVec::with_capacity(room, GFP_KERNEL)?;
@@ -112,7 +113,6 @@ impl<T> HashIndex<T> {
             items.push_within_capacity(item)?;
         }
         *self = Self { items, heads };
-        let len = u32::try_from(self.items.len()).unwrap_or(END);
         (0..len).for_each(|place| self.link(place));
         Ok(())
     }

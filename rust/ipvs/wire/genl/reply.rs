@@ -107,7 +107,8 @@ impl Statistics {
 
 /// Returns the low half: counters that have grown beyond it start again from 0.
 pub(crate) fn low(number: u64) -> u32 {
-    u32::try_from(number & 0xffff_ffff).unwrap_or(u32::MAX)
+    let [.., a, b, c, d] = number.to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
 }
 
 /// A service as a reply shows it.
