@@ -93,6 +93,12 @@ impl Ticks {
         self.0 as kernel::ffi::c_ulong
     }
 
+    /// Returns it as a setting holds it.
+    pub const fn int(self) -> i32 {
+        // CAST: No span is longer than `MAX`, which is half of what 32 bits count.
+        self.0 as i32
+    }
+
     /// Returns the whole seconds in it.
     #[inline]
     pub const fn seconds(self) -> u32 {

@@ -14,6 +14,7 @@ use core::marker::PhantomData;
 use core::mem::size_of_val;
 use core::ops::Deref;
 use core::ptr::NonNull;
+use kernel::alloc::AllocError;
 use kernel::cpumask::CpumaskVar;
 use kernel::error::{from_result, to_result};
 use kernel::prelude::*;
@@ -25,11 +26,15 @@ use kernel::sync::Mutex;
 pub trait Directory: Sized + 'static {
     /// What keeps the values alive while a file is being read or written.
     type Handle: Deref<Target = Self>;
+    /// What has the values.
+    type Values: 'static;
+    /// What a change may bring about.
+    type Effect: 'static;
 
     /// Where the directory is, below `/proc/sys`.
     const PATH: &'static CStr;
     /// What is in it.
-    const FILES: &'static [File<Self>];
+    const FILES: &'static [File<Self::Values, Self::Effect>];
 
     /// Finds the values of a namespace.
     ///
@@ -37,16 +42,22 @@ pub trait Directory: Sized + 'static {
     ///
     /// What reading or writing any file then returns.
     fn of(net: &Net) -> Result<Self::Handle>;
+
+    /// Returns what has the values.
+    fn values(&self) -> &Self::Values;
+
+    /// Carries out what a change that was stored brings about.
+    fn carry_out(&self, net: &Net, effect: Self::Effect);
 }
 
 /// One file of a [`Directory`].
-pub struct File<S: 'static> {
+pub struct File<V: 'static, E: 'static> {
     /// The name in the directory.
     pub name: &'static CStr,
     /// Which users may write it.
     pub writers: Writers,
     /// What it holds.
-    pub content: Content<S>,
+    pub content: Content<V, E>,
 }
 
 /// The users that may write a file.
@@ -65,34 +76,34 @@ pub enum Writers {
 pub struct OutOfRange;
 
 /// What a file holds and what may be written to it. What is refused is refused with `EINVAL`.
-pub enum Content<S: 'static> {
+pub enum Content<V: 'static, E: 'static> {
     /// An `int`.
     Int {
         /// Where it is.
-        place: fn(&S) -> &Atomic<i32>,
+        place: fn(&V) -> &Atomic<i32>,
         /// Which values may be written.
         accepts: fn(i32) -> bool,
     },
-    /// An `int` whose new value is carried out, not just stored.
+    /// An `int` whose new value has an effect.
     Command {
         /// Returns what is read.
-        load: fn(&S) -> i32,
-        /// Carries out what is written.
-        store: fn(&S, &Net, i32) -> Result<(), OutOfRange>,
+        load: fn(&V) -> i32,
+        /// Stores what is written, and returns what that brings about.
+        store: fn(&V, i32) -> Result<E, OutOfRange>,
     },
     /// An `int` in jiffies that users see in seconds.
-    Seconds(fn(&S) -> &Atomic<i32>),
+    Seconds(fn(&V) -> &Atomic<i32>),
     /// An `unsigned long`.
-    Long(fn(&S) -> &Atomic<usize>),
+    Long(fn(&V) -> &Atomic<usize>),
     /// Two `int`s; the first alone may be written.
     Pair {
         /// Where they are.
-        place: fn(&S) -> &Pair,
+        place: fn(&V) -> &Pair,
         /// Which values may be written together.
         accepts: fn(i32, i32) -> bool,
     },
     /// A list of CPUs.
-    Cpus(fn(&S) -> &CpuList),
+    Cpus(fn(&V) -> &CpuList),
 }
 
 /// Two numbers that are read and replaced together.
@@ -120,10 +131,8 @@ impl Pair {
 }
 
 /// A list of CPUs; until one is written, those that the kernel leaves to its threads.
-#[pin_data]
 pub struct CpuList {
-    #[pin]
-    written: Mutex<Option<Mask>>,
+    written: Pin<KBox<Mutex<Option<Mask>>>>,
 }
 
 struct Mask(CpumaskVar);
@@ -139,8 +148,14 @@ impl Mask {
 
 impl CpuList {
     /// Makes a list that was never written to.
-    pub fn new() -> impl PinInit<Self> {
-        pin_init!(Self { written <- kernel::new_mutex!(None) })
+    ///
+    /// # Errors
+    ///
+    /// [`AllocError`].
+    pub fn new() -> Result<Self, AllocError> {
+        let written = KBox::pin_init(kernel::new_mutex!(None), GFP_KERNEL);
+        let written = written.map_err(|_memory| AllocError)?;
+        Ok(Self { written })
     }
 
     /// Prints the list into the buffer of a read and returns how many bytes that took.
@@ -287,8 +302,9 @@ impl Call {
     }
 }
 
-impl<S: 'static> Content<S> {
-    fn transfer(&self, state: &S, net: &Net, call: &Call) -> Result {
+impl<V: 'static, E: 'static> Content<V, E> {
+    /// Reads or writes a value; returns what that brings about.
+    fn transfer(&self, state: &V, call: &Call) -> Result<Option<E>> {
         match self {
             Self::Int { place, accepts } => {
                 let place = place(state);
@@ -303,7 +319,7 @@ impl<S: 'static> Content<S> {
                 let mut value = load(state);
                 call.int(&mut value)?;
                 if call.is_write() {
-                    store(state, net, value).map_err(|_out| EINVAL)?;
+                    return store(state, value).map(Some).map_err(|_out| EINVAL);
                 }
             }
             Self::Seconds(place) => {
@@ -337,7 +353,7 @@ impl<S: 'static> Content<S> {
             }
             Self::Cpus(place) => call.cpus(place(state))?,
         }
-        Ok(())
+        Ok(None)
     }
 }
 
@@ -375,7 +391,8 @@ impl Registered {
     fn new<S: Directory>(net: &Net) -> Result<Self> {
         let mut table = KVec::with_capacity(S::FILES.len(), GFP_KERNEL)?;
         let ours = net.is_owned_by_init_user();
-        let shown = |file: &&File<S>| ours || file.writers != Writers::MachineAlone;
+        let shown =
+            |file: &&File<S::Values, S::Effect>| ours || file.writers != Writers::MachineAlone;
         for file in S::FILES.iter().filter(shown) {
             let entry = bindings::ctl_table {
                 procname: file.name.to_bytes_with_nul().as_ptr().cast(),
@@ -433,7 +450,7 @@ unsafe extern "C" fn handle<S: Directory>(
     // SAFETY: The directory goes before the namespace does.
     let net = unsafe { Net::from_raw(net.cast()) };
     // SAFETY: `Registered::new` put an element of the static list there.
-    let file = unsafe { &*file.cast::<File<S>>().cast_const() };
+    let file = unsafe { &*file.cast::<File<S::Values, S::Effect>>().cast_const() };
     // INVARIANT: These are what C passed.
     let call = Call {
         table,
@@ -444,7 +461,9 @@ unsafe extern "C" fn handle<S: Directory>(
     };
     from_result(|| {
         let state = S::of(net)?;
-        file.content.transfer(&state, net, &call)?;
+        if let Some(effect) = file.content.transfer(state.values(), &call)? {
+            state.carry_out(net, effect);
+        }
         Ok(0)
     })
 }

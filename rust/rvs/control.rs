@@ -96,7 +96,7 @@ impl<'a> Session<'a> {
         if !settings.has_valid_netmask(request.key.family()) {
             return Err(Refusal::Netmask);
         }
-        let expiry = &self.netns.config.cache_expiry;
+        let expiry = &self.netns.config.cache_expiry();
         let service = Service::new(request.key, settings, services.next_serial(), expiry)?;
         self.netns.conns.open()?;
         self.start_family(request.key.family())?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Defence against floods in one namespace: its settings, and the look at the memory each second.
+//! Defence against floods in one namespace: its measures, and the look at the memory each second.
 //!
 //! Only a work item looks at the memory, as that takes a lock which packets may not wait for. It runs
 //! while a measure is on, and costs packets nothing.
@@ -8,7 +8,6 @@ use ipvs::defence::{self, Memory, Mode};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use linux::clock::Ticks;
-use linux::memory;
 use linux::net::{Handle, Net};
 use linux::rcu::{self, Arc, Reader};
 use linux::sysctl::OutOfRange;
@@ -18,7 +17,8 @@ use linux::work::Task;
 pub(crate) struct Measure(Atomic<i32>);
 
 impl Measure {
-    const fn new() -> Self {
+    /// Makes one that is not taken.
+    pub(crate) const fn new() -> Self {
         Self(Atomic::new(Mode::Off.number()))
     }
 
@@ -33,7 +33,18 @@ impl Measure {
         self.0.load(Relaxed) > Mode::Watching.number()
     }
 
-    fn evaluate(&self, memory: Memory) -> Mode {
+    /// Changes when it is taken; returns whether that is new.
+    ///
+    /// # Errors
+    ///
+    /// There is no such mode.
+    pub(crate) fn set(&self, mode: i32) -> Result<bool, OutOfRange> {
+        let mode = Mode::of(mode).ok_or(OutOfRange)?.number();
+        Ok(self.0.xchg(mode, Relaxed) != mode)
+    }
+
+    /// Decides whether it is taken, and returns its mode.
+    pub(crate) fn evaluate(&self, memory: Memory) -> Mode {
         let mode = self.mode();
         let now = mode.evaluated(memory.is_short());
         // Lost against a writer: the writer's mode is the newer, and is evaluated as well.
@@ -44,79 +55,31 @@ impl Measure {
     }
 }
 
-/// The measures of one namespace, and what they go by.
-pub(crate) struct Defence {
-    /// How much memory there should be, in pages.
-    pub(crate) amemthresh: Atomic<i32>,
-    /// Of how many packets `drop_packet` drops one when it is always taken.
-    pub(crate) am_droprate: Atomic<i32>,
-    pub(crate) drop_entry: Measure,
-    pub(crate) drop_packet: Measure,
-    pub(crate) secure_tcp: Measure,
+/// How many packets of one namespace `drop_packet` drops.
+pub(crate) struct Dropping {
     /// Of how many packets one is dropped now; 0 for none.
     rate: Atomic<i32>,
     /// How many are left to the next one.
     left: Atomic<i32>,
 }
 
-impl Defence {
-    /// Makes the measures of a new namespace, none of which is taken.
+impl Dropping {
+    /// Drops none.
     pub(crate) const fn new() -> Self {
         Self {
-            amemthresh: Atomic::new(1024),
-            am_droprate: Atomic::new(10),
-            drop_entry: Measure::new(),
-            drop_packet: Measure::new(),
-            secure_tcp: Measure::new(),
             rate: Atomic::new(0),
             left: Atomic::new(0),
         }
     }
 
-    /// Changes when a measure is taken, and looks at the memory at once.
-    ///
-    /// # Errors
-    ///
-    /// There is no such mode.
-    ///
-    /// # Locking
-    ///
-    /// Process context.
-    pub(crate) fn set(&self, measure: &Measure, mode: i32) -> Result<(), OutOfRange> {
-        let mode = Mode::of(mode).ok_or(OutOfRange)?;
-        if measure.0.xchg(mode.number(), Relaxed) != mode.number() {
-            self.evaluate();
-        }
-        Ok(())
-    }
-
-    /// Looks at the memory and decides which measures are taken.
-    ///
-    /// # Locking
-    ///
-    /// Process context.
-    pub(crate) fn evaluate(&self) {
-        let memory = Memory {
-            free: memory::free_pages(),
-            wanted: self.amemthresh.load(Relaxed),
-        };
-        self.drop_entry.evaluate(memory);
-        self.secure_tcp.evaluate(memory);
-        let mode = self.drop_packet.evaluate(memory);
-        let rate = defence::drop_rate(mode, memory, self.am_droprate.load(Relaxed));
+    /// Drops as many as `mode` asks for; `always` is the setting `am_droprate`.
+    pub(crate) fn set(&self, mode: Mode, memory: Memory, always: i32) {
+        let rate = defence::drop_rate(mode, memory, always);
         self.rate.store(rate, Relaxed);
         if mode == Mode::Acting {
             // As with C the count begins anew.
             self.left.store(rate, Relaxed);
         }
-    }
-
-    /// Returns whether some measure is taken, or would be if memory were short.
-    pub(crate) fn is_on(&self) -> bool {
-        let measures = [&self.drop_entry, &self.drop_packet, &self.secure_tcp];
-        measures
-            .into_iter()
-            .any(|measure| measure.mode() != Mode::Off)
     }
 
     /// Returns whether a packet that would be the first of a connection is dropped.

@@ -11,7 +11,7 @@
 //! 7. trash emptied (`exit`);
 //! 8. what is left waits for RCU callbacks; the module's end waits for those.
 
-use crate::config::Config;
+use crate::config::{Config, Start};
 use crate::conn::Conns;
 use crate::control::{proc, Session};
 use crate::defence::{self, Watch};
@@ -35,15 +35,20 @@ impl net::PerNet for Netns {
         let handle = &handle;
         // What the initial namespace allows now.
         let conn_max = Self::get(Net::init()).map(|initial| initial.config.conn_max.get());
+        let config = Config::new(&Start {
+            conn_max: conn_max.ok(),
+            is_initial: net.is_init(),
+        })?;
+        let (conn_lfactor, svc_lfactor) = (config.conn_lfactor.get(), config.svc_lfactor.get());
         let netns = Arc::pin_init(
             try_pin_init!(Self {
                 control <- kernel::new_mutex!(Exclusive::new()),
-                config <- Config::new(net, conn_max.ok()),
-                conns <- Conns::new(handle.clone(), config.conn_lfactor.get()),
+                config,
+                conns <- Conns::new(handle.clone(), conn_lfactor),
                 daemon_runs: Atomic::new(false),
                 drops: drops::Counters::new(),
                 hooks <- Hooks::new(handle.clone()),
-                services <- ServiceTable::new(config.svc_lfactor.get()),
+                services <- ServiceTable::new(svc_lfactor),
                 stats: Stats::new()?,
                 watch <- Delayed::new(Watch::new(handle.clone(), defend)),
             }? Error),
@@ -67,10 +72,10 @@ impl net::PerNet for Netns {
 /// of them; returns when to do so again: see [`Watch`].
 fn defend<'g>(net: &'g Net, rcu: Reader<'g>) -> Option<Ticks> {
     let netns = Netns::of(net, rcu)?.get();
-    let defence = &netns.config.defence;
-    defence.evaluate();
-    if defence.drop_entry.is_active() {
+    let config = &netns.config;
+    config.evaluate_measures();
+    if config.drop_entry.is_active() {
         netns.conns.thin_out();
     }
-    defence.is_on().then_some(defence::LOOK)
+    config.has_measures().then_some(defence::LOOK)
 }

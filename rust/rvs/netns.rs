@@ -27,7 +27,6 @@ pub(crate) struct Netns {
     #[pin]
     pub(crate) control: Mutex<Exclusive>,
     /// The settings.
-    #[pin]
     pub(crate) config: Config,
     /// The connections.
     #[pin]

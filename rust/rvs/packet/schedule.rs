@@ -63,7 +63,7 @@ pub(super) fn begin<'g>(
     let (services, flow) = (&context.netns.services, &first.flow);
     let found = services.find_packet(context.rcu, context.net, flow, skb.mark());
     let service = found.ok_or(Refused::Unwanted)?.get();
-    if context.netns.config.defence.drops_packet() {
+    if context.netns.config.dropping.drops_packet() {
         return Err(Refused::For(Drop::Defence));
     }
     if flow.source.port == ftp::DATA || is_local_reply(context, skb, flow) {

@@ -42,7 +42,7 @@ impl DestinationCache {
     /// [`OutOfMemory`].
     pub(super) fn new(
         replication: Replication,
-        expiry: &Arc<CacheExpiry>,
+        expiry: &CacheExpiry,
     ) -> Result<Arc<Self>, OutOfMemory> {
         let mut buckets = KVVec::with_capacity(lblc::BUCKETS, GFP_KERNEL)?;
         for _ in 0..lblc::BUCKETS {
@@ -90,7 +90,7 @@ impl DestinationCache {
 struct Addresses {
     /// An address may be served by several.
     replicates: bool,
-    expiry: Arc<CacheExpiry>,
+    expiry: CacheExpiry,
     factors: lblc::Factors,
     buckets: KVVec<Slot<CachedAddress>>,
     /// Held while anything but the time of use changes.

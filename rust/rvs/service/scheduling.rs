@@ -41,7 +41,7 @@ impl Scheduling {
     pub(super) fn new(
         scheduler: Scheduler,
         servers: &ServerList,
-        expiry: &Arc<CacheExpiry>,
+        expiry: &CacheExpiry,
     ) -> Result<Self, Refusal> {
         let replication = scheduler.spec().cache;
         let cache = replication.map(|replication| DestinationCache::new(replication, expiry));

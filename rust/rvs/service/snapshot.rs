@@ -23,7 +23,7 @@ pub(super) struct Snapshot {
 /// How a service changes.
 pub(super) enum Step<'a> {
     /// It gets other settings; a new scheduler starts from the beginning.
-    Settings(ServiceSettings, &'a Arc<CacheExpiry>),
+    Settings(ServiceSettings, &'a CacheExpiry),
     /// A server is added.
     Added(&'a Arc<Dest>),
     /// A server was edited: its weight, its last weight other than zero.
@@ -38,10 +38,7 @@ impl Snapshot {
     /// # Errors
     ///
     /// [`Refusal::Memory`].
-    pub(super) fn new(
-        settings: ServiceSettings,
-        expiry: &Arc<CacheExpiry>,
-    ) -> Result<Self, Refusal> {
+    pub(super) fn new(settings: ServiceSettings, expiry: &CacheExpiry) -> Result<Self, Refusal> {
         let servers = ServerList::EMPTY;
         Ok(Self {
             settings,
@@ -79,7 +76,7 @@ impl Snapshot {
     fn with_settings(
         &self,
         settings: ServiceSettings,
-        expiry: &Arc<CacheExpiry>,
+        expiry: &CacheExpiry,
     ) -> Result<Self, Refusal> {
         if settings.scheduler == self.settings.scheduler {
             return Ok(Self {

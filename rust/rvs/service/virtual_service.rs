@@ -32,7 +32,7 @@ pub(crate) struct Service {
     key: ServiceKey,
     serial: u64,
     published: Published<Snapshot>,
-    expiry: Arc<CacheExpiry>,
+    expiry: CacheExpiry,
     /// Held while a server comes, changes or goes, so that listings see all of that or nothing;
     /// inside it the trash's lock.
     #[pin]
@@ -57,7 +57,7 @@ impl Service {
         key: ServiceKey,
         settings: ServiceSettings,
         serial: u64,
-        expiry: &Arc<CacheExpiry>,
+        expiry: &CacheExpiry,
     ) -> Result<Arc<Self>, Refusal> {
         let snapshot = Snapshot::new(settings.hashed(), expiry)?;
         let snapshot = Arc::new(snapshot, GFP_KERNEL).map_err(OutOfMemory::from)?;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const CONTROL: &str = include_str!("../../../docs/control.md");
 const DROPS: &str = include_str!("../../../docs/drops.md");
 const DROPS_SOURCE: &str = include_str!("../../../rust/rvs/drops.rs");
-const SYSCTL_SOURCE: &str = include_str!("../../../rust/rvs/control/sysctl.rs");
+const SYSCTL_SOURCE: &str = include_str!("../../../rust/rvs/config.rs");
 
 /// Returns the cells of the table under a heading, without its two head lines.
 fn table<'a>(document: &'a str, heading: &str) -> Vec<Vec<&'a str>> {
@@ -74,10 +74,18 @@ fn every_sysctl_is_documented_in_order() {
         .iter()
         .map(|row| row[0].to_string())
         .collect();
-    let files: Vec<String> = strings(SYSCTL_SOURCE, &["(c", " c"])
-        .iter()
-        .filter(|name| !name.contains('/'))
-        .map(|name| format!("`{name}`"))
+    let (_, rows) = SYSCTL_SOURCE
+        .split_once("\nsettings! {\n")
+        .expect("there is a table");
+    let (rows, _) = rows.split_once("\n}\n").expect("the table ends");
+    let files: Vec<String> = rows
+        .lines()
+        .filter_map(|line| line.strip_prefix("    ")?.split_once(": "))
+        .filter(|(name, _)| {
+            name.chars()
+                .all(|letter| letter == '_' || letter.is_lowercase())
+        })
+        .map(|(name, _)| format!("`{name}`"))
         .collect();
     assert!(files.len() > 30, "{files:?}");
     assert_eq!(documented, files);

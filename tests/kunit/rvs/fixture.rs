@@ -3,6 +3,7 @@
 
 use crate::config::CacheExpiry;
 use crate::dest::Dest;
+use crate::netns::Netns;
 use crate::service::{Exclusive, Listed, Service, ServiceTable};
 use ipvs::addr::Port;
 use ipvs::refusal::Refusal;
@@ -11,6 +12,7 @@ use ipvs::service::{DestKey, DestSettings, ServiceKey, ServiceSettings, TunnelSe
 use ipvs::xmit::Method;
 use kernel::prelude::*;
 use linux::module::ModuleRef;
+use linux::net::Net;
 use linux::rcu::Arc;
 
 /// Settings of a service.
@@ -40,7 +42,7 @@ pub(crate) const SERVER: DestSettings = DestSettings {
 pub(crate) struct Fixture {
     pub(crate) services: Pin<KBox<ServiceTable>>,
     pub(crate) exclusive: Exclusive,
-    expiry: Arc<CacheExpiry>,
+    expiry: CacheExpiry,
 }
 
 /// Makes an error of a refusal.
@@ -57,7 +59,7 @@ impl Fixture {
         Ok(Self {
             services: KBox::pin_init(ServiceTable::new(-2), GFP_KERNEL)?,
             exclusive: Exclusive::new(),
-            expiry: CacheExpiry::new()?,
+            expiry: Netns::get(Net::init())?.config.cache_expiry(),
         })
     }
 

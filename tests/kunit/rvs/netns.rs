@@ -79,18 +79,18 @@ mod tests {
     #[test]
     fn automatic_defence_follows_the_memory() -> Result {
         let netns = Netns::get(Net::init())?;
-        let defence = &netns.config.defence;
-        let mode = || defence.drop_entry.mode().number();
-        assert!(defence.set(&defence.drop_entry, 1).is_ok());
+        let config = &netns.config;
+        let mode = || config.drop_entry.mode().number();
+        assert!(config.set_measure(&config.drop_entry, 1).is_ok());
         assert_eq!(mode(), 1);
-        defence.amemthresh.store(i32::MAX, Relaxed);
-        defence.evaluate();
+        config.amemthresh.0.store(i32::MAX, Relaxed);
+        config.evaluate_measures();
         let starved = mode();
-        defence.amemthresh.store(1024, Relaxed);
-        defence.evaluate();
+        config.amemthresh.0.store(1024, Relaxed);
+        config.evaluate_measures();
         assert_eq!((starved, mode()), (2, 1));
-        assert!(defence.set(&defence.drop_entry, 4).is_err());
-        assert!(defence.set(&defence.drop_entry, 0).is_ok());
+        assert!(config.set_measure(&config.drop_entry, 4).is_err());
+        assert!(config.set_measure(&config.drop_entry, 0).is_ok());
         Ok(())
     }
 }
