@@ -100,33 +100,36 @@ pub fn ends_early(head: &[u8], outer: &Packet) -> bool {
     }
 }
 
-/// Puts an end into an error and into what it quotes.
-///
-/// An error that goes to the client ([`Side::Source`]) gets the address as its source, and the quoted
-/// packet, which went the other way, as its destination; an error to the real server
-/// ([`Side::Dest`]) the other way round. Checksums of IPv4 headers are made good. The ICMP checksum
-/// is set to zero: the caller sums what [`start`] does, the header and what follows it, paged data
-/// included, and stores it with [`Packet::store_checksum`].
-///
-/// `bytes` must reach as far as [`Quoted::headers_end`]. `None` when they do not, or the address is of
-/// the other family; nothing is of use then.
-pub fn rewrite(
-    bytes: &mut [u8],
-    outer: &Packet,
-    quoted: &Quoted,
-    side: Side,
-    to: Endpoint,
-) -> Option<()> {
-    let (network, rest) = bytes.split_at_mut_checked(usize::from(outer.transport_offset))?;
-    outer.put_addr(network, side, to.addr)?;
-    let (icmp, rest) = rest.split_at_mut_checked(HEADER)?;
-    put_checksum(icmp, [0, 0])?;
-    let inner = &quoted.packet;
-    let (network, transport) = rest.split_at_mut_checked(usize::from(inner.transport_offset))?;
-    inner.put_addr(network, side.other(), to.addr)?;
-    match inner.ports {
-        Some(_) => put_port(transport, side.other(), to.port),
-        None => Some(()),
+impl Quoted {
+    /// Puts an end into an error, whose header is `outer`, and into the packet that it quotes.
+    ///
+    /// An error that goes to the client ([`Side::Source`]) gets the address as its source, and the quoted
+    /// packet, which went the other way, as its destination; an error to the real server
+    /// ([`Side::Dest`]) the other way round. Checksums of IPv4 headers are made good. The ICMP checksum
+    /// is set to zero: the caller sums what [`start`] does, the header and what follows it, paged data
+    /// included, and stores it with [`Packet::store_checksum`].
+    ///
+    /// `bytes` must reach as far as [`Quoted::headers_end`]. `None` when they do not, or the address is of
+    /// the other family; nothing is of use then.
+    pub fn rewrite(
+        &self,
+        bytes: &mut [u8],
+        outer: &Packet,
+        side: Side,
+        to: Endpoint,
+    ) -> Option<()> {
+        let (network, rest) = bytes.split_at_mut_checked(usize::from(outer.transport_offset))?;
+        outer.put_addr(network, side, to.addr)?;
+        let (icmp, rest) = rest.split_at_mut_checked(HEADER)?;
+        put_checksum(icmp, [0, 0])?;
+        let inner = &self.packet;
+        let (network, transport) =
+            rest.split_at_mut_checked(usize::from(inner.transport_offset))?;
+        inner.put_addr(network, side.other(), to.addr)?;
+        match inner.ports {
+            Some(_) => put_port(transport, side.other(), to.port),
+            None => Some(()),
+        }
     }
 }
 
@@ -217,7 +220,7 @@ mod tests {
             let (addr, port) = (ipv4([172, 16, 0, 9]), Port::from_host(8080));
             let to = Endpoint { addr, port };
             let mut rewritten = bytes;
-            let done = rewrite(&mut rewritten[..48], &outer, &quoted, Side::Source, to);
+            let done = quoted.rewrite(&mut rewritten[..48], &outer, Side::Source, to);
             assert_eq!(done, Some(()));
             assert_eq!(
                 (&rewritten[44..48], &rewritten[48..]),
@@ -255,7 +258,9 @@ mod tests {
         };
         let (addr, port) = (addr(9), Port::from_host(8080));
         let to = Endpoint { addr, port };
-        assert!(rewrite(&mut bytes, &outer, &quoted, Side::Source, to).is_some());
+        assert!(quoted
+            .rewrite(&mut bytes, &outer, Side::Source, to)
+            .is_some());
         let covered = start(&outer, (addr, outer.dest));
         let sum = covered.bytes(&bytes[40..]);
         assert_eq!(outer.store_checksum(&mut bytes, sum), Some(()));
@@ -276,7 +281,7 @@ mod tests {
             let mut bytes = ERROR;
             let (addr, port) = (ipv4([172, 16, 0, 9]), Port::from_host(8080));
             let to = Endpoint { addr, port };
-            assert_eq!(rewrite(&mut bytes, &outer, &quoted, side, to), Some(()));
+            assert_eq!(quoted.rewrite(&mut bytes, &outer, side, to), Some(()));
             let sum = Sum::ZERO.bytes(&bytes[20..]);
             assert_eq!(outer.store_checksum(&mut bytes, sum), Some(()));
             assert!(is_good(Sum::ZERO.bytes(&bytes[20..])));
@@ -305,10 +310,9 @@ mod tests {
         };
         for len in 0..quoted.headers_end() {
             let mut bytes = ERROR;
-            let done = rewrite(
+            let done = quoted.rewrite(
                 &mut bytes[..len],
                 &outer,
-                &quoted,
                 Side::Source,
                 Endpoint {
                     addr: Family::V4.unspecified(),

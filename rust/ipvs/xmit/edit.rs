@@ -88,7 +88,7 @@ impl Edit {
             (None, _) => Some(Checksum::Untouched),
             (Some(rewrite), None) => rewrite.apply(bytes, packet, field),
             (Some(rewrite), Some(quoted)) => {
-                icmp::rewrite(bytes, packet, quoted, rewrite.side, rewrite.to)?;
+                quoted.rewrite(bytes, packet, rewrite.side, rewrite.to)?;
                 let start = icmp::start(packet, rewrite.ends(packet));
                 Some(match packet.family() {
                     Family::V4 => Checksum::Sum(start),

@@ -298,7 +298,7 @@ proptest! {
         prop_assert_eq!(icmp::is_error_packet(&outer), [3, 4, 11].contains(&kind));
         if let Some(quoted) = icmp::quoted(&bytes, &outer) {
             prop_assert!(quoted.headers_end() <= bytes.len());
-            let done = icmp::rewrite(&mut bytes, &outer, &quoted, change.side, change.to);
+            let done = quoted.rewrite(&mut bytes, &outer, change.side, change.to);
             prop_assert_eq!(done, Some(()));
         }
     }
