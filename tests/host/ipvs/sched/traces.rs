@@ -2,7 +2,7 @@
 //! Every scheduler and its model through the same random lives: they agree on every decision.
 
 use super::fixture::{Grouping, World};
-use super::locality;
+use super::lblc;
 use super::models::{model, Event, Model};
 use super::server::{flow, List, Server};
 use ipvs::addr::Family;
@@ -196,7 +196,7 @@ impl Life {
         let takes = |name| self.world.find(name).is_some_and(Server::takes);
         prop_assert!(picked.is_none_or(takes));
         if self.world.scheduler.spec().cache.is_some() {
-            locality::agrees(&self.world, &self.gone)?;
+            lblc::agrees(&self.world, &self.gone)?;
         }
         Ok(())
     }
