@@ -24,7 +24,7 @@ const CONN_LIMIT: i32 = 1 << 30;
 const CONN_LIMIT: i32 = 1 << 24;
 
 /// A day, in jiffies.
-const DAY: i32 = Ticks::from_seconds(24 * 60 * 60).int();
+pub(crate) const DAY: i32 = Ticks::from_seconds(24 * 60 * 60).int();
 
 /// How far a load factor may go either way.
 const LOAD_FACTORS: core::ops::RangeInclusive<i32> = -8..=8;
@@ -33,7 +33,8 @@ const LOAD_FACTORS: core::ops::RangeInclusive<i32> = -8..=8;
 pub(crate) struct Setting(pub(crate) Atomic<i32>);
 
 impl Setting {
-    const fn new(value: i32) -> Self {
+    /// Makes one.
+    pub(crate) const fn new(value: i32) -> Self {
         Self(Atomic::new(value))
     }
 

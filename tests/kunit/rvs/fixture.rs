@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! A table of services outside any namespace, changed as commands change one.
 
-use crate::config::CacheExpiry;
+use crate::config::{CacheExpiry, Setting, DAY};
 use crate::dest::Dest;
-use crate::netns::Netns;
 use crate::service::{Exclusive, Listed, Service, ServiceTable};
 use ipvs::addr::Port;
 use ipvs::refusal::Refusal;
@@ -12,7 +11,6 @@ use ipvs::service::{DestKey, DestSettings, ServiceKey, ServiceSettings, TunnelSe
 use ipvs::xmit::Method;
 use kernel::prelude::*;
 use linux::module::ModuleRef;
-use linux::net::Net;
 use linux::rcu::Arc;
 
 /// Settings of a service.
@@ -59,7 +57,10 @@ impl Fixture {
         Ok(Self {
             services: KBox::pin_init(ServiceTable::new(-2), GFP_KERNEL)?,
             exclusive: Exclusive::new(),
-            expiry: Netns::get(Net::init())?.config.cache_expiry(),
+            expiry: CacheExpiry {
+                lblc: Arc::new(Setting::new(DAY), GFP_KERNEL)?,
+                lblcr: Arc::new(Setting::new(DAY), GFP_KERNEL)?,
+            },
         })
     }
 
