@@ -4,6 +4,8 @@
 //! An [`Arc`] differs from the kernel crate's in one thing: when its last reference goes, the
 //! value lives on until every reader that may have found it is done, and is then dropped in
 //! process context, where it may sleep. That is what makes [`Slot::read`] sound without a count.
+//! Those that wait are one list, with one work item and one grace period for all of it: a callback
+//! for each would run in softirq, and what was taken from packets ends a hundred thousand at a time.
 //!
 //! What C's own exits wait for by `rcu_barrier()` is not to be dropped later than that: an object
 //! made by [`Arc::new_prompt`] is dropped in the RCU callback itself.
@@ -89,7 +91,7 @@ pub fn synchronize() {
 /// What every counted object begins with, whatever its type.
 #[repr(C)]
 struct Header {
-    /// Used by RCU once the count is zero, then as the link of [`DROPS`].
+    /// Used once the count is zero: as the link of [`DROPS`], or by RCU for a prompt object.
     callback: Opaque<bindings::callback_head>,
     count: AtomicU32,
     /// Where the object is dropped.
@@ -438,13 +440,15 @@ impl Header {
             header.count.store(STUCK, Relaxed);
         } else if before == 1 {
             PENDING.fetch_add(1, Relaxed);
-            let callback = match header.end {
-                End::Work => hand_over,
-                End::Callback => drop_at_once,
-            };
-            // SAFETY: The count is zero, so nothing else hands the object to RCU; the callback, or
-            // the work item that it hands the object to, owns it alone after the grace period.
-            unsafe { bindings::call_rcu(header.callback.get(), Some(callback)) };
+            match header.end {
+                // SAFETY: The count is zero, so nothing else puts the object there.
+                End::Work => unsafe { hand_over(this) },
+                // SAFETY: The count is zero, so nothing else hands the object to RCU; the callback
+                // owns it alone after the grace period.
+                End::Callback => unsafe {
+                    bindings::call_rcu(header.callback.get(), Some(drop_at_once));
+                },
+            }
         }
     }
 }
@@ -455,7 +459,7 @@ const SATURATED: u32 = 1 << 31;
 /// Where a lost count is parked: as far from both ends as can be.
 const STUCK: u32 = 3 << 30;
 
-/// Objects whose grace period is over, linked through their callback heads.
+/// Objects whose count is zero and that readers may still have, linked through their callback heads.
 static DROPS: AtomicPtr<bindings::callback_head> = AtomicPtr::new(ptr::null_mut());
 /// Objects whose count is zero and that are not dropped yet.
 static PENDING: AtomicU64 = AtomicU64::new(0);
@@ -473,15 +477,18 @@ unsafe extern "C" fn drop_at_once(head: *mut bindings::callback_head) {
     }
 }
 
-/// Puts an object on [`DROPS`]: the RCU callback of all others, in softirq.
+/// Puts an object on [`DROPS`], which the work item looks at if there was nothing.
 ///
 /// # Safety
 ///
-/// Called by RCU only, with the callback head of a [`Header`] whose count is zero.
-unsafe extern "C" fn hand_over(head: *mut bindings::callback_head) {
+/// The object came from `from_pinned`, its count is zero, and the caller does not use it again.
+unsafe fn hand_over(this: NonNull<Header>) {
+    // The first field of a header.
+    let head = this.as_ptr().cast::<bindings::callback_head>();
     let mut first = DROPS.load(Relaxed);
     loop {
-        // SAFETY: RCU is done with the head and nothing else has the object yet.
+        // SAFETY: Until it is on the list the object is the caller's but for readers, which leave the
+        // head alone; RCU never has that of such an object.
         unsafe { (*head).next = first };
         // Pairs with the exchange in `rvs_rcu_drop`: the link is seen with the head.
         match DROPS.cmpxchg(first, head, Full) {
@@ -489,8 +496,10 @@ unsafe extern "C" fn hand_over(head: *mut bindings::callback_head) {
             Err(found) => first = found,
         }
     }
-    // SAFETY: The work item is static and statically initialised.
-    unsafe { bindings::rvs_helper_queue_rcu_drop_work() };
+    if first.is_null() {
+        // SAFETY: The work item is static and statically initialised.
+        unsafe { bindings::rvs_helper_queue_rcu_drop_work() };
+    }
 }
 
 /// Drops all objects on [`DROPS`]: the work item, in process context.
@@ -501,12 +510,14 @@ unsafe extern "C" fn hand_over(head: *mut bindings::callback_head) {
 #[no_mangle]
 unsafe extern "C" fn rvs_rcu_drop(_work: *mut bindings::work_struct) {
     let mut head = DROPS.xchg(ptr::null_mut(), Full);
+    // No object of the list can be found any more, so this outlasts every reader of one.
+    synchronize();
     while let Some(this) = NonNull::new(head.cast::<Header>()) {
         // SAFETY: The exchange made the whole list ours; the object lives until `release`. The
         // callback head is the header's first field.
         head = unsafe { (*head).next };
-        // SAFETY: The count is zero and the grace period over, and the exchange made the object
-        // this function's alone.
+        // SAFETY: A grace period has passed since the exchange, which made the object this
+        // function's alone.
         unsafe { end(this) };
         // SAFETY: Process context.
         unsafe { bindings::rvs_helper_cond_resched() };
