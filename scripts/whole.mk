@@ -14,9 +14,20 @@ $(rvs_bitcode): private part-of-module := y
 $(rvs_bitcode): private modname := rvs
 $(rvs_bitcode): private modfile := $(obj)/rvs
 
-# 1. The crates.
+# 1. The crates; without the KUnit suites, if RVS_SUITES is not y: what is checked and shown is what users of the module get.
+ifeq ($(RVS_SUITES),y)
+rvs_rust_cmd = $(rust_common_cmd)
+else
+rvs_rust_cmd = $(subst @$(objtree)/include/generated/rustc_cfg,@$(obj)/rustc_cfg,$(rust_common_cmd))
+$(rvs_bitcode): $(obj)/rustc_cfg
+endif
+quiet_cmd_rvs_cfg = CFG     $@
+      cmd_rvs_cfg = grep -v '^--cfg=CONFIG_KUNIT\(=.*\)\?$$' $< >$@
+$(obj)/rustc_cfg: $(objtree)/include/generated/rustc_cfg FORCE
+	$(call if_changed,rvs_cfg)
+targets += rustc_cfg
 quiet_cmd_rvs_crate = RUSTC [B] $@
-      cmd_rvs_crate = $(rust_common_cmd) --emit=llvm-bc=$@ $<
+      cmd_rvs_crate = $(rvs_rust_cmd) --emit=llvm-bc=$@ $<
 $(obj)/rust/%/lib.bc: $(src)/rust/%/lib.rs FORCE
 	+$(call if_changed_dep,rvs_crate)
 $(obj)/rust/rvs/lib.bc: $(obj)/rust/ipvs/lib.bc $(obj)/rust/linux/lib.bc
