@@ -8,3 +8,21 @@
  */
 #undef CONFIG_CC_HAS_NAMED_AS
 #undef CONFIG_USE_X86_SEG_SUPPORT
+
+/*
+ * Under CONFIG_LTO, which whole.mk sets for arm64, each READ_ONCE() is an acquire, for the sake of
+ * pointers. What these headers read by it is no pointer: the count of preemption, a counter of the
+ * own CPU, atomic_read().
+ */
+#ifdef CONFIG_LTO
+#undef CONFIG_LTO
+#include <asm/percpu.h>
+#include <linux/atomic.h>
+#ifdef __LINUX_RCUPDATE_H
+#error a header that reads published pointers came too early
+#endif
+#define CONFIG_LTO 1
+#undef __ASM_RWONCE_H
+#undef __READ_ONCE
+#include <asm/rwonce.h>
+#endif
