@@ -27,6 +27,7 @@ UNSEEN = {
     r"Skb>::reroute ip6_route_me_harder$": "the kernel asks its next table of routes",
     r"alloc_workqueue$": "the checks of locks call a queue by its name alone",
     r"kmem_cache_create$": "the kernel shows a cache in no file, and it works",
+    r"genl_register_family$": "a family of netlink is there, and only not announced",
     r"nf_unregister_net_hooks$": "hooks that are off stay in the kernel's list",
     r"route::kind": "an address whose route is not known is another host's, as with C",
     r"Trash>::put": "a removed server that is not kept is made anew when it returns",
