@@ -13,6 +13,7 @@ import control  # noqa: E402
 import growth  # noqa: E402
 import native  # noqa: E402
 import packets  # noqa: E402
+import rows  # noqa: E402
 import scenarios  # noqa: E402
 import schedulers  # noqa: E402
 import size  # noqa: E402
@@ -24,8 +25,10 @@ OPTIONS = pathlib.Path("/etc/modprobe.d/bench.conf")
 RESULTS = {}
 
 # What is measured without a balancer, with each module as it is loaded, and with ip_vs given a table of 2^20 buckets.
-PLAIN = {"packets": lambda quick: packets.plain_rows(), "schedulers": lambda quick: schedulers.plain()}
+PLAIN = {"packets": lambda quick: packets.plain_rows(), "arm64": lambda quick: packets.plain_rows(rows.few), "schedulers": lambda quick: schedulers.plain()}
 NORMAL = {"packets": packets.module_rows, "schedulers": lambda module, quick: schedulers.rows(module)}
+# On another machine.
+FOREIGN = {"arm64": lambda module, quick: packets.module_rows(module, quick, rows.few)}
 LARGE = {"size": lambda module, quick: size.connections(module), "many": lambda module, quick: size.many(module),
          "control": lambda module, quick: control.rows(module),
          "changes": lambda module, quick: control.changes(module),
@@ -70,7 +73,7 @@ def measure(modules, sections, quick, options=""):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="packet rows only")
-    parser.add_argument("--sections", help="only these, with spaces between them: " + " ".join([*NORMAL, *LARGE, *ALONE]))
+    parser.add_argument("--sections", help="only these, with spaces between them: " + " ".join([*NORMAL, *LARGE, *ALONE, *FOREIGN]))
     parser.add_argument("--modules", default="ip_vs rvs")
     parser.add_argument("--alone", action="store_true", help="only sections that want a guest for one module")
     parser.add_argument("--native", action="store_true", help="packet rows in time, in user-mode Linux")
@@ -81,13 +84,13 @@ def main():
         return collect("native", "both", native.measured(options.pairs))
     topology.run(f"modprobe -a {MODULES}")
     wanted = (options.sections or ("packets" if options.quick else " ".join([*NORMAL, *LARGE]))).split()
-    RESULTS.update(versions=versions(), quick=options.quick)
+    RESULTS.update({"arm64 versions" if "arm64" in wanted else "versions": versions(), "quick": options.quick})
     save()
     for section, rows in PLAIN.items():
         if section in wanted:
             collect(section, "plain", rows(options.quick))
     modules = options.modules.split()
-    measure(modules, {key: rows for key, rows in NORMAL.items() if key in wanted}, options.quick)
+    measure(modules, {key: rows for key, rows in {**NORMAL, **FOREIGN}.items() if key in wanted}, options.quick)
     table = ALONE if options.alone else LARGE
     measure(modules, {key: rows for key, rows in table.items() if key in wanted}, options.quick, LARGE_TABLE)
 

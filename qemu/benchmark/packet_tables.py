@@ -13,6 +13,12 @@ a packet of an established connection. ip_vs has its default table size; the ins
 the median of new connections."""
 
 
+NOTE_ARM64 = """As above, in the stock arm64 kernel on an emulated machine: IPv4, connection tracking off, one service.
+A pointer that others publish is read by an instruction that takes no offset from its address, so that reading one often takes
+an instruction more than on x86_64; what it costs besides is said in
+[machines](developing/machines.md#reading-what-others-write-on-arm64)."""
+
+
 class Rows:
     """The packet rows, found by what they are."""
 
@@ -72,12 +78,22 @@ def plain_table(rows):
     return ["packet", "forwarding", "forwarding and one re-route", "forwarding, conntrack", "flowtable"], made
 
 
+COLUMNS = ["row", "forwarding", "ip_vs", "rvs", "ip_vs over", "rvs over", "rvs/ip_vs over"]
+
+
+def arm64(results):
+    """Yields the text and the table of the rows on arm64."""
+    rows = Rows(results["arm64"])
+    yield NOTE_ARM64
+    yield COLUMNS, [cells(rows, key) for key in rows.order]
+
+
 def parts(results):
     """Yields the texts, tables and plots of the section."""
     rows = Rows(results["packets"])
     yield NOTE
     yield plain_table(rows)
-    yield (["row", "forwarding", "ip_vs", "rvs", "ip_vs over", "rvs over", "rvs/ip_vs over"], [cells(rows, key) for key in rows.order])
+    yield (COLUMNS, [cells(rows, key) for key in rows.order])
     chosen = [key for key in rows.order if key[0] == 4 and not key[4] and key[5] == 1 and key[2] != "tunnel"]
     bars = []
     for key in chosen:

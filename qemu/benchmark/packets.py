@@ -134,10 +134,10 @@ def row_of(subject, *key, **figures):
     return {"subject": subject, **dict(zip(rows.KEY, key, strict=True)), **figures}
 
 
-def module_rows(module, quick):
+def module_rows(module, quick, configurations=rows.configurations):
     """Yields the packet rows of a loaded module."""
     warm()
-    for family, protocol, method, conntrack, services in rows.configurations():
+    for family, protocol, method, conntrack, services in configurations():
         if quick and conntrack and services > 1:
             continue
         bed = testbed.Testbed(conntrack)
@@ -171,9 +171,9 @@ def attempt(function, *arguments):
         return {"failed": str(error)}
 
 
-def plain_rows():
+def plain_rows(configurations=rows.configurations):
     """Yields the rows without a balancer: the harness, plain forwarding, the flowtable."""
-    for family, protocol, conntrack in itertools.product((4, 6), rows.PROTOCOLS, (False, True)):
+    for family, protocol, conntrack in dict.fromkeys((one[0], one[1], one[3]) for one in configurations()):
         bed = testbed.Testbed(conntrack)
         try:
             packets = Packets(family, protocol, testbed.server(family, 0))

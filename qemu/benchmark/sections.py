@@ -11,6 +11,7 @@ Section = collections.namedtuple("Section", "key heading parts versions", defaul
 
 SECTIONS = [
     Section("packets", "Instructions per packet", packet_tables.parts),
+    Section("arm64", "Instructions per packet on arm64", packet_tables.arm64, "arm64 versions"),
     Section("native", "Time per packet", native_tables.parts, "native versions"),
     Section("schedulers", "Schedulers", other_tables.schedulers),
     Section("connections", "Growth", other_tables.growth),

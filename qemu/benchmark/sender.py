@@ -16,7 +16,8 @@ import time
 import topology
 
 TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454CA, 2, 0x1000
-IO_SETUP, IO_DESTROY, IO_GETEVENTS, IO_SUBMIT = 206, 207, 208, 209
+# Of x86_64, and of the machines that came later.
+IO_SETUP, IO_DESTROY, IO_GETEVENTS, IO_SUBMIT = (206, 207, 208, 209) if os.uname().machine == "x86_64" else (0, 1, 4, 2)
 PWRITE = 1
 BATCH = 64
 CLOCK = time.CLOCK_MONOTONIC_RAW
