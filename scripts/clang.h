@@ -19,7 +19,7 @@
 #include <asm/percpu.h>
 #include <linux/atomic.h>
 #ifdef __LINUX_RCUPDATE_H
-#error a header that reads published pointers came too early
+#error rcupdate.h came too early: it reads published pointers
 #endif
 #define CONFIG_LTO 1
 #undef __ASM_RWONCE_H

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Why a command is refused: the error number and the sentence that users see.
 //!
-//! Numbers are C's, so that scripts go on working; the sentence travels beside it. What C's module can do and this one cannot do yet has a reason of its own, ends in "not
-//! yet", and is listed in `docs/not-yet.md`.
+//! Numbers are C's, so that scripts go on working; the sentence travels beside it. What C's module
+//! can do and this one cannot do yet has a reason of its own, ends in "yet", and is listed in
+//! `docs/not-yet.md`.
 
 use crate::service::DestError;
 use core::ffi::CStr;

@@ -6,6 +6,7 @@
 //! process context, where it may sleep. That is what makes [`Slot::read`] sound without a count.
 //! Those that wait are one list, with one work item and one grace period for all of it: a callback
 //! for each would run in softirq, and what was taken from packets ends a hundred thousand at a time.
+//! What waits is what was given up in two grace periods, and as long as the worker waits for a CPU.
 //!
 //! What C's own exits wait for by `rcu_barrier()` is not to be dropped later than that: an object
 //! made by [`Arc::new_prompt`] is dropped in the RCU callback itself.
@@ -510,6 +511,10 @@ unsafe fn hand_over(this: NonNull<Header>) {
 #[no_mangle]
 unsafe extern "C" fn rvs_rcu_drop(_work: *mut bindings::work_struct) {
     let mut head = DROPS.xchg(ptr::null_mut(), Full);
+    if head.is_null() {
+        // The run before took what this one was queued for.
+        return;
+    }
     // No object of the list can be found any more, so this outlasts every reader of one.
     synchronize();
     while let Some(this) = NonNull::new(head.cast::<Header>()) {
@@ -564,7 +569,8 @@ pub fn prompt_barrier() {
 /// Waits until every object whose last reference has gone is dropped.
 ///
 /// What a dropped object itself held is waited for too. For the module's exit: no [`Arc`] may be
-/// dropped meanwhile, or its release would run in code that is gone.
+/// dropped meanwhile, nor a drop be under way in process context, or it would run in code that is
+/// gone.
 ///
 /// # Locking
 ///

@@ -9,7 +9,7 @@
 //! 5. services flushed, which sends their servers to the trash (`exit`);
 //! 6. connections killed (`exit`);
 //! 7. trash emptied (`exit`);
-//! 8. what is left waits for RCU callbacks; the module's end waits for those.
+//! 8. what is left waits for a grace period; the module's end waits for that (`rcu::barrier`).
 
 use crate::config::{Config, Start};
 use crate::conn::Conns;

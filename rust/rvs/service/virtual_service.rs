@@ -33,8 +33,7 @@ pub(crate) struct Service {
     serial: u64,
     published: Published<Snapshot>,
     expiry: CacheExpiry,
-    /// Held while a server comes, changes or goes, so that listings see all of that or nothing;
-    /// inside it the trash's lock.
+    /// Held while a server comes, changes or goes, so that listings see all of that or nothing.
     #[pin]
     writer: Mutex<WriterState>,
 }
