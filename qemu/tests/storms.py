@@ -151,12 +151,13 @@ def namespaces_that_remember_routes_of_ipv6(d):
     nothing_is_left(d)
 
 
-def change_at_once(d, clients, kind):
+def change_at_once(d, clients, kind, meanwhile=lambda: None):
     """Has clients change and list services at the same time; the end is what some order of their commands leads to."""
     client = d.client()
     changes.prepare(client)
     running = [d.start(f"{sys.executable} /share/qemu/harness/changes.py {number} {CHANGING} {kind}", "director")
                for number in range(clients)]
+    meanwhile()
     output = [process.communicate()[0] for process in running]
     d.expect(f"every client tells what it did {output[0][-2000:]}", all(text.startswith("{") for text in output))
     told = [json.loads(text) for text in output]
@@ -188,9 +189,7 @@ def persistent_services_change_under_load(d):
     storm(d)
     for name, value in (("expire_quiescent_template", 1), ("expire_nodest_conn", 1), ("drop_entry", 3)):
         d.sysctl(name, value)
-    change_at_once(d, 4, "persistent")
-    lines = d.read("/proc/thread-self/net/ip_vs_conn").splitlines()
-    d.expect("connections were made", len(lines) > 10)
+    change_at_once(d, 4, "persistent", lambda: d.wait("connections", lambda: connections(d) > 10))
     d.execute("ipvsadm -C")
     end_director(d)
     nothing_is_left(d)
