@@ -189,7 +189,7 @@ def carrier(name, device):
 
 
 def linked(name, device):
-    """Waits for no worker before a device of a namespace, whose other end is up, can send."""
+    """Has a device of a namespace, whose other end is up, be able to send from now on; fails without carrier."""
     if not carrier(name, device):
         raise RuntimeError(f"{device} of {name} has no carrier")
 
