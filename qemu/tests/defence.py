@@ -69,11 +69,20 @@ def connections(d, low=0, high=65536):
 
 
 def about(d, what, found, wanted):
-    """Asserts a share, wanted as (share, tolerance), without writing down what it was exactly."""
-    expected, tolerance = wanted
+    """Asserts a share, wanted as (share, least, most), without writing down what it was exactly."""
+    expected, least, most = wanted
     said = f"{what}: about {expected:.3f}"
-    right = abs(found - expected) <= tolerance
+    right = least <= found <= most
     d.expect(said if right else f"{said}, found {found:.3f}", right)
+
+
+def after_sweeps(expected):
+    """The share that stays, if sweeps met the entries from half as often as expected to nearly twice as often.
+
+    Each sweep meets one run of neighbours, from a random place: runs overlap, and the share varies much more than if each
+    entry were drawn by itself.
+    """
+    return expected, expected ** 1.9, expected ** 0.5
 
 
 @case(rows=(1, 2, 3, 10, 0, -3))
@@ -205,7 +214,7 @@ def half_open_connections_go_in_time(d, row):
     d.sysctl("drop_entry", 3)
     d.quiet(16.5)
     # A sweep meets a 32nd of the entries.
-    about(d, "share that is left after 16 sweeps", connections(d) / count, (math.exp(-0.5), 0.13))
+    about(d, "share that is left after 16 sweeps", connections(d) / count, after_sweeps(math.exp(-0.5)))
     d.sysctl("drop_entry", 0)
     d.quiet(0.2)
     left = connections(d)
@@ -222,7 +231,7 @@ def half_open_connections_of_ipv6_go_in_time(d, method):
     d.expect(f"{count} connections", connections(d) == count)
     d.sysctl("drop_entry", 3)
     d.quiet(16.5)
-    about(d, "share that is left after 16 sweeps", connections(d) / count, (math.exp(-0.5), 0.14))
+    about(d, "share that is left after 16 sweeps", connections(d) / count, after_sweeps(math.exp(-0.5)))
 
 
 # What a client says, and whether an association of which it has said so much may go before its time.
@@ -244,7 +253,7 @@ def which_associations_go(d):
     d.quiet(2.5)
     for number, (name, (_, may_go)) in enumerate(SCTP.items(), 1):
         share = connections(d, number * 4000, number * 4000 + 600) / 600
-        about(d, f"share that is left of {name}", share, ((1 - 1 / 32) ** 2.5, 0.065) if may_go else (1, 0))
+        about(d, f"share that is left of {name}", share, ((1 - 1 / 32) ** 2.5, 0.86, 0.99) if may_go else (1, 1, 1))
     d.quiet(90)
     first = (1 + list(SCTP).index("ESTABLISHED")) * 4000
     d.expect("those that were established are looked at when they have been idle for a minute", 0 < connections(d, first, first + 600) < 600)
@@ -270,8 +279,7 @@ def idle_connections_go_by_their_packets(d):
     d.sysctl("drop_entry", 0)
     for packets in kinds:
         share = connections(d, packets * 4000, packets * 4000 + 600) / 600
-        expected = 1 if packets == 9 else (1 - 1 / packets / 32) ** 64
-        about(d, f"share of those with {packets} packets", share, (expected, {1: 0.14, 2: 0.1, 9: 0}.get(packets, 0.08)))
+        about(d, f"share of those with {packets} packets", share, after_sweeps(1 if packets > 8 else (1 - 1 / packets / 32) ** 64))
 
 
 STATES = {"SYN_RECV": ("> S",), "ESTABLISHED": ("> S", "< SA", "> A"), "much used": ("> S", "< SA") + ("> A",) * 9,
@@ -342,7 +350,7 @@ def templates_of_one_packet_services_go_by_their_packets(d):
     lines = d.read("/proc/thread-self/net/ip_vs_conn").splitlines()[1:]
     for packets in kinds:
         share = sum(line.split()[1].startswith(f"0A01{packets:02X}") for line in lines) / 200
-        about(d, f"share of those with {packets} packets", share, (1, 0) if packets > 8 else ((1 - 1 / packets / 32) ** 64, 0.16))
+        about(d, f"share of those with {packets} packets", share, after_sweeps(1 if packets > 8 else (1 - 1 / packets / 32) ** 64))
 
 
 @case
