@@ -8,7 +8,7 @@ use crate::service::ServiceKey;
 
 /// The kinds of services that need a look-up of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ServiceKind {
     /// Chosen by firewall mark.
     Mark,
     /// All others: chosen by address.
@@ -19,15 +19,15 @@ pub enum Kind {
     Ftp,
 }
 
-impl Kind {
+impl ServiceKind {
     /// Returns the kinds that a service is of.
-    pub fn of(key: &ServiceKey) -> impl Iterator<Item = Kind> {
+    pub fn of(key: &ServiceKey) -> impl Iterator<Item = ServiceKind> {
         let kinds = match key.is_mark() {
-            true => [Some(Kind::Mark), None, None],
+            true => [Some(ServiceKind::Mark), None, None],
             false => [
-                Some(Kind::Address),
-                (key.port == Port::ANY).then_some(Kind::AnyPort),
-                ftp::is_control(key).then_some(Kind::Ftp),
+                Some(ServiceKind::Address),
+                (key.port == Port::ANY).then_some(ServiceKind::AnyPort),
+                ftp::is_control(key).then_some(ServiceKind::Ftp),
             ],
         };
         kinds.into_iter().flatten()
@@ -40,7 +40,7 @@ pub trait Directory {
     type Found;
 
     /// Returns whether there are services of a kind.
-    fn has(&self, kind: Kind) -> bool;
+    fn has(&self, kind: ServiceKind) -> bool;
 
     /// Finds a service by its key.
     fn find(&self, key: &ServiceKey) -> Option<Self::Found>;
@@ -53,13 +53,13 @@ pub trait Directory {
 /// port, then FTP for its data connections, then services for every port.
 #[inline]
 pub fn find<D: Directory>(services: &D, flow: &Flow, mark: u32) -> Option<D::Found> {
-    if mark != 0 && services.has(Kind::Mark) {
+    if mark != 0 && services.has(ServiceKind::Mark) {
         let found = services.find(&ServiceKey::of_mark(flow.family(), mark));
         if found.is_some() {
             return found;
         }
     }
-    if !services.has(Kind::Address) {
+    if !services.has(ServiceKind::Address) {
         return None;
     }
     let at = |port| {
@@ -67,11 +67,11 @@ pub fn find<D: Directory>(services: &D, flow: &Flow, mark: u32) -> Option<D::Fou
         services.find(&key)
     };
     let mut found = at(flow.dest.port);
-    if found.is_none() && services.has(Kind::Ftp) {
+    if found.is_none() && services.has(ServiceKind::Ftp) {
         let may_be_data = ftp::may_be_data(flow, |port| services.is_privileged(port));
         found = may_be_data.then(|| at(ftp::CONTROL)).flatten();
     }
-    if found.is_none() && services.has(Kind::AnyPort) {
+    if found.is_none() && services.has(ServiceKind::AnyPort) {
         found = at(Port::ANY);
     }
     found
@@ -95,10 +95,10 @@ mod tests {
     impl Directory for Keys<'_> {
         type Found = ServiceKey;
 
-        fn has(&self, kind: Kind) -> bool {
+        fn has(&self, kind: ServiceKind) -> bool {
             self.0
                 .iter()
-                .any(|key| Kind::of(key).any(|other| other == kind))
+                .any(|key| ServiceKind::of(key).any(|other| other == kind))
         }
 
         fn find(&self, key: &ServiceKey) -> Option<ServiceKey> {

@@ -21,7 +21,7 @@ pub mod udp;
 
 /// Why bytes are no packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Error {
+pub enum Malformed {
     /// The bytes end inside the network header.
     Truncated,
     /// Neither version 4 nor 6.
@@ -385,16 +385,16 @@ pub fn parse_simple(head: &[u8], length: u32) -> Option<Packet> {
 ///
 /// # Errors
 ///
-/// When the network header cannot be trusted: see [`Error`]. A transport header that is not there
+/// When the network header cannot be trusted: see [`Malformed`]. A transport header that is not there
 /// is no error but [`Header::Missing`].
-pub fn parse(head: &[u8], length: u32) -> Result<Packet, Error> {
+pub fn parse(head: &[u8], length: u32) -> Result<Packet, Malformed> {
     let packet = parse_quoted(head)?;
     let declared = match has_no_length(&packet) && length > u32::from(u16::MAX) {
         true => length,
         false => packet.length,
     };
     if declared < u32::from(packet.transport_offset) || declared > length {
-        return Err(Error::Length);
+        return Err(Malformed::Length);
     }
     Ok(Packet {
         length: declared,
@@ -418,11 +418,11 @@ fn has_no_length(packet: &Packet) -> bool {
 /// # Errors
 ///
 /// As [`parse`], but for the total length.
-pub fn parse_quoted(head: &[u8]) -> Result<Packet, Error> {
-    let packet = match head.first().ok_or(Error::Truncated)? >> 4 {
+pub fn parse_quoted(head: &[u8]) -> Result<Packet, Malformed> {
+    let packet = match head.first().ok_or(Malformed::Truncated)? >> 4 {
         4 => ipv4::read(head)?,
         6 => ipv6::read(head)?,
-        _ => return Err(Error::Version),
+        _ => return Err(Malformed::Version),
     };
     let transport = head.get(usize::from(packet.transport_offset)..);
     Ok(packet.with_transport(transport.unwrap_or(&[])))
@@ -517,7 +517,7 @@ mod tests {
     #[test]
     fn every_shorter_head_is_noticed() {
         for len in 0..20 {
-            assert_eq!(parse(&UDP[..len], 28), Err(Error::Truncated));
+            assert_eq!(parse(&UDP[..len], 28), Err(Malformed::Truncated));
         }
         for len in 20..24 {
             assert_eq!(
@@ -533,11 +533,11 @@ mod tests {
 
     #[test]
     fn lengths_that_cannot_be_are_refused() {
-        assert_eq!(parse(&UDP, 27), Err(Error::Length));
-        assert_eq!(parse(&with(0, 0x44), 28), Err(Error::Length));
-        assert_eq!(parse(&with(0, 0x48), 28), Err(Error::Truncated));
-        assert_eq!(parse(&with(3, 19), 28), Err(Error::Length));
-        assert_eq!(parse(&with(0, 0x55), 28), Err(Error::Version));
+        assert_eq!(parse(&UDP, 27), Err(Malformed::Length));
+        assert_eq!(parse(&with(0, 0x44), 28), Err(Malformed::Length));
+        assert_eq!(parse(&with(0, 0x48), 28), Err(Malformed::Truncated));
+        assert_eq!(parse(&with(3, 19), 28), Err(Malformed::Length));
+        assert_eq!(parse(&with(0, 0x55), 28), Err(Malformed::Version));
         assert_eq!(parse(&with(3, 20), 28).map(|p| p.transport_length()), Ok(0));
     }
 
@@ -553,7 +553,7 @@ mod tests {
     fn packet_too_long_for_its_header_is_as_long_as_it_is() {
         let mut bytes = UDP;
         bytes[3] = 0;
-        assert_eq!(parse(&bytes, 65535), Err(Error::Length));
+        assert_eq!(parse(&bytes, 65535), Err(Malformed::Length));
         assert_eq!(parse(&bytes, 65536).map(|p| p.length), Ok(65536));
         let mut bytes = [0; 60];
         [bytes[0], bytes[6]] = [0x60, 6];

@@ -15,6 +15,8 @@ mod states;
 pub mod tcp;
 pub mod udp;
 
+pub use states::Transitions;
+
 /// A transport protocol whose packets belong to connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

@@ -6,8 +6,8 @@
 //! rr and wrr give their exact sequence however many CPUs pick at once, without a lock.
 //!
 //! Each scheduler has a file of its own with its [`Spec`], which says all that the module has to
-//! know to serve it, and its tests. Adding one means: that file, a variant of [`Scheduler`], and
-//! the arms that the compiler then asks for.
+//! know to serve it, and its tests. Adding one means: that file, its `mod` line, and a row of
+//! `schedulers!`.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::flow::Flow;
@@ -102,39 +102,72 @@ pub struct Spec {
     pub cache: Option<Replication>,
 }
 
-/// The known schedulers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheduler {
+/// Makes the type [`Scheduler`] of a row for each: its meaning, its [`Spec`], and how it picks one of `$servers`.
+macro_rules! schedulers {
+    (pick($servers:ident, $flow:ident, $options:ident);
+     $($(#[$meaning:meta])* $scheduler:ident = $spec:path, $pick:expr;)*) => {
+        /// The known schedulers.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Scheduler {
+            $($(#[$meaning])* $scheduler,)*
+        }
+
+        impl Scheduler {
+            /// All schedulers that a service can have.
+            pub const ALL: [Scheduler; [$(Scheduler::$scheduler),*].len()] = [$(Scheduler::$scheduler),*];
+
+            /// Returns what the module has to know of the scheduler.
+            pub const fn spec(self) -> &'static Spec {
+                match self {
+                    $(Scheduler::$scheduler => &$spec,)*
+                }
+            }
+
+            /// Picks the server for a new connection: its number, or `None` if none takes it.
+            ///
+            /// lblc and lblcr ask here when the address is not in their cache.
+            pub fn pick(self, $servers: &impl Servers, $flow: &Flow, $options: Options) -> Option<usize> {
+                match self {
+                    $(Scheduler::$scheduler => $pick,)*
+                }
+            }
+        }
+    };
+}
+
+schedulers! {
+    pick(servers, flow, options);
+
     /// No scheduler: no new connection finds a server.
-    None,
+    None = NONE, None;
     /// Round robin.
-    Rr,
+    Rr = rr::SPEC, rr::pick(servers);
     /// Weighted round robin.
-    Wrr,
+    Wrr = wrr::SPEC, wrr::pick(servers);
     /// Least connections.
-    Lc,
+    Lc = lc::SPEC, least::pick(servers, lc::claim);
     /// Weighted least connections.
-    Wlc,
+    Wlc = wlc::SPEC, least::pick(servers, wlc::claim);
     /// Weighted failover.
-    Fo,
+    Fo = fo::SPEC, least::pick(servers, fo::claim);
     /// Weighted overflow.
-    Ovf,
+    Ovf = ovf::SPEC, least::pick(servers, ovf::claim);
     /// Locality-based least connections.
-    Lblc,
+    Lblc = lblc::SPEC, lblc::pick(servers);
     /// Locality-based least connections with replication.
-    Lblcr,
+    Lblcr = lblcr::SPEC, lblc::pick(servers);
     /// Destination hashing.
-    Dh,
+    Dh = dh::SPEC, dh::pick(servers, flow);
     /// Source hashing.
-    Sh,
+    Sh = sh::SPEC, sh::pick(servers, flow, options);
     /// Maglev hashing.
-    Mh,
+    Mh = mh::SPEC, mh::pick(servers, flow, options);
     /// Shortest expected delay.
-    Sed,
+    Sed = sed::SPEC, least::pick(servers, sed::claim);
     /// Never queue.
-    Nq,
+    Nq = nq::SPEC, least::pick(servers, nq::claim);
     /// The better of two random choices.
-    Twos,
+    Twos = twos::SPEC, twos::pick(servers);
 }
 
 /// See [`Scheduler::None`].
@@ -147,25 +180,6 @@ const NONE: Spec = Spec {
 };
 
 impl Scheduler {
-    /// All schedulers that a service can have.
-    pub const ALL: [Scheduler; 15] = [
-        Scheduler::None,
-        Scheduler::Rr,
-        Scheduler::Wrr,
-        Scheduler::Lc,
-        Scheduler::Wlc,
-        Scheduler::Fo,
-        Scheduler::Ovf,
-        Scheduler::Lblc,
-        Scheduler::Lblcr,
-        Scheduler::Dh,
-        Scheduler::Sh,
-        Scheduler::Mh,
-        Scheduler::Sed,
-        Scheduler::Nq,
-        Scheduler::Twos,
-    ];
-
     /// Returns the scheduler that user space calls `name` (without a terminating NUL).
     pub fn from_name(name: &[u8]) -> Option<Scheduler> {
         Self::ALL
@@ -176,49 +190,6 @@ impl Scheduler {
     /// Returns the name that user space uses.
     pub const fn name(self) -> &'static str {
         self.spec().name
-    }
-
-    /// Returns what the module has to know of the scheduler.
-    pub const fn spec(self) -> &'static Spec {
-        match self {
-            Scheduler::None => &NONE,
-            Scheduler::Rr => &rr::SPEC,
-            Scheduler::Wrr => &wrr::SPEC,
-            Scheduler::Lc => &lc::SPEC,
-            Scheduler::Wlc => &wlc::SPEC,
-            Scheduler::Fo => &fo::SPEC,
-            Scheduler::Ovf => &ovf::SPEC,
-            Scheduler::Lblc => &lblc::SPEC,
-            Scheduler::Lblcr => &lblcr::SPEC,
-            Scheduler::Dh => &dh::SPEC,
-            Scheduler::Sh => &sh::SPEC,
-            Scheduler::Mh => &mh::SPEC,
-            Scheduler::Sed => &sed::SPEC,
-            Scheduler::Nq => &nq::SPEC,
-            Scheduler::Twos => &twos::SPEC,
-        }
-    }
-
-    /// Picks the server for a new connection: its number, or `None` if none takes it.
-    ///
-    /// lblc and lblcr ask here when the address is not in their cache.
-    pub fn pick(self, servers: &impl Servers, flow: &Flow, options: Options) -> Option<usize> {
-        match self {
-            Scheduler::None => None,
-            Scheduler::Rr => rr::pick(servers),
-            Scheduler::Wrr => wrr::pick(servers),
-            Scheduler::Lc => least::pick(servers, lc::claim),
-            Scheduler::Wlc => least::pick(servers, wlc::claim),
-            Scheduler::Fo => least::pick(servers, fo::claim),
-            Scheduler::Ovf => least::pick(servers, ovf::claim),
-            Scheduler::Lblc | Scheduler::Lblcr => lblc::pick(servers),
-            Scheduler::Dh => dh::pick(servers, flow),
-            Scheduler::Sh => sh::pick(servers, flow, options),
-            Scheduler::Mh => mh::pick(servers, flow, options),
-            Scheduler::Sed => least::pick(servers, sed::claim),
-            Scheduler::Nq => least::pick(servers, nq::claim),
-            Scheduler::Twos => twos::pick(servers),
-        }
     }
 
     /// Returns the state with which the scheduler goes on after `change`; `None` if it uses no

@@ -182,7 +182,7 @@ pub fn is_machine_admin() -> bool {
 /// What the module keeps once per network namespace.
 pub trait PerNet: Sized + Send + Sync + 'static {
     /// The static place through which values of this type are found.
-    const SLOT: Place<Self>;
+    const SLOT: StaticSlot<Self>;
 
     /// Makes the value of a new namespace and opens its ways in. `handle` leads back to the
     /// namespace from places that no callback of its reaches, like a timer; hooks, files and
@@ -380,9 +380,9 @@ impl<T: PerNet> Slot<T> {
 /// # Invariants
 ///
 /// The pointer was a `&'static`.
-pub struct Place<T: PerNet>(*const Slot<T>);
+pub struct StaticSlot<T: PerNet>(*const Slot<T>);
 
-impl<T: PerNet> Place<T> {
+impl<T: PerNet> StaticSlot<T> {
     /// Takes the address of a static.
     pub const fn of(slot: &'static Slot<T>) -> Self {
         // INVARIANT: It is one.

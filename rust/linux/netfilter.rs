@@ -29,10 +29,10 @@ pub trait PacketHook {
 }
 
 /// What netfilter is told about the hooks of one family.
-struct Table([bindings::nf_hook_ops; 3]);
+struct HookTable([bindings::nf_hook_ops; 3]);
 
 // SAFETY: A table is never written to, and its pointers are null but for the function's.
-unsafe impl Sync for Table {}
+unsafe impl Sync for HookTable {}
 
 /// Hooks of one family in one namespace, on for as long as this is there.
 ///
@@ -80,7 +80,7 @@ impl Registration {
         if !family.is_enabled() {
             return Err(HookError::Family);
         }
-        let table: &'static Table = match family {
+        let table: &'static HookTable = match family {
             Family::V4 => &Tables::<H>::V4,
             Family::V6 => &Tables::<H>::V6,
         };
@@ -118,14 +118,14 @@ impl Drop for Registration {
 struct Hooks {
     net: *mut bindings::net,
     /// Also tells the hooks apart from others: C compares the address.
-    table: &'static Table,
+    table: &'static HookTable,
 }
 
 // SAFETY: Hooks may be taken off by any task.
 unsafe impl Send for Hooks {}
 
 impl Hooks {
-    fn new(net: &Net, table: &'static Table) -> Result<Self> {
+    fn new(net: &Net, table: &'static HookTable) -> Result<Self> {
         let net = net.as_raw();
         // SAFETY: The namespace is borrowed, so alive; the table is static and has three entries.
         to_result(unsafe { bindings::nf_register_net_hooks(net, table.0.as_ptr(), 3) })?;
@@ -190,11 +190,11 @@ const fn priority(family: Family, point: Point) -> i32 {
 struct Tables<H>(PhantomData<H>);
 
 impl<H: PacketHook> Tables<H> {
-    const V4: Table = Self::of(Family::V4);
-    const V6: Table = Self::of(Family::V6);
+    const V4: HookTable = Self::of(Family::V4);
+    const V6: HookTable = Self::of(Family::V6);
 
-    const fn of(family: Family) -> Table {
-        Table([
+    const fn of(family: Family) -> HookTable {
+        HookTable([
             Self::entry(family, Point::LocalIn),
             Self::entry(family, Point::LocalOut),
             Self::entry(family, Point::Forward),

@@ -120,7 +120,7 @@ pub unsafe trait Prompt {}
 
 #[repr(C)]
 #[pin_data]
-struct Inner<T> {
+struct Counted<T> {
     header: Header,
     #[pin]
     value: T,
@@ -134,7 +134,7 @@ struct Inner<T> {
 /// # Invariants
 ///
 /// The pointer came from `KBox::into_raw` and one count of its header belongs to this value.
-pub struct Arc<T: 'static>(NonNull<Inner<T>>, PhantomData<Inner<T>>);
+pub struct Arc<T: 'static>(NonNull<Counted<T>>, PhantomData<Counted<T>>);
 
 // SAFETY: Sharing an `Arc` shares `&T` (`Sync`), and the last one's value is dropped on a worker
 // (`Send`).
@@ -152,7 +152,7 @@ impl<T: Send + Sync> Arc<T> {
     ///
     /// There is no memory.
     pub fn new(value: T, flags: Flags) -> Result<Self, AllocError> {
-        let inner = Inner {
+        let inner = Counted {
             header: Header::new::<T>(End::Work),
             value,
         };
@@ -170,7 +170,7 @@ impl<T: Send + Sync> Arc<T> {
     where
         T: Prompt,
     {
-        let inner = Inner {
+        let inner = Counted {
             header: Header::new::<T>(End::Callback),
             value,
         };
@@ -188,7 +188,7 @@ impl<T: Send + Sync> Arc<T> {
         E: From<AllocError>,
     {
         let inner = KBox::try_pin_init(
-            try_pin_init!(Inner {
+            try_pin_init!(Counted {
                 header: Header::new::<T>(End::Work),
                 value <- init,
             }? E),
@@ -197,9 +197,9 @@ impl<T: Send + Sync> Arc<T> {
         Ok(Self::from_pinned(inner))
     }
 
-    fn from_pinned(inner: Pin<KBox<Inner<T>>>) -> Self {
+    fn from_pinned(inner: Pin<KBox<Counted<T>>>) -> Self {
         // SAFETY: The value never moves again: nothing but `release::<T>`, which drops it in
-        // place, ever gets more than `&Inner<T>`.
+        // place, ever gets more than `&Counted<T>`.
         let inner = unsafe { Pin::into_inner_unchecked(inner) };
         // SAFETY: `into_raw` never returns null.
         let pointer = unsafe { NonNull::new_unchecked(KBox::into_raw(inner)) };
@@ -210,7 +210,7 @@ impl<T: Send + Sync> Arc<T> {
 
 impl<T> Arc<T> {
     #[inline]
-    fn inner(&self) -> &Inner<T> {
+    fn inner(&self) -> &Counted<T> {
         // SAFETY: The count that `self` owns keeps the object.
         unsafe { self.0.as_ref() }
     }
@@ -274,7 +274,7 @@ impl<T> Drop for Arc<T> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: The count of `self` is given up here, once; by the type invariant the object
-        // began as an `Inner<T>`.
+        // began as an `Counted<T>`.
         unsafe { Header::give_up(self.0.cast()) };
     }
 }
@@ -284,7 +284,7 @@ impl<T> Drop for Arc<T> {
 /// # Invariants
 ///
 /// The object was counted at some moment inside the section `'g`.
-pub struct Borrow<'g, T: 'static>(NonNull<Inner<T>>, PhantomData<&'g Inner<T>>);
+pub struct Borrow<'g, T: 'static>(NonNull<Counted<T>>, PhantomData<&'g Counted<T>>);
 
 impl<T> Clone for Borrow<'_, T> {
     fn clone(&self) -> Self {
@@ -300,7 +300,7 @@ impl<'g, T> Borrow<'g, T> {
     pub fn get(self) -> &'g T {
         // SAFETY: By the invariant the count reached zero after the section began, if at all, and
         // the release waits for a grace period, that is for the end of `'g`.
-        let inner: &'g Inner<T> = unsafe { self.0.as_ref() };
+        let inner: &'g Counted<T> = unsafe { self.0.as_ref() };
         &inner.value
     }
 
@@ -346,7 +346,7 @@ impl<T> Deref for Borrow<'_, T> {
 /// # Invariants
 ///
 /// The pointer is null or owns one count of its object.
-pub struct Slot<T: 'static>(AtomicPtr<Inner<T>>, PhantomData<Arc<T>>);
+pub struct Slot<T: 'static>(AtomicPtr<Counted<T>>, PhantomData<Arc<T>>);
 
 // SAFETY: A slot is an `Option<Arc<T>>` that is read and replaced atomically.
 unsafe impl<T: Send + Sync> Send for Slot<T> {}
@@ -546,10 +546,10 @@ unsafe fn end(this: NonNull<Header>) {
 ///
 /// # Safety
 ///
-/// `header` begins an `Inner<T>` made by `from_pinned` that nothing else can reach.
+/// `header` begins an `Counted<T>` made by `from_pinned` that nothing else can reach.
 unsafe fn release<T>(header: NonNull<Header>) {
     // SAFETY: The pointer came from `KBox::into_raw` and the caller gives it up.
-    drop(unsafe { KBox::from_raw(header.cast::<Inner<T>>().as_ptr()) });
+    drop(unsafe { KBox::from_raw(header.cast::<Counted<T>>().as_ptr()) });
 }
 
 /// Waits until every object of [`Arc::new_prompt`] whose last reference has gone is dropped.

@@ -50,7 +50,7 @@ pub enum Sender {
 
 /// What kind of address an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum AddressKind {
     /// One of this host.
     Local,
     /// One of another host.
@@ -60,7 +60,7 @@ pub enum Kind {
 }
 
 /// Returns what kind of address `addr` is in `net`.
-pub fn kind(net: &Net, addr: IpAddr) -> Kind {
+pub fn kind(net: &Net, addr: IpAddr) -> AddressKind {
     match addr {
         IpAddr::V4(addr) => v4::kind(net, addr),
         IpAddr::V6(addr) => v6::kind(net, addr),
@@ -71,7 +71,7 @@ pub fn kind(net: &Net, addr: IpAddr) -> Kind {
 /// at.
 pub fn leads_past(net: &Net, addr: IpAddr) -> bool {
     match addr {
-        IpAddr::V4(addr) => v4::kind(net, addr) == Kind::Unicast,
+        IpAddr::V4(addr) => v4::kind(net, addr) == AddressKind::Unicast,
         IpAddr::V6(addr) => v6::is_unicast(addr),
     }
 }

@@ -27,7 +27,7 @@ use kernel::sync::atomic::Relaxed;
 use linux::clock::{Jiffies, Ticks};
 use linux::rcu::{Borrow, Reader};
 use linux::table::{self, Cursor, Entry, Kill, Unpinned};
-pub(crate) use new::{Hash, Kind, Made, New};
+pub(crate) use new::{EntryKind, Hash, Made, New};
 pub(crate) use record::end;
 use record::Record;
 pub(crate) use size::{parameter_given, parameter_gone};

@@ -65,7 +65,7 @@ impl<'a> Session<'a> {
     ///
     /// [`Refusal::ServiceUnknown`].
     pub(crate) fn service(&self, key: &ServiceKey) -> Result<Arc<Service>, Refusal> {
-        self.netns.services.get(key).ok_or(Refusal::ServiceUnknown)
+        self.netns.services.existing(key)
     }
 
     /// Finds a service whose protocol is the one named; that of a mark is not part of its key.

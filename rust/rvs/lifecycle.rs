@@ -29,7 +29,7 @@ use linux::sysctl;
 use linux::work::Delayed;
 
 impl net::PerNet for Netns {
-    const SLOT: net::Place<Self> = net::Place::of(&SLOT);
+    const SLOT: net::StaticSlot<Self> = net::StaticSlot::of(&SLOT);
 
     fn new(net: &Net, handle: Arc<Handle>) -> Result<Arc<Self>> {
         let handle = &handle;

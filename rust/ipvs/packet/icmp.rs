@@ -5,7 +5,7 @@
 //! director, so addresses in it must be put back before the other side understands it.
 
 use super::checksum::{pseudo_header, Sum};
-use super::{parse_quoted, put_port, Error, Fragment, Header, Packet, Side};
+use super::{parse_quoted, put_port, Fragment, Header, Malformed, Packet, Side};
 use crate::addr::{Addr, Endpoint, Family};
 use crate::flow::Flow;
 use crate::proto::Transport;
@@ -95,7 +95,7 @@ pub fn ends_early(head: &[u8], outer: &Packet) -> bool {
     let offset = usize::from(outer.transport_offset).saturating_add(HEADER);
     match head.get(offset..).map(parse_quoted) {
         Some(Ok(packet)) => packet.header == Header::Missing,
-        Some(Err(error)) => error == Error::Truncated,
+        Some(Err(error)) => error == Malformed::Truncated,
         None => true,
     }
 }

@@ -2,7 +2,7 @@
 //! IPv4 headers (RFC 791).
 
 use super::checksum::{replaced, Sum};
-use super::{Error, Fragment, Header, Packet, Side};
+use super::{Fragment, Header, Malformed, Packet, Side};
 use crate::addr::{ipv4, Addr, Protocol};
 use core::net::Ipv4Addr;
 
@@ -81,14 +81,14 @@ pub(super) fn read_plain(head: &[u8], length: u32) -> Option<(Packet, &[u8])> {
 /// # Errors
 ///
 /// When it is cut off or its length cannot be.
-pub(super) fn read(head: &[u8]) -> Result<Packet, Error> {
-    let fixed = Fixed::read(head.first_chunk().ok_or(Error::Truncated)?);
+pub(super) fn read(head: &[u8]) -> Result<Packet, Malformed> {
+    let fixed = Fixed::read(head.first_chunk().ok_or(Malformed::Truncated)?);
     let transport_offset = u16::from(fixed.first & 0xf) << 2;
     if transport_offset < HEADER {
-        return Err(Error::Length);
+        return Err(Malformed::Length);
     }
     if head.len() < usize::from(transport_offset) {
-        return Err(Error::Truncated);
+        return Err(Malformed::Truncated);
     }
     let fragment = match (fixed.fragment & OFFSET, fixed.fragment & MORE_OR_OFFSET) {
         (0, 0) => Fragment::Whole,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! IPv6 headers and the extension headers behind them (RFC 8200).
 
-use super::{Error, Fragment, Header, Packet, Side};
+use super::{Fragment, Header, Malformed, Packet, Side};
 use crate::addr::{ipv6, Family, Protocol};
 use crate::proto::Role;
 use core::net::Ipv6Addr;
@@ -27,8 +27,8 @@ const HEADERS_MAX: usize = 12;
 /// # Errors
 ///
 /// When one of them is cut off, or there are more than [`HEADERS_MAX`].
-pub(super) fn read(head: &[u8]) -> Result<Packet, Error> {
-    let (mut packet, rest) = read_fixed(head).ok_or(Error::Truncated)?;
+pub(super) fn read(head: &[u8]) -> Result<Packet, Malformed> {
+    let (mut packet, rest) = read_fixed(head).ok_or(Malformed::Truncated)?;
     skip_extensions(&mut packet, rest)?;
     Ok(packet)
 }
@@ -71,20 +71,20 @@ fn read_fixed(head: &[u8]) -> Option<(Packet, &[u8])> {
 /// Moves on to the transport header, over the extension headers.
 ///
 /// Of a later fragment the transport offset stays at the fragment header.
-fn skip_extensions(packet: &mut Packet, bytes: &[u8]) -> Result<(), Error> {
+fn skip_extensions(packet: &mut Packet, bytes: &[u8]) -> Result<(), Malformed> {
     let mut rest = bytes;
     for _ in 0..=HEADERS_MAX {
         let length = match packet.protocol.0 {
             // Eight bytes and eight for each unit.
             HOP_BY_HOP | ROUTING | DESTINATION => {
-                8_u16.saturating_add(u16::from(*rest.get(1).ok_or(Error::Truncated)?) << 3)
+                8_u16.saturating_add(u16::from(*rest.get(1).ok_or(Malformed::Truncated)?) << 3)
             }
             // Eight bytes and four for each unit.
             AUTHENTICATION => {
-                8_u16.saturating_add(u16::from(*rest.get(1).ok_or(Error::Truncated)?) << 2)
+                8_u16.saturating_add(u16::from(*rest.get(1).ok_or(Malformed::Truncated)?) << 2)
             }
             FRAGMENT => {
-                let [next, _, high, low] = *rest.first_chunk().ok_or(Error::Truncated)?;
+                let [next, _, high, low] = *rest.first_chunk().ok_or(Malformed::Truncated)?;
                 packet.fragment = fragment(u16::from_be_bytes([high, low]));
                 if packet.fragment == Fragment::Later {
                     packet.protocol = Protocol(next);
@@ -94,11 +94,13 @@ fn skip_extensions(packet: &mut Packet, bytes: &[u8]) -> Result<(), Error> {
             }
             _ => return Ok(()),
         };
-        packet.protocol = Protocol(*rest.first().ok_or(Error::Truncated)?);
+        packet.protocol = Protocol(*rest.first().ok_or(Malformed::Truncated)?);
         packet.transport_offset = packet.transport_offset.saturating_add(length);
-        rest = rest.get(usize::from(length)..).ok_or(Error::Truncated)?;
+        rest = rest
+            .get(usize::from(length)..)
+            .ok_or(Malformed::Truncated)?;
     }
-    Err(Error::Headers)
+    Err(Malformed::Headers)
 }
 
 /// Returns what the offset of a fragment header says.
@@ -162,7 +164,7 @@ mod tests {
         };
         assert_eq!(chain(1), Ok((Protocol::UDP, 48)));
         assert_eq!(chain(12), Ok((Protocol::UDP, 136)));
-        assert_eq!(chain(13), Err(Error::Headers));
+        assert_eq!(chain(13), Err(Malformed::Headers));
     }
 
     #[test]
@@ -172,7 +174,7 @@ mod tests {
         [bytes[40], bytes[41]] = [6, 4];
         let read = |bytes: &[u8]| read(bytes).map(|packet| packet.transport_offset);
         assert_eq!(read(&bytes), Ok(64));
-        assert_eq!(read(&bytes[..63]), Err(Error::Truncated));
+        assert_eq!(read(&bytes[..63]), Err(Malformed::Truncated));
     }
 
     #[test]

@@ -5,8 +5,8 @@
 //! compared with the specification at a glance. There are three directions because a director that
 //! routes directly never sees what the real server answers.
 
-use super::states::states;
-use super::{Creation, Direction, Event, Judgement, StateCode};
+use super::states::{states, Transitions};
+use super::{Creation, Event, Judgement, StateCode};
 use crate::conn::state::{Activity, ConnState};
 use crate::packet::sctp::Chunk;
 use crate::packet::Header;
@@ -114,17 +114,6 @@ const fn said(header: Header) -> Chunk {
     }
 }
 
-/// Which table applies to a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Table {
-    /// From the client; both directions are seen.
-    Input,
-    /// From the real server.
-    Output,
-    /// From the client; nothing of the server was seen yet.
-    InputOnly,
-}
-
 /// Returns whether a packet may create a connection.
 pub(super) fn may_create(header: Header, rule: Creation) -> bool {
     match said(header) {
@@ -160,11 +149,7 @@ pub(super) const fn is_over(conn: ConnState, reuse_mode: i32) -> bool {
 /// Returns the state and the flags of a connection after a packet.
 #[inline(never)]
 pub(super) fn next(conn: ConnState, event: &Event) -> ConnState {
-    let (table, conn) = match event.direction {
-        Direction::Reply => (Table::Output, conn.with_output()),
-        Direction::Original if conn.has_no_output() => (Table::InputOnly, conn),
-        Direction::Original => (Table::Input, conn),
-    };
+    let (table, conn) = Transitions::of(conn, event.direction);
     let new = State::from_code(conn.state).next(table, said(event.header));
     if new.code() == conn.state {
         return conn;
@@ -243,14 +228,14 @@ const INPUT_ONLY: Rows = [
 
 impl State {
     /// Returns the state after a packet; what says nothing changes nothing.
-    pub fn next(self, table: Table, said: Chunk) -> State {
+    pub fn next(self, table: Transitions, said: Chunk) -> State {
         let Some(column) = column(said) else {
             return self;
         };
         let rows = match table {
-            Table::Input => &INPUT,
-            Table::Output => &OUTPUT,
-            Table::InputOnly => &INPUT_ONLY,
+            Transitions::Input => &INPUT,
+            Transitions::Output => &OUTPUT,
+            Transitions::InputOnly => &INPUT_ONLY,
         };
         // The discriminants are the places in the tables.
         let row = rows.get(self as usize).map(|(_, row)| row);
@@ -282,6 +267,7 @@ mod tests {
     use super::*;
     use crate::flags::conn::{INACTIVE, NO_OUTPUT};
     use crate::packet::sctp::Chunks;
+    use crate::proto::Direction;
     use crate::proto::Guard;
     use crate::xmit::Method;
 
@@ -302,15 +288,15 @@ mod tests {
     #[test]
     fn association_seen_from_both_sides() {
         let walk = [
-            (Table::Input, Chunk::Init, I1),
-            (Table::Output, Chunk::InitAck, CS),
-            (Table::Input, Chunk::CookieEcho, CR),
-            (Table::Output, Chunk::CookieAck, ES),
-            (Table::Input, Chunk::Data, ES),
-            (Table::Input, Chunk::Shutdown, SR),
-            (Table::Output, Chunk::ShutdownAck, SA),
-            (Table::Input, Chunk::ShutdownComplete, CL),
-            (Table::Input, Chunk::Init, IN),
+            (Transitions::Input, Chunk::Init, I1),
+            (Transitions::Output, Chunk::InitAck, CS),
+            (Transitions::Input, Chunk::CookieEcho, CR),
+            (Transitions::Output, Chunk::CookieAck, ES),
+            (Transitions::Input, Chunk::Data, ES),
+            (Transitions::Input, Chunk::Shutdown, SR),
+            (Transitions::Output, Chunk::ShutdownAck, SA),
+            (Transitions::Input, Chunk::ShutdownComplete, CL),
+            (Transitions::Input, Chunk::Init, IN),
         ];
         assert!(walks(&walk));
     }
@@ -318,10 +304,10 @@ mod tests {
     #[test]
     fn association_seen_from_one_side() {
         let walk = [
-            (Table::InputOnly, Chunk::Init, I1),
-            (Table::InputOnly, Chunk::CookieEcho, ES),
-            (Table::InputOnly, Chunk::Shutdown, SR),
-            (Table::InputOnly, Chunk::ShutdownComplete, CL),
+            (Transitions::InputOnly, Chunk::Init, I1),
+            (Transitions::InputOnly, Chunk::CookieEcho, ES),
+            (Transitions::InputOnly, Chunk::Shutdown, SR),
+            (Transitions::InputOnly, Chunk::ShutdownComplete, CL),
         ];
         assert!(walks(&walk));
     }
@@ -329,10 +315,14 @@ mod tests {
     #[test]
     fn abort_closes_in_every_state_but_while_opening() {
         for state in State::ALL {
-            for table in [Table::Input, Table::Output, Table::InputOnly] {
+            for table in [
+                Transitions::Input,
+                Transitions::Output,
+                Transitions::InputOnly,
+            ] {
                 let refused = matches!(
                     (state, table),
-                    (CW, Table::Input | Table::InputOnly) | (I1, Table::Output)
+                    (CW, Transitions::Input | Transitions::InputOnly) | (I1, Transitions::Output)
                 );
                 let expected = if refused { RJ } else { CL };
                 assert_eq!(state.next(table, Chunk::Abort), expected);
@@ -382,7 +372,7 @@ mod tests {
         }
     }
 
-    fn walks(walk: &[(Table, Chunk, State)]) -> bool {
+    fn walks(walk: &[(Transitions, Chunk, State)]) -> bool {
         let mut state = State::None;
         walk.iter().all(|(table, said, expected)| {
             state = state.next(*table, *said);

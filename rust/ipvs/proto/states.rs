@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What the states of all protocols have in common: a number, a code, a name.
+//! What the states of all protocols have in common: a number, a code, a name, and how transitions are chosen.
+
+use super::Direction;
+use crate::conn::state::ConnState;
 
 /// Makes the type `State` of a protocol from its states in the order of their numbers: what each means,
 /// its number in sync messages, and the name that listings show.
@@ -49,3 +52,25 @@ macro_rules! states {
     };
 }
 pub(super) use states;
+
+/// Which part of a protocol's table of states applies to a packet, in the order of the parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transitions {
+    /// From the client; both directions are seen.
+    Input,
+    /// From the real server.
+    Output,
+    /// From the client; nothing of the server was seen yet.
+    InputOnly,
+}
+
+impl Transitions {
+    /// Returns the part for a packet of this direction, and the connection that has seen one.
+    pub(super) const fn of(conn: ConnState, direction: Direction) -> (Self, ConnState) {
+        match direction {
+            Direction::Reply => (Self::Output, conn.with_output()),
+            Direction::Original if conn.has_no_output() => (Self::InputOnly, conn),
+            Direction::Original => (Self::Input, conn),
+        }
+    }
+}

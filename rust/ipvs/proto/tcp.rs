@@ -5,8 +5,8 @@
 //! compared with the specification at a glance. There are three directions because a director that
 //! routes directly never sees what the real server answers.
 
-use super::states::states;
-use super::{Creation, Direction, Event, Guard, Judgement, StateCode, Timeouts};
+use super::states::{states, Transitions};
+use super::{Creation, Event, Guard, Judgement, StateCode, Timeouts};
 use crate::conn::state::{Activity, ConnState};
 use crate::packet::tcp::Flags;
 use crate::packet::Header;
@@ -128,17 +128,6 @@ const fn flags(header: Header) -> Flags {
     }
 }
 
-/// Which part of the table applies to a packet, in the order of the parts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Table {
-    /// From the client; both directions are seen.
-    Input,
-    /// From the real server.
-    Output,
-    /// From the client; nothing of the server was seen yet.
-    InputOnly,
-}
-
 /// Returns whether a packet may create a connection.
 pub(super) fn may_create(header: Header, rule: Creation) -> bool {
     match Flag::of(flags(header)) {
@@ -185,11 +174,7 @@ pub(super) const fn is_over(conn: ConnState, reuse_mode: i32) -> bool {
 /// Returns the state and the flags of a connection after a packet.
 #[inline(never)]
 pub(super) fn next(conn: ConnState, event: &Event) -> ConnState {
-    let (table, conn) = match event.direction {
-        Direction::Reply => (Table::Output, conn.with_output()),
-        Direction::Original if conn.has_no_output() => (Table::InputOnly, conn),
-        Direction::Original => (Table::Input, conn),
-    };
+    let (table, conn) = Transitions::of(conn, event.direction);
     let old = State::from_code(conn.state);
     let new = old.next(table, Flag::of(flags(event.header)), event.guard);
     if new.code() == conn.state {
@@ -244,7 +229,7 @@ impl State {
     /// Returns the state after a packet.
     ///
     /// A packet without any of the four flags closes.
-    pub fn next(self, table: Table, flag: Flag, guard: Guard) -> State {
+    pub fn next(self, table: Transitions, flag: Flag, guard: Guard) -> State {
         let states = match guard {
             Guard::Normal => &NORMAL,
             Guard::Secure => &SECURE,
@@ -263,6 +248,7 @@ impl State {
 mod tests {
     use super::*;
     use crate::flags::conn::{INACTIVE, NO_OUTPUT};
+    use crate::proto::Direction;
     use crate::xmit::Method;
 
     #[test]
@@ -277,11 +263,11 @@ mod tests {
     #[test]
     fn handshake_and_close_seen_from_both_sides() {
         let walk = [
-            (Table::Input, Flag::Syn, SR),
-            (Table::Output, Flag::Syn, SR),
-            (Table::Input, Flag::Ack, ES),
-            (Table::Input, Flag::Fin, CW),
-            (Table::Output, Flag::Fin, TW),
+            (Transitions::Input, Flag::Syn, SR),
+            (Transitions::Output, Flag::Syn, SR),
+            (Transitions::Input, Flag::Ack, ES),
+            (Transitions::Input, Flag::Fin, CW),
+            (Transitions::Output, Flag::Fin, TW),
         ];
         assert!(walks(&walk, Guard::Normal));
     }
@@ -289,11 +275,11 @@ mod tests {
     #[test]
     fn handshake_and_close_seen_from_one_side() {
         let walk = [
-            (Table::InputOnly, Flag::Syn, SR),
-            (Table::InputOnly, Flag::Ack, ES),
-            (Table::InputOnly, Flag::Fin, FW),
-            (Table::InputOnly, Flag::Ack, FW),
-            (Table::InputOnly, Flag::Rst, CL),
+            (Transitions::InputOnly, Flag::Syn, SR),
+            (Transitions::InputOnly, Flag::Ack, ES),
+            (Transitions::InputOnly, Flag::Fin, FW),
+            (Transitions::InputOnly, Flag::Ack, FW),
+            (Transitions::InputOnly, Flag::Rst, CL),
         ];
         assert!(walks(&walk, Guard::Normal));
     }
@@ -301,10 +287,10 @@ mod tests {
     #[test]
     fn secure_table_waits_for_the_server() {
         let walk = [
-            (Table::Input, Flag::Syn, SR),
-            (Table::Input, Flag::Ack, SR),
-            (Table::Output, Flag::Syn, SA),
-            (Table::Output, Flag::Ack, ES),
+            (Transitions::Input, Flag::Syn, SR),
+            (Transitions::Input, Flag::Ack, SR),
+            (Transitions::Output, Flag::Syn, SA),
+            (Transitions::Output, Flag::Ack, ES),
         ];
         assert!(walks(&walk, Guard::Secure));
     }
@@ -312,7 +298,7 @@ mod tests {
     #[test]
     fn packet_without_flags_closes() {
         assert_eq!(
-            ES.next(Table::Input, Flag::None, Guard::Normal),
+            ES.next(Transitions::Input, Flag::None, Guard::Normal),
             State::Close
         );
     }
@@ -443,7 +429,7 @@ mod tests {
             .eq(State::ALL.iter().copied())
     }
 
-    fn walks(steps: &[(Table, Flag, State)], guard: Guard) -> bool {
+    fn walks(steps: &[(Transitions, Flag, State)], guard: Guard) -> bool {
         let mut state = NO;
         steps.iter().all(|(table, flag, expected)| {
             state = state.next(*table, *flag, guard);

@@ -21,7 +21,7 @@ pub(super) const SPEC: Spec = Spec {
 
 /// The present place in the sequence.
 #[derive(Clone, Copy)]
-struct Place {
+struct Position {
     cursor: Cursor,
     level: u32,
 }
@@ -40,16 +40,16 @@ pub(super) fn pick(servers: &impl Servers) -> Option<usize> {
         return None;
     }
     advance(servers.cell(0)?, |present| {
-        let (next, found) = step(servers, Place::from_cell(present), levels);
+        let (next, found) = step(servers, Position::from_cell(present), levels);
         (next.cell(), found)
     })
 }
 
 /// Makes one decision from a place: the next place, and the server.
-fn step(servers: &impl Servers, from: Place, levels: Levels) -> (Place, Option<usize>) {
+fn step(servers: &impl Servers, from: Position, levels: Levels) -> (Position, Option<usize>) {
     if let Some(number) = first_at(servers, from.cursor, from.level) {
         return (
-            Place {
+            Position {
                 cursor: Cursor::at(number),
                 ..from
             },
@@ -70,7 +70,7 @@ fn step(servers: &impl Servers, from: Place, levels: Levels) -> (Place, Option<u
     let level = levels.at_most(limit.min(heaviest), limit);
     match first_at(servers, Cursor::Head, level) {
         Some(number) => (
-            Place {
+            Position {
                 cursor: Cursor::at(number),
                 level,
             },
@@ -82,9 +82,9 @@ fn step(servers: &impl Servers, from: Place, levels: Levels) -> (Place, Option<u
 }
 
 /// Where a fruitless search ends: it walked to the head, or once around to where it began.
-fn exhausted(from: Place, below: u32, levels: Levels) -> Place {
+fn exhausted(from: Position, below: u32, levels: Levels) -> Position {
     if below == 0 {
-        Place { level: 1, ..from }
+        Position { level: 1, ..from }
     } else {
         levels.start()
     }
@@ -123,10 +123,10 @@ fn migrate([present, _]: State, transition: &Transition<'_>) -> State {
     let level = match transition.change {
         Change::Bound => levels.top,
         Change::Added | Change::Removed | Change::Edited { .. } => {
-            levels.kept(Place::from_cell(present).level)
+            levels.kept(Position::from_cell(present).level)
         }
     };
-    let place = Place {
+    let place = Position {
         cursor: Cursor::Head,
         level,
     };
@@ -144,8 +144,8 @@ impl Levels {
     }
 
     /// Where a round from the top starts.
-    fn start(self) -> Place {
-        Place {
+    fn start(self) -> Position {
+        Position {
             cursor: Cursor::Head,
             level: self.top,
         }
@@ -188,10 +188,10 @@ impl Levels {
     }
 }
 
-impl Place {
-    fn from_cell(cell: u64) -> Place {
+impl Position {
+    fn from_cell(cell: u64) -> Position {
         let (half, level) = split(cell);
-        Place {
+        Position {
             cursor: Cursor::from_half(half),
             level,
         }

@@ -37,7 +37,7 @@ const DONT_FRAGMENT: u8 = 0x40;
 
 /// What lies between the outer network header and the inner packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum TunnelHeader {
     /// Nothing.
     Plain,
     /// UDP and GUE.
@@ -62,7 +62,7 @@ pub struct Tunnel {
     /// The family of the outer packet.
     pub outer: Family,
     /// What lies between.
-    pub kind: Kind,
+    pub kind: TunnelHeader,
 }
 
 impl Tunnel {
@@ -71,14 +71,14 @@ impl Tunnel {
         let has_sum = settings.flags & TunnelSettings::CSUM != 0;
         let is_remote = settings.flags & TunnelSettings::REMCSUM != 0;
         let kind = match settings.kind {
-            TunnelSettings::GUE => Kind::Gue {
+            TunnelSettings::GUE => TunnelHeader::Gue {
                 port: settings.port,
                 summed: has_sum || is_remote,
                 remote: is_remote && is_partial,
             },
-            TunnelSettings::GRE => Kind::Gre { summed: has_sum },
+            TunnelSettings::GRE => TunnelHeader::Gre { summed: has_sum },
             // As with C, an unknown kind is that without a header of its own.
-            _ => Kind::Plain,
+            _ => TunnelHeader::Plain,
         };
         Self { outer, kind }
     }
@@ -118,23 +118,25 @@ impl Tunnel {
     }
 }
 
-impl Kind {
+impl TunnelHeader {
     const fn length(self) -> u16 {
         match self {
-            Kind::Plain => 0,
-            Kind::Gue { remote, .. } => {
+            TunnelHeader::Plain => 0,
+            TunnelHeader::Gue { remote, .. } => {
                 let fields = if remote { REMOTE } else { 0 };
                 UDP.saturating_add(GUE).saturating_add(fields)
             }
-            Kind::Gre { summed } => GRE.saturating_add(if summed { GRE_CHECKSUM } else { 0 }),
+            TunnelHeader::Gre { summed } => {
+                GRE.saturating_add(if summed { GRE_CHECKSUM } else { 0 })
+            }
         }
     }
 
     const fn protocol(self, inner: Family) -> Protocol {
         match self {
-            Kind::Plain => Protocol(inner_protocol(inner)),
-            Kind::Gue { .. } => Protocol::UDP,
-            Kind::Gre { .. } => Protocol(GRE_PROTOCOL),
+            TunnelHeader::Plain => Protocol(inner_protocol(inner)),
+            TunnelHeader::Gue { .. } => Protocol::UDP,
+            TunnelHeader::Gre { .. } => Protocol(GRE_PROTOCOL),
         }
     }
 }
@@ -216,7 +218,7 @@ impl Outer {
     ///
     /// `None` if the inner packet's header is cut off, or the addresses are not of the tunnel's family.
     pub fn new(tunnel: Tunnel, load: &Load<'_>, ends: &Ends) -> Option<Self> {
-        let inner = Inner::read(load.head)?;
+        let inner = InnerHeader::read(load.head)?;
         let mut outer = Self {
             bytes: [0; LONGEST],
             length: 0,
@@ -224,8 +226,8 @@ impl Outer {
         };
         outer.put_network(tunnel, inner, ends)?;
         match tunnel.kind {
-            Kind::Plain => {}
-            Kind::Gue {
+            TunnelHeader::Plain => {}
+            TunnelHeader::Gue {
                 port,
                 summed,
                 remote,
@@ -234,7 +236,7 @@ impl Outer {
                 outer.put_gue(load, inner.family, remote)?;
                 outer.seal_udp(tunnel, load, ends, (summed, remote))?;
             }
-            Kind::Gre { summed } => {
+            TunnelHeader::Gre { summed } => {
                 outer.put_gre(inner.family, summed)?;
                 outer.seal_gre(tunnel, load, summed)?;
             }
@@ -254,7 +256,7 @@ impl Outer {
         Some(())
     }
 
-    fn put_network(&mut self, tunnel: Tunnel, inner: Inner, ends: &Ends) -> Option<()> {
+    fn put_network(&mut self, tunnel: Tunnel, inner: InnerHeader, ends: &Ends) -> Option<()> {
         let protocol = tunnel.kind.protocol(inner.family).0;
         let tos = outer_tos(inner.tos);
         match tunnel.outer {
@@ -319,7 +321,7 @@ impl Outer {
             return Some(());
         }
         let length = udp_length(tunnel, load);
-        let place = Place {
+        let place = OuterChecksum {
             field: 6,
             start: pseudo_header(ends.source, ends.dest, Protocol::UDP, length),
             may_be_zero: false,
@@ -328,7 +330,7 @@ impl Outer {
     }
 
     fn seal_gre(&mut self, tunnel: Tunnel, load: &Load<'_>, summed: bool) -> Option<()> {
-        let place = Place {
+        let place = OuterChecksum {
             field: 4,
             start: Sum::ZERO,
             may_be_zero: true,
@@ -345,7 +347,7 @@ impl Outer {
         &mut self,
         tunnel: Tunnel,
         load: &Load<'_>,
-        place: Place,
+        place: OuterChecksum,
         partial: Option<Partial>,
     ) -> Option<()> {
         let header = usize::from(tunnel.network());
@@ -369,7 +371,7 @@ impl Outer {
 
 /// An outer checksum.
 #[derive(Clone, Copy)]
-struct Place {
+struct OuterChecksum {
     /// Where it is, after the outer network header.
     field: u16,
     /// What it covers besides what follows that header.
@@ -378,7 +380,7 @@ struct Place {
     may_be_zero: bool,
 }
 
-impl Place {
+impl OuterChecksum {
     const fn stored(self, field: [u8; 2]) -> [u8; 2] {
         match field {
             [0, 0] if !self.may_be_zero => [0xff, 0xff],
@@ -416,14 +418,14 @@ const fn outer_tos(inner: u8) -> u8 {
 
 /// What the outer packet takes over from the inner one.
 #[derive(Clone, Copy)]
-struct Inner {
+struct InnerHeader {
     family: Family,
     tos: u8,
     dont_fragment: bool,
     hop_limit: u8,
 }
 
-impl Inner {
+impl InnerHeader {
     fn read(head: &[u8]) -> Option<Self> {
         let [first, second, _, _, _, _, flags, limit, ttl, ..] = *head.first_chunk::<20>()?;
         match first >> 4 {

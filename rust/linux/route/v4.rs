@@ -3,7 +3,7 @@
 //!
 //! C header: `include/net/route.h`
 
-use super::{Kind, NextHop, Route, Sender, Target};
+use super::{AddressKind, NextHop, Route, Sender, Target};
 use crate::bindings;
 use crate::inet::Family;
 use crate::net::Net;
@@ -56,12 +56,12 @@ fn output<'g>(
 }
 
 /// Returns what kind of address `addr` is in `net`.
-pub(super) fn kind(net: &Net, addr: Ipv4Addr) -> Kind {
+pub(super) fn kind(net: &Net, addr: Ipv4Addr) -> AddressKind {
     // SAFETY: The namespace is borrowed, so alive.
     match unsafe { bindings::inet_addr_type(net.as_raw(), word(addr)) } {
-        bindings::RTN_LOCAL => Kind::Local,
-        bindings::RTN_UNICAST => Kind::Unicast,
-        _ => Kind::Other,
+        bindings::RTN_LOCAL => AddressKind::Local,
+        bindings::RTN_UNICAST => AddressKind::Unicast,
+        _ => AddressKind::Other,
     }
 }
 

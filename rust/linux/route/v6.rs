@@ -3,7 +3,7 @@
 //!
 //! C header: `include/net/ip6_route.h`, `include/net/ip6_fib.h`, `include/net/addrconf.h`
 
-use super::{Kind, NextHop, Route, Sender, Target};
+use super::{AddressKind, NextHop, Route, Sender, Target};
 use crate::bindings;
 use crate::inet::Family;
 use crate::net::Net;
@@ -108,13 +108,13 @@ fn find_source(
 }
 
 /// Returns what kind of address `addr` is in `net`.
-pub(super) fn kind(net: &Net, addr: Ipv6Addr) -> Kind {
+pub(super) fn kind(net: &Net, addr: Ipv6Addr) -> AddressKind {
     if ends_here(net, &raw(addr)) {
-        Kind::Local
+        AddressKind::Local
     } else if is_unicast(addr) && !addr.is_unicast_link_local() {
-        Kind::Unicast
+        AddressKind::Unicast
     } else {
-        Kind::Other
+        AddressKind::Other
     }
 }
 

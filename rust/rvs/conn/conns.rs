@@ -30,11 +30,11 @@ use linux::work::{Delayed, Task};
 #[pin_data]
 pub(crate) struct Conns {
     #[pin]
-    inner: Delayed<Inner>,
+    inner: Delayed<Managed>,
 }
 
 /// What the work item of [`Conns`] looks after.
-struct Inner {
+struct Managed {
     table: Slot<Table<Record>>,
     seed: Seed,
     handle: Arc<Handle>,
@@ -55,7 +55,7 @@ impl Conns {
     /// Makes the connections of a new namespace, without a table yet.
     pub(crate) fn new(handle: Arc<Handle>, load_factor: i32) -> impl PinInit<Self> {
         pin_init!(Self {
-            inner <- Delayed::new(Inner {
+            inner <- Delayed::new(Managed {
                 table: Slot::empty(),
                 seed: Seed(random::words()),
                 handle,
@@ -287,7 +287,7 @@ impl Conns {
     }
 }
 
-impl Inner {
+impl Managed {
     /// Ends the connections whose server was removed, unless others depend on them.
     fn sweep(&self, table: &Table<Record>) {
         table.for_each(|entry, rcu| {
@@ -299,7 +299,7 @@ impl Inner {
     }
 }
 
-impl Task for Inner {
+impl Task for Managed {
     fn run(&self) -> Option<Ticks> {
         let table = rcu::read(|rcu| self.table.read(rcu)?.upgrade())?;
         if self.sweep.xchg(0, Full) != 0 {

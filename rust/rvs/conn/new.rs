@@ -23,7 +23,7 @@ use linux::rcu::{Arc, Borrow, Slot};
 pub(crate) struct Hash(pub(super) u32);
 
 /// What a new entry is.
-pub(crate) enum Kind {
+pub(crate) enum EntryKind {
     /// A connection, and the template that it keeps alive, if it has one.
     Connection(Option<Hold>),
     /// A persistence template.
@@ -54,7 +54,7 @@ pub(crate) struct New<'a, 'g> {
     /// Flags besides the method, as `ipvs::flags::conn`: `NFCT`, `ONE_PACKET`.
     pub(crate) flags: u32,
     /// What it is.
-    pub(crate) kind: Kind,
+    pub(crate) kind: EntryKind,
 }
 
 /// A connection or a template that was made. A connection for a single packet ends when this goes.
@@ -70,15 +70,15 @@ impl New<'_, '_> {
     pub(super) const fn is_one_packet(&self) -> bool {
         let is_flagged = self.flags & flags::ONE_PACKET != 0;
         match self.kind {
-            Kind::Connection(_) => is_flagged,
-            Kind::Template { .. } => false,
+            EntryKind::Connection(_) => is_flagged,
+            EntryKind::Template { .. } => false,
         }
     }
 
     pub(super) fn state(&self) -> ConnState {
         let template = match self.kind {
-            Kind::Connection(_) => 0,
-            Kind::Template { .. } => flags::TEMPLATE,
+            EntryKind::Connection(_) => 0,
+            EntryKind::Template { .. } => flags::TEMPLATE,
         };
         let hashed = match self.is_one_packet() {
             true => 0,
@@ -89,8 +89,8 @@ impl New<'_, '_> {
 
     pub(super) fn record(&self, now: Jiffies) -> Record {
         let (timeout, is_of_mark, data) = match &self.kind {
-            Kind::Connection(_) => (Ticks::from_seconds(proto::INITIAL_TIMEOUT), false, None),
-            Kind::Template {
+            EntryKind::Connection(_) => (Ticks::from_seconds(proto::INITIAL_TIMEOUT), false, None),
+            EntryKind::Template {
                 timeout,
                 is_of_mark,
                 data,
@@ -117,8 +117,8 @@ impl New<'_, '_> {
     /// Gives up the template that it keeps alive.
     pub(super) fn into_parent(self) -> Option<Hold> {
         match self.kind {
-            Kind::Connection(hold) => hold,
-            Kind::Template { .. } => None,
+            EntryKind::Connection(hold) => hold,
+            EntryKind::Template { .. } => None,
         }
     }
 
@@ -138,8 +138,8 @@ impl New<'_, '_> {
     #[inline(always)]
     fn lacks_port(&self) -> bool {
         match self.kind {
-            Kind::Connection(_) => self.flow.source.port == Port::ANY,
-            Kind::Template { .. } => false,
+            EntryKind::Connection(_) => self.flow.source.port == Port::ANY,
+            EntryKind::Template { .. } => false,
         }
     }
 
@@ -148,8 +148,8 @@ impl New<'_, '_> {
     #[inline(always)]
     pub(super) fn second_hash(&self, seed: &Seed) -> Option<u32> {
         let has_key = match self.kind {
-            Kind::Connection(_) => self.method.row().has_reply_key,
-            Kind::Template { .. } => false,
+            EntryKind::Connection(_) => self.method.row().has_reply_key,
+            EntryKind::Template { .. } => false,
         };
         match (has_key, self.lacks_port()) {
             (true, _) => Some(self.flow.hash_to(&self.dest, seed)),

@@ -101,8 +101,8 @@ impl Session<'_> {
 /// Refuses an address that no server can have.
 fn check_address(net: &Net, key: &DestKey) -> Result<(), Refusal> {
     match route::kind(net, key.addr.to_ip()) {
-        route::Kind::Local | route::Kind::Unicast => Ok(()),
-        route::Kind::Other => Err(Refusal::DestAddress),
+        route::AddressKind::Local | route::AddressKind::Unicast => Ok(()),
+        route::AddressKind::Other => Err(Refusal::DestAddress),
     }
 }
 

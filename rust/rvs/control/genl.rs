@@ -217,7 +217,7 @@ fn reply(
 fn show_service(request: &Request<'_>, netns: &Netns) -> Result<(), Failure> {
     let asked = TopLevel::parse(request.attributes())?;
     let key = service_key(&asked)?;
-    let service = netns.services.get(&key).ok_or(Refusal::ServiceUnknown)?;
+    let service = netns.services.existing(&key)?;
     let shown = shown_service(&service);
     reply(request, command::NEW_SERVICE, |out| {
         message::service(out, &shown)

@@ -128,7 +128,7 @@ fn answer(
         }
         Get::Services(count) => write_services(netns, *count, buffer)?,
         Get::Service(key) => {
-            let service = netns.services.get(key).ok_or(Refusal::ServiceUnknown)?;
+            let service = netns.services.existing(key)?;
             let entry = message::service_over(*question, &shown_service(&service), dests(&service));
             buffer.write(0, &entry)?;
         }
@@ -167,7 +167,7 @@ fn write_dests(
     count: u32,
     buffer: &mut Buffer<'_>,
 ) -> Result<(), Failure> {
-    let service = netns.services.get(key).ok_or(Refusal::ServiceUnknown)?;
+    let service = netns.services.existing(key)?;
     let mut serial = u64::MAX;
     let next = || {
         let dest = service.dest_below(serial)?;

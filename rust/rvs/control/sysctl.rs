@@ -32,9 +32,12 @@ impl Directory for Netns {
         match effect {
             Effect::Nothing => {}
             Effect::Watch => self.watch.schedule_once(defence::LOOK),
-            Effect::ConnTable => self.conns.set_load_factor(self.config.conn_lfactor.get()),
+            // Read under the lock: of two changes the later one holds.
+            Effect::ConnTable => {
+                let _session = Session::begin(net, self);
+                self.conns.set_load_factor(self.config.conn_lfactor.get());
+            }
             Effect::ServiceTable => {
-                // Read under the lock: of two changes the later one holds.
                 let session = Session::begin(net, self);
                 session.set_service_load_factor(self.config.svc_lfactor.get());
             }

@@ -2,7 +2,7 @@
 //! The first packet of a connection: what is known of it, and how the connection is made.
 
 use super::context::PacketContext;
-use crate::conn::{Hash, Hold, Kind, Made, New};
+use crate::conn::{EntryKind, Hash, Hold, Made, New};
 use crate::dest::Dest;
 use crate::netns::Netns;
 use crate::service::Service;
@@ -65,7 +65,7 @@ pub(super) fn connect<'g>(
         },
         mark: skb.mark(),
         flags: choice.flags,
-        kind: Kind::Connection(choice.template),
+        kind: EntryKind::Connection(choice.template),
     };
     let made = create(context, new)?;
     stats::conn(&dest.stats, &netns.stats);
@@ -93,7 +93,7 @@ pub(super) fn pass_by<'g>(
         },
         mark: skb.mark(),
         flags: for_transport(flags, flow),
-        kind: Kind::Connection(None),
+        kind: EntryKind::Connection(None),
     };
     create(context, new)
 }

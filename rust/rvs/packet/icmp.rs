@@ -20,7 +20,7 @@ use linux::inet::Point;
 use linux::skb::{Skb, PEEK};
 
 /// An error and the packet that it quotes.
-struct Error<'a> {
+struct ErrorPacket<'a> {
     packet: &'a Packet,
     quoted: &'a Quoted,
 }
@@ -59,7 +59,7 @@ pub(super) fn receive<'g>(
     let Some(quoted) = &quoted else {
         return Outcome::Accept(skb);
     };
-    let error = Error { packet, quoted };
+    let error = ErrorPacket { packet, quoted };
     match found {
         Some((conn, Direction::Reply)) => from_server(context, skb, &error, conn),
         Some((conn, Direction::Original)) if takes_errors(&skb) => {
@@ -105,7 +105,7 @@ fn read_long(skb: &mut Skb<'_>, packet: &Packet) -> Option<Quoted> {
 fn from_server<'g>(
     context: PacketContext<'g>,
     mut skb: Skb<'g>,
-    error: &Error<'_>,
+    error: &ErrorPacket<'_>,
     conn: Conn<'g>,
 ) -> Outcome<'g> {
     let state = conn.state();
@@ -126,7 +126,7 @@ fn from_server<'g>(
 fn from_client<'g>(
     context: PacketContext<'g>,
     skb: Skb<'g>,
-    error: &Error<'_>,
+    error: &ErrorPacket<'_>,
     conn: Conn<'g>,
 ) -> Outcome<'g> {
     if conn.method().row().rewrites && !transmit::is_error_good(&skb, error.packet) {
@@ -143,7 +143,11 @@ fn from_client<'g>(
 /// Sends an error about what belongs to no connection to the server that a service has for a client's
 /// packet, if that is set: the connection is made for the quoted packet turned round.
 #[inline(never)]
-fn from_stranger<'g>(context: PacketContext<'g>, skb: Skb<'g>, error: &Error<'_>) -> Outcome<'g> {
+fn from_stranger<'g>(
+    context: PacketContext<'g>,
+    skb: Skb<'g>,
+    error: &ErrorPacket<'_>,
+) -> Outcome<'g> {
     let may_create = Transport::of(error.quoted.packet.protocol).is_some();
     if !may_create || !context.netns.config.schedule_icmp.is_on() {
         return Outcome::Accept(skb);

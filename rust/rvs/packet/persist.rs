@@ -4,7 +4,7 @@
 use super::context::PacketContext;
 use super::engine;
 use super::first::{conn_flags, create, template_flags, Choice, First};
-use crate::conn::{Conn, EngineData, Hold, Kind, New};
+use crate::conn::{Conn, EngineData, EntryKind, Hold, New};
 use crate::dest::Dest;
 use crate::drops::Drop;
 use crate::service::Service;
@@ -154,7 +154,7 @@ pub(super) fn make<'g>(
         },
         mark: skb.mark(),
         flags: template_flags(context.netns) | settings.template_flags(),
-        kind: Kind::Template {
+        kind: EntryKind::Template {
             timeout: Ticks::from_seconds(settings.timeout_seconds),
             is_of_mark: key.is_of_mark,
             data: wanted.data.map(keep).transpose()?,

@@ -3,7 +3,7 @@
 
 use super::outcome::Outcome;
 use ipvs::addr::Family;
-use ipvs::packet::{self, Error, Packet};
+use ipvs::packet::{self, Malformed, Packet};
 use linux::inet;
 use linux::skb::{Skb, PEEK};
 
@@ -28,8 +28,8 @@ fn read_any(skb: &mut Skb<'_>) -> Option<Packet> {
     let in_place = packet::parse(skb.head(), len);
     let packet = match in_place {
         Ok(packet) => packet,
-        Err(Error::Truncated) => packet::parse(skb.peek(&mut [0; PEEK]), len).ok()?,
-        Err(Error::Version | Error::Length | Error::Headers) => return None,
+        Err(Malformed::Truncated) => packet::parse(skb.peek(&mut [0; PEEK]), len).ok()?,
+        Err(Malformed::Version | Malformed::Length | Malformed::Headers) => return None,
     };
     let packet = match packet.header.is_complete() {
         true => packet,

@@ -6,7 +6,7 @@ use super::outcome::Outcome;
 use super::transmit::{self, Transmit};
 use crate::drops::Drop;
 use ipvs::addr::{Addr, Family, Port};
-use ipvs::xmit::tunnel::{self, Ends, Kind, Load, Outer, Partial, Tunnel};
+use ipvs::xmit::tunnel::{self, Ends, Load, Outer, Partial, Tunnel, TunnelHeader};
 use ipvs::xmit::{self, Edit, NextHop, Plan};
 use linux::conntrack;
 use linux::encap::{Between, Headers, Inner, Left};
@@ -125,7 +125,7 @@ fn send<'g>(
 /// Makes what comes in front of a packet.
 #[inline(never)]
 fn outer(skb: &mut Skb<'_>, tunnel: Tunnel, mut ends: Ends) -> Option<Outer> {
-    if matches!(tunnel.kind, Kind::Gue { .. }) {
+    if matches!(tunnel.kind, TunnelHeader::Gue { .. }) {
         ends.port = Port::from_bytes(skb.flow_port());
     }
     let partial = |(start, field)| Partial { start, field };
@@ -142,9 +142,9 @@ fn outer(skb: &mut Skb<'_>, tunnel: Tunnel, mut ends: Ends) -> Option<Outer> {
 fn headers<'a>(outer: &'a Outer, tunnel: Tunnel, inner: Family) -> Headers<'a> {
     let protocol = Inner::Protocol(tunnel::inner_protocol(inner));
     let (between, inner) = match tunnel.kind {
-        Kind::Plain => (Between::Nothing, protocol),
-        Kind::Gue { summed, remote, .. } => (Between::Udp { summed, remote }, protocol),
-        Kind::Gre { summed } => (
+        TunnelHeader::Plain => (Between::Nothing, protocol),
+        TunnelHeader::Gue { summed, remote, .. } => (Between::Udp { summed, remote }, protocol),
+        TunnelHeader::Gre { summed } => (
             Between::Gre { summed },
             Inner::FrameType(tunnel::inner_type(inner)),
         ),

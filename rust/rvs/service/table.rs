@@ -11,7 +11,7 @@ use core::mem::replace;
 use core::ops::ControlFlow;
 use ipvs::addr::{Family, Port};
 use ipvs::flow::Flow;
-use ipvs::lookup::{self, Kind};
+use ipvs::lookup::{self, ServiceKind};
 use ipvs::pe::Engine;
 use ipvs::refusal::Refusal;
 use ipvs::service::{ServiceKey, ServiceSettings};
@@ -89,22 +89,22 @@ impl Counts {
     }
 
     #[inline]
-    fn of(&self, kind: Kind) -> &Atomic<u32> {
+    fn of(&self, kind: ServiceKind) -> &Atomic<u32> {
         match kind {
-            Kind::Mark => &self.by_mark,
-            Kind::Address => &self.by_address,
-            Kind::AnyPort => &self.any_port,
-            Kind::Ftp => &self.ftp,
+            ServiceKind::Mark => &self.by_mark,
+            ServiceKind::Address => &self.by_address,
+            ServiceKind::AnyPort => &self.any_port,
+            ServiceKind::Ftp => &self.ftp,
         }
     }
 
     fn add(&self, service: &Service) {
-        Kind::of(service.key()).for_each(|kind| self.of(kind).add(1, Relaxed));
+        ServiceKind::of(service.key()).for_each(|kind| self.of(kind).add(1, Relaxed));
         self.exchange(None, service.settings_now().engine);
     }
 
     fn remove(&self, service: &Service) {
-        for kind in Kind::of(service.key()) {
+        for kind in ServiceKind::of(service.key()) {
             self.of(kind).fetch_sub(1, Relaxed);
         }
         self.exchange(service.settings_now().engine, None);
@@ -145,7 +145,7 @@ impl<'g> lookup::Directory for Candidates<'_, 'g> {
     type Found = Borrow<'g, Service>;
 
     #[inline]
-    fn has(&self, kind: Kind) -> bool {
+    fn has(&self, kind: ServiceKind) -> bool {
         self.counts.of(kind).load(Relaxed) != 0
     }
 
@@ -206,6 +206,15 @@ impl ServiceTable {
     /// Finds a service by its key and keeps it.
     pub(crate) fn get(&self, key: &ServiceKey) -> Option<Arc<Service>> {
         rcu::read(|rcu| self.find(rcu, key)?.upgrade())
+    }
+
+    /// Finds the service that a command names, and keeps it.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::ServiceUnknown`].
+    pub(crate) fn existing(&self, key: &ServiceKey) -> Result<Arc<Service>, Refusal> {
+        self.get(key).ok_or(Refusal::ServiceUnknown)
     }
 
     /// Finds the service that wants a packet with firewall mark `mark`: see [`lookup::find`].

@@ -11,7 +11,7 @@ use ipvs::packet::checksum::{Field, Sum};
 use ipvs::packet::icmp::CHECKSUM;
 use ipvs::packet::sctp::{Chunk, Chunks, Seal};
 use ipvs::packet::tcp::Flags;
-use ipvs::packet::{Error, Fragment, Header, Packet};
+use ipvs::packet::{Fragment, Header, Malformed, Packet};
 use ipvs::proto::{Creation, Role, Transport};
 use ipvs::xmit::{Checksum, Method};
 
@@ -53,12 +53,12 @@ pub fn dropped(transport: Transport, conn: ConnState) -> String {
 }
 
 /// Returns the error that tells of a fault.
-pub fn error(fault: Fault) -> Error {
+pub fn error(fault: Fault) -> Malformed {
     match fault {
-        Fault::Short => Error::Truncated,
-        Fault::Version => Error::Version,
-        Fault::Length => Error::Length,
-        Fault::Headers => Error::Headers,
+        Fault::Short => Malformed::Truncated,
+        Fault::Version => Malformed::Version,
+        Fault::Length => Malformed::Length,
+        Fault::Headers => Malformed::Headers,
     }
 }
 

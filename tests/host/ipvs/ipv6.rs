@@ -4,7 +4,7 @@
 use ipvs::addr::{ipv6, Addr, Endpoint, Port, Protocol};
 use ipvs::packet::checksum::{pseudo_header, Field, Sum};
 use ipvs::packet::icmp;
-use ipvs::packet::{parse, Error, Fragment, Packet, Side};
+use ipvs::packet::{parse, Fragment, Malformed, Packet, Side};
 use ipvs::xmit::{Checksum, Edit, HopLimit, Rewrite};
 use proptest::prelude::*;
 
@@ -126,7 +126,7 @@ proptest! {
         let bytes = packet(&ends, &chain, if is_tcp { 6 } else { 17 }, &body);
         let found = parse(&bytes, bytes.len() as u32);
         if chain.len() > 12 {
-            return Ok(prop_assert_eq!(found, Err(Error::Headers)));
+            return Ok(prop_assert_eq!(found, Err(Malformed::Headers)));
         }
         let found = found.unwrap();
         prop_assert_eq!(usize::from(found.transport_offset), bytes.len() - body.len());
@@ -135,7 +135,7 @@ proptest! {
         let fragment = chain.iter().any(|(kind, _)| *kind == 44);
         prop_assert_eq!(found.fragment, if fragment { Fragment::First } else { Fragment::Whole });
         for end in 0..bytes.len() - body.len() {
-            prop_assert_eq!(parse(&bytes[..end], bytes.len() as u32), Err(Error::Truncated));
+            prop_assert_eq!(parse(&bytes[..end], bytes.len() as u32), Err(Malformed::Truncated));
         }
     }
 

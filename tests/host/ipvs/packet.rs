@@ -2,7 +2,7 @@
 //! The parser on arbitrary bytes, and its answers against headers built field by field.
 
 use ipvs::addr::{ipv4, Family, Port, Protocol};
-use ipvs::packet::{parse, parse_quoted, Error, Fragment, Header, Packet};
+use ipvs::packet::{parse, parse_quoted, Fragment, Header, Malformed, Packet};
 use proptest::prelude::*;
 
 /// What a packet is built from.
@@ -153,7 +153,7 @@ proptest! {
                 prop_assert_eq!(part, Packet { ports, header, ..whole });
             }
             Err(error) => {
-                prop_assert_eq!(error, Error::Truncated);
+                prop_assert_eq!(error, Malformed::Truncated);
                 prop_assert!(end < usize::from(whole.transport_offset));
             }
         }

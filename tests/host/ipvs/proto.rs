@@ -5,7 +5,8 @@ use crate::snapshot;
 use ipvs::conn::state::Activity;
 use ipvs::packet::sctp::Chunk;
 use ipvs::packet::tcp::Flags;
-use ipvs::proto::tcp::{Flag, State, Table};
+use ipvs::proto::tcp::{Flag, State};
+use ipvs::proto::Transitions;
 use ipvs::proto::{sctp, Guard, StateCode, Timeouts, Transport};
 use std::fmt::Write;
 
@@ -17,10 +18,10 @@ const FLAGS: [(Flag, &str); 5] = [
     (Flag::None, "none"),
 ];
 
-const TABLES: [(Table, &str); 3] = [
-    (Table::Input, "input"),
-    (Table::Output, "output"),
-    (Table::InputOnly, "input only"),
+const TABLES: [(Transitions, &str); 3] = [
+    (Transitions::Input, "input"),
+    (Transitions::Output, "output"),
+    (Transitions::InputOnly, "input only"),
 ];
 
 fn transitions(guard: Guard) -> String {
@@ -73,9 +74,9 @@ const CHUNKS: [(Chunk, &str); 12] = [
 #[test]
 fn sctp_transitions_are_those_of_the_stored_table() {
     let tables = [
-        (sctp::Table::Input, "input"),
-        (sctp::Table::Output, "output"),
-        (sctp::Table::InputOnly, "input only"),
+        (Transitions::Input, "input"),
+        (Transitions::Output, "output"),
+        (Transitions::InputOnly, "input only"),
     ];
     let mut text = String::new();
     for (table, name) in tables {

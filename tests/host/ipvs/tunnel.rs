@@ -5,14 +5,14 @@ use ipvs::addr::{ipv4, ipv6, Addr, Family, Port, Protocol};
 use ipvs::packet::checksum::{pseudo_header, Sum};
 use ipvs::packet::{outer, parse, parse_quoted};
 use ipvs::service::TunnelSettings;
-use ipvs::xmit::tunnel::{Ends, Kind, Left, Load, Outer, Partial, Tunnel, LONGEST};
+use ipvs::xmit::tunnel::{Ends, Left, Load, Outer, Partial, Tunnel, TunnelHeader, LONGEST};
 
 const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 const PORT: Port = Port::from_host(6080);
 const FROM: Port = Port::from_host(33333);
 
 /// Every kind that the settings can mean.
-fn kinds(is_partial: bool) -> Vec<Kind> {
+fn kinds(is_partial: bool) -> Vec<TunnelHeader> {
     let mut kinds = Vec::new();
     for kind in 0..4 {
         for flags in 0..4 {
@@ -160,10 +160,10 @@ fn the_network_header_is_that_of_the_inner_packet_and_the_servers() {
                 assert_eq!(packet.hop_limit, 17);
                 let inner = case.inner_family();
                 let number = match case.tunnel.kind {
-                    Kind::Plain if inner == Family::V4 => 4,
-                    Kind::Plain => 41,
-                    Kind::Gue { .. } => 17,
-                    Kind::Gre { .. } => 47,
+                    TunnelHeader::Plain if inner == Family::V4 => 4,
+                    TunnelHeader::Plain => 41,
+                    TunnelHeader::Gue { .. } => 17,
+                    TunnelHeader::Gre { .. } => 47,
                 };
                 assert_eq!(packet.protocol.0, number);
                 let read = match case.tunnel.outer {
@@ -203,9 +203,9 @@ fn every_checksum_on_the_wire_is_good() {
         let bytes = case.on_the_wire();
         let behind = &bytes[case.network()..];
         match case.tunnel.kind {
-            Kind::Plain | Kind::Gre { summed: false } => {}
-            Kind::Gue { summed: false, .. } => assert_eq!(behind[6..8], [0, 0]),
-            Kind::Gue { .. } => {
+            TunnelHeader::Plain | TunnelHeader::Gre { summed: false } => {}
+            TunnelHeader::Gue { summed: false, .. } => assert_eq!(behind[6..8], [0, 0]),
+            TunnelHeader::Gue { .. } => {
                 let (source, dest) = ends(case.tunnel.outer);
                 let length = behind.len() as u32;
                 let sum = pseudo_header(source, dest, Protocol::UDP, length);
@@ -213,12 +213,13 @@ fn every_checksum_on_the_wire_is_good() {
                 assert_eq!(sum.bytes(behind).fold(), 0xffff, "{:?}", case.tunnel);
                 seen.0 += 1;
             }
-            Kind::Gre { summed: true } => {
+            TunnelHeader::Gre { summed: true } => {
                 assert_eq!(Sum::ZERO.bytes(behind).fold(), 0xffff);
                 seen.1 += 1;
             }
         }
-        let is_left_to_the_server = matches!(case.tunnel.kind, Kind::Gue { remote: true, .. });
+        let is_left_to_the_server =
+            matches!(case.tunnel.kind, TunnelHeader::Gue { remote: true, .. });
         let inner = &bytes[case.outer.bytes().len()..];
         let transport = &inner[inner.len() - 29..];
         let (source, dest) = ends(case.inner_family());
@@ -239,14 +240,14 @@ fn segments_begin_with_the_pseudo_header() {
         let behind = &case.outer.bytes()[case.network()..];
         assert_eq!(case.outer.left, Left::Inner);
         match case.tunnel.kind {
-            Kind::Gue { summed: true, .. } => {
+            TunnelHeader::Gue { summed: true, .. } => {
                 let (source, dest) = ends(case.tunnel.outer);
                 let length = (behind.len() + case.inner.len()) as u32;
                 let sum = pseudo_header(source, dest, Protocol::UDP, length);
                 assert_eq!(behind[6..8], sum.partial());
             }
-            Kind::Gre { summed: true } => assert_eq!(behind[4..8], [0; 4]),
-            Kind::Plain | Kind::Gue { .. } | Kind::Gre { .. } => {}
+            TunnelHeader::Gre { summed: true } => assert_eq!(behind[4..8], [0; 4]),
+            TunnelHeader::Plain | TunnelHeader::Gue { .. } | TunnelHeader::Gre { .. } => {}
         }
     }
 }
@@ -254,7 +255,7 @@ fn segments_begin_with_the_pseudo_header() {
 #[test]
 fn the_header_of_gue_says_where_the_inner_checksum_is() {
     for case in cases(0, true) {
-        let Kind::Gue { remote, .. } = case.tunnel.kind else {
+        let TunnelHeader::Gue { remote, .. } = case.tunnel.kind else {
             continue;
         };
         let behind = &case.outer.bytes()[case.network()..];
@@ -282,7 +283,7 @@ fn the_header_of_gue_says_where_the_inner_checksum_is() {
 #[test]
 fn a_length_that_does_not_fit_is_left_out() {
     let inner = packet(Family::V4, 0, true);
-    let kind = Kind::Gue {
+    let kind = TunnelHeader::Gue {
         port: PORT,
         summed: true,
         remote: false,
@@ -384,7 +385,7 @@ fn headers_that_are_cut_off_or_of_another_family_make_no_outer_packet() {
 fn what_a_tunnel_leaves_of_the_way() {
     let plain = |outer| Tunnel {
         outer,
-        kind: Kind::Plain,
+        kind: TunnelHeader::Plain,
     };
     assert_eq!(plain(Family::V4).room(1500), Some(1480));
     assert_eq!(plain(Family::V6).room(1500), Some(1460));

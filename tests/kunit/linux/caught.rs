@@ -3,7 +3,7 @@
 
 use crate::crafted::Crafted;
 use crate::inet::{Family, Point};
-use crate::net::{Handle, Net, PerNet, Place, Registration, Slot};
+use crate::net::{Handle, Net, PerNet, Registration, Slot, StaticSlot};
 use crate::netfilter::{self, PacketHook};
 use crate::rcu::{Arc, Reader};
 use crate::route::{NextHop, Route, Sender, Target};
@@ -99,7 +99,7 @@ struct Catcher {
 static SLOT: Slot<Catcher> = Slot::new();
 
 impl PerNet for Catcher {
-    const SLOT: Place<Self> = Place::of(&SLOT);
+    const SLOT: StaticSlot<Self> = StaticSlot::of(&SLOT);
 
     fn new(_net: &Net, handle: Arc<Handle>) -> Result<Arc<Self>> {
         let caught = locked(None)?;

@@ -56,7 +56,7 @@ mod tests {
     }
 }
 
-use crate::net::{Handle, Net, PerNet, Place, Slot};
+use crate::net::{Handle, Net, PerNet, Slot, StaticSlot};
 use crate::netfilter::PacketHook;
 use crate::rcu::{Arc, Reader};
 use crate::skb::{Skb, Verdict};
@@ -99,7 +99,7 @@ struct Probe {
 static SLOT: Slot<Probe> = Slot::new();
 
 impl PerNet for Probe {
-    const SLOT: Place<Self> = Place::of(&SLOT);
+    const SLOT: StaticSlot<Self> = StaticSlot::of(&SLOT);
 
     fn new(_net: &Net, handle: Arc<Handle>) -> Result<Arc<Self>> {
         Ok(Arc::new(Self { handle }, GFP_KERNEL)?)

@@ -33,15 +33,18 @@ mod tests {
     #[test]
     fn kinds_of_ipv6_follow_table_and_address() {
         let kind = |addr: [u16; 8]| route::kind(Net::init(), IpAddr::V6(addr.into()));
-        assert_eq!(kind([0, 0, 0, 0, 0, 0, 0, 1]), Kind::Local);
-        assert_eq!(kind([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]), Kind::Unicast);
-        assert_eq!(kind([0xfd00, 0, 0, 0, 0, 0, 0, 1]), Kind::Unicast);
-        assert_eq!(kind([0xfec0, 0, 0, 0, 0, 0, 0, 1]), Kind::Unicast);
-        assert_eq!(kind([0, 0, 0, 0, 0, 0, 0x0a00, 1]), Kind::Unicast);
-        assert_eq!(kind([0xfe80, 0, 0, 0, 0, 0, 0, 1]), Kind::Other);
-        assert_eq!(kind([0xff02, 0, 0, 0, 0, 0, 0, 1]), Kind::Other);
-        assert_eq!(kind([0, 0, 0, 0, 0, 0xffff, 0x0a00, 1]), Kind::Other);
-        assert_eq!(kind([0; 8]), Kind::Other);
+        assert_eq!(kind([0, 0, 0, 0, 0, 0, 0, 1]), AddressKind::Local);
+        assert_eq!(
+            kind([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]),
+            AddressKind::Unicast
+        );
+        assert_eq!(kind([0xfd00, 0, 0, 0, 0, 0, 0, 1]), AddressKind::Unicast);
+        assert_eq!(kind([0xfec0, 0, 0, 0, 0, 0, 0, 1]), AddressKind::Unicast);
+        assert_eq!(kind([0, 0, 0, 0, 0, 0, 0x0a00, 1]), AddressKind::Unicast);
+        assert_eq!(kind([0xfe80, 0, 0, 0, 0, 0, 0, 1]), AddressKind::Other);
+        assert_eq!(kind([0xff02, 0, 0, 0, 0, 0, 0, 1]), AddressKind::Other);
+        assert_eq!(kind([0, 0, 0, 0, 0, 0xffff, 0x0a00, 1]), AddressKind::Other);
+        assert_eq!(kind([0; 8]), AddressKind::Other);
     }
 
     #[test]
@@ -67,7 +70,7 @@ mod tests {
 use crate::inet::Family;
 use crate::net::Net;
 use crate::rcu;
-use crate::route::{self, Cache, Kind, NextHop, Route, Sender, Target};
+use crate::route::{self, AddressKind, Cache, NextHop, Route, Sender, Target};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const V4_HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1));

@@ -210,7 +210,7 @@ mod tests {
     }
 }
 
-use crate::conn::{Conn, Conns, Kind, New};
+use crate::conn::{Conn, Conns, EntryKind, New};
 use crate::control::Session;
 use crate::dest::Dest;
 use crate::kunit::fixture::SERVER;
@@ -286,7 +286,7 @@ fn new<'a, 'g>(
         dest: server(),
         mark: 0,
         flags: 0,
-        kind: Kind::Connection(None),
+        kind: EntryKind::Connection(None),
     }
 }
 
@@ -303,7 +303,7 @@ fn create(netns: &Netns, flow: &Flow, method: Method, dest: &Arc<Dest>) -> bool 
 /// Makes the template that `key` finds.
 fn make_template(netns: &Netns, key: &TemplateKey, dest: &Arc<Dest>) -> bool {
     rcu::read(|rcu| {
-        let template = Kind::Template {
+        let template = EntryKind::Template {
             timeout: Ticks::from_seconds(300),
             is_of_mark: key.is_of_mark,
             data: None,
@@ -323,7 +323,7 @@ fn create_held(netns: &Netns, flow: &Flow, key: &TemplateKey, dest: &Arc<Dest>) 
         let template = netns.conns.find_template(key, None, rcu);
         let hold = template.and_then(|template| template.hold().ok());
         let new = New {
-            kind: Kind::Connection(hold),
+            kind: EntryKind::Connection(hold),
             ..new(&netns.conns, flow, Method::Nat, dest.borrow(rcu))
         };
         let made = netns.conns.create(new, u64::MAX, Jiffies::now(), rcu);

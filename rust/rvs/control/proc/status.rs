@@ -23,7 +23,7 @@ impl Listing for Status {
     fn header(net: &Net, out: &SeqFile) {
         let Ok(netns) = Netns::get(net) else { return };
         let count = netns.conns.count();
-        let conns = Buckets {
+        let conns = BucketCounts {
             name: "Conn",
             size: netns.conns.size(),
             factor: netns.config.conn_lfactor.get(),
@@ -34,7 +34,7 @@ impl Listing for Status {
             conns.print_lengths(out, conn_lengths(&netns, conns.size));
         }
         let count = netns.services.count();
-        let services = Buckets {
+        let services = BucketCounts {
             name: "Service",
             size: netns.services.buckets() as u64,
             factor: netns.config.svc_lfactor.get(),
@@ -54,13 +54,13 @@ impl Listing for Status {
 type Lengths = [u64; 8];
 
 /// The buckets of one table.
-struct Buckets {
+struct BucketCounts {
     name: &'static str,
     size: u64,
     factor: i32,
 }
 
-impl Buckets {
+impl BucketCounts {
     fn print(&self, out: &SeqFile) {
         let Self { name, size, .. } = self;
         let bits = size.checked_ilog2().unwrap_or(0);

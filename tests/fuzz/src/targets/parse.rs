@@ -6,7 +6,7 @@ use crate::input::Input;
 use crate::slow::headers::{read, read_in, Facts, Fault, Seen};
 use ipvs::addr::{Endpoint, Port};
 use ipvs::packet::checksum::{Field, Sum};
-use ipvs::packet::{parse, parse_plain, parse_quoted, parse_simple, Error, Packet, Side};
+use ipvs::packet::{parse, parse_plain, parse_quoted, parse_simple, Malformed, Packet, Side};
 use ipvs::xmit::{Edit, HopLimit, Rewrite};
 
 /// The first byte says what length the buffer is said to have; the rest is the packet.
@@ -123,7 +123,7 @@ fn check_edits(packet: &Packet, head: &[u8]) {
 
 /// Compares an answer with the facts.
 #[track_caller]
-fn assert_same(packet: Result<Packet, Error>, facts: Result<Facts, Fault>) {
+fn assert_same(packet: Result<Packet, Malformed>, facts: Result<Facts, Fault>) {
     match (packet, facts) {
         (Ok(packet), Ok(facts)) => api::assert_same(packet, &facts),
         (Err(error), Err(fault)) => assert_eq!(error, api::error(fault)),
