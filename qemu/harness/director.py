@@ -101,6 +101,8 @@ class Director:
         """Ends what the case has begun, all of it even if some of that fails."""
         with contextlib.ExitStack() as last:
             last.callback(topology.remove, self.names)
+            if self.started:
+                last.callback(topology.end_processes, self.names)
             for process in self.started:
                 last.callback(process.wait)
                 last.callback(process.kill)

@@ -32,6 +32,11 @@ def loaded(module):
     return any(line.split()[0] == module for line in open("/proc/modules"))
 
 
+def processes():
+    """Returns what runs, for a module that something keeps in use."""
+    return "\n".join(f"# {line}" for line in topology.run("ps -eo pid,ppid,netns,etimes,args")[1].splitlines() if "[" not in line)
+
+
 def unload(module):
     """Unloads a module once nothing uses it any more."""
     end = time.monotonic() + 120
@@ -39,6 +44,6 @@ def unload(module):
         topology.run("rmmod " + PARTS + (" ip_vs" if module == "rvs" else ""))
         code, output = topology.run(f"rmmod {module}")
         if code and time.monotonic() > end:
-            raise SystemExit(f"# cannot unload {module}: {output.strip()}")
+            raise SystemExit(f"# cannot unload {module}: {output.strip()}\n{processes()}")
         time.sleep(0.05)
     kmsg("unloaded")

@@ -21,6 +21,7 @@ import functools
 import ipaddress
 import os
 import shlex
+import signal
 import socket
 import struct
 import subprocess
@@ -149,6 +150,15 @@ def remove(names):
         if os.path.exists(path):
             LIBC.umount2(path.encode(), MNT_DETACH)
             os.unlink(path)
+
+
+def end_processes(names):
+    """Kills what still runs in namespaces, daemons that put themselves in the background included."""
+    there = {os.stat(f"{NAMED}/{name}").st_ino for name in names if os.path.exists(f"{NAMED}/{name}")}
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if os.stat(f"/proc/{process}/ns/net").st_ino in there:
+                os.kill(int(process), signal.SIGKILL)
 
 
 def set_sysctl(name, path, value):

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """ldirectord with real health checks: servers fail and are found again, the fallback server, quiescence, a reload, the end."""
-import contextlib
 import os
 import pathlib
 import re
 import shutil
-import signal
 
 import topology
 from cases import case
@@ -63,9 +61,7 @@ class Daemon:
         self.d.say(f"ldirectord {word}: exit {code} {self.plain(output)}")
 
     def kill(self):
-        """Ends what a failed case has left running."""
-        with contextlib.suppress(OSError, ValueError):
-            os.killpg(os.getpgid(int(PID.read_text())), signal.SIGKILL)
+        """Removes what a failed case has left; its processes are those of its namespaces, which end with them."""
         PID.unlink(missing_ok=True)
 
     def wait(self):

@@ -34,7 +34,7 @@ VIRTIOFSD = "/usr/libexec/virtiofsd"
 CONSOLES = {"arm64": "ttyAMA0", "s390x": "ttysclp0"}
 # QEMU's name and arguments of the machines that are not PCs.
 PROCESSORS = {
-    "arm64": "qemu-system-aarch64 -machine virt -accel tcg -cpu max,pauth-impdef=on",
+    "arm64": "qemu-system-aarch64 -machine virt -accel tcg -cpu max,pauth=off,sve=off,sme=off,lpa2=off",
     "riscv64": "qemu-system-riscv64 -machine virt -accel tcg -cpu max",
     "s390x": "qemu-system-s390x -machine s390-ccw-virtio,memory-backend=memory -accel tcg -cpu max",
 }
