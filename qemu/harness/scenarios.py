@@ -169,18 +169,16 @@ def first_pass(cases, options):
     cases = [case for case in cases if not case.only or options.first in case.only]
     store = recorded.Store(options.reuse, f"{options.salt} {options.first}") if options.reuse else None
     known = store.take([case.name for case in cases]) if store else {}
-    made = run_first([case for case in cases if case.name not in known], options.first)
+    made = run_first([case for case in cases if case.name not in known], options.first, store)
     print(f"# {len(made)} cases ran with {options.first}, {len(known)} were known", flush=True)
-    if store:
-        store.put({name: run.lines for name, (run, _) in made.items() if not run.faults})
     seen = made | {name: unseen(lines) for name, lines in known.items()}
     if options.record:
         pathlib.Path(options.record).write_text(json.dumps({name: run.lines for name, (run, _) in seen.items()}))
     return seen
 
 
-def run_first(cases, module):
-    """Runs cases with the first module; returns what they saw and what they cost, by name."""
+def run_first(cases, module, store):
+    """Runs cases with the first module and adds them to the store, if any; returns what they saw and what they cost, by name."""
     made = {}
     if not cases:
         return made
@@ -188,6 +186,8 @@ def run_first(cases, module):
     for case in cases:
         start = real_seconds()
         made[case.name] = (run_case(case, module), real_seconds() - start)
+    if store:
+        store.put({name: run.lines for name, (run, _) in made.items() if not run.faults})
     unload(module)
     return made
 

@@ -32,7 +32,7 @@ STATUS = re.compile(r"^rvs-guest-status (\d+)$")
 VIRTIOFSD = "/usr/libexec/virtiofsd"
 # Where a machine's kernel writes its log, if not to ttyS0.
 CONSOLES = {"arm64": "ttyAMA0", "s390x": "ttysclp0"}
-# QEMU's name and arguments of the machines that are not PCs.
+# QEMU's name and arguments of the machines that are not PCs; they lack what is dear to emulate and no part of the tests.
 PROCESSORS = {
     "arm64": "qemu-system-aarch64 -machine virt -accel tcg -cpu max,pauth=off,sve=off,sme=off,lpa2=off",
     "riscv64": "qemu-system-riscv64 -machine virt -accel tcg -cpu max",

@@ -65,7 +65,7 @@ pub enum Transitions {
 }
 
 impl Transitions {
-    /// Returns the part for a packet of this direction, and the connection that has seen one.
+    /// Returns the part for a packet of this direction, and the connection as it is then: a reply shows that its output is seen.
     pub(super) const fn of(conn: ConnState, direction: Direction) -> (Self, ConnState) {
         match direction {
             Direction::Reply => (Self::Output, conn.with_output()),
