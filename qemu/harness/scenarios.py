@@ -4,7 +4,6 @@
 import argparse
 import collections
 import importlib
-import json
 import os
 import pathlib
 import random
@@ -105,8 +104,6 @@ def arguments():
     parser.add_argument("--may-match-none", action="store_true", help="it is no failure that no case of the suites matches: others may have some")
     parser.add_argument("--list", action="store_true", help="print how many cases of each suite there are, and run none")
     parser.add_argument("--show", action="store_true", help="print transcripts")
-    parser.add_argument("--record", help="write the first module's transcripts to this file")
-    parser.add_argument("--recorded", help="compare with the transcripts in this file, in place of the first module")
     parser.add_argument("--reuse", help="folder of the first module's transcripts: those that are still right are used, others added")
     parser.add_argument("--salt", default="", help="with --reuse: what else transcripts depend on, like the guest's tree")
     parser.add_argument("--stop", action="store_true", help="stop at the first case that fails")
@@ -162,8 +159,6 @@ def unseen(lines):
 
 def first_pass(cases, options):
     """Returns what every case saw with the first module and what that cost, by name."""
-    if options.recorded:
-        return {name: unseen(lines) for name, lines in json.loads(pathlib.Path(options.recorded).read_text()).items()}
     if not options.first:
         return {}
     cases = [case for case in cases if not case.only or options.first in case.only]
@@ -171,10 +166,7 @@ def first_pass(cases, options):
     known = store.take([case.name for case in cases]) if store else {}
     made = run_first([case for case in cases if case.name not in known], options.first, store)
     print(f"# {len(made)} cases ran with {options.first}, {len(known)} were known", flush=True)
-    seen = made | {name: unseen(lines) for name, lines in known.items()}
-    if options.record:
-        pathlib.Path(options.record).write_text(json.dumps({name: run.lines for name, (run, _) in seen.items()}))
-    return seen
+    return made | {name: unseen(lines) for name, lines in known.items()}
 
 
 def run_first(cases, module, store):
