@@ -35,7 +35,7 @@ CONSOLES = {"arm64": "ttyAMA0", "s390x": "ttysclp0"}
 # QEMU's name and arguments of the machines that are not PCs; they lack what is dear to emulate and no part of the tests.
 PROCESSORS = {
     "arm64": "qemu-system-aarch64 -machine virt -accel tcg -cpu max,pauth=off,sve=off,sme=off,lpa2=off",
-    "riscv64": "qemu-system-riscv64 -machine virt -accel tcg -cpu max",
+    "riscv64": "qemu-system-riscv64 -machine virt -accel tcg -cpu max,v=off,sv48=off,sv57=off",
     "s390x": "qemu-system-s390x -machine s390-ccw-virtio,memory-backend=memory -accel tcg -cpu max",
 }
 
