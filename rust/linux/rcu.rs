@@ -274,7 +274,7 @@ impl<T> Drop for Arc<T> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: The count of `self` is given up here, once; by the type invariant the object
-        // began as an `Counted<T>`.
+        // began as a `Counted<T>`.
         unsafe { Header::give_up(self.0.cast()) };
     }
 }
@@ -546,7 +546,7 @@ unsafe fn end(this: NonNull<Header>) {
 ///
 /// # Safety
 ///
-/// `header` begins an `Counted<T>` made by `from_pinned` that nothing else can reach.
+/// `header` begins a `Counted<T>` made by `from_pinned` that nothing else can reach.
 unsafe fn release<T>(header: NonNull<Header>) {
     // SAFETY: The pointer came from `KBox::into_raw` and the caller gives it up.
     drop(unsafe { KBox::from_raw(header.cast::<Counted<T>>().as_ptr()) });
