@@ -6,8 +6,8 @@
 //! rr and wrr give their exact sequence however many CPUs pick at once, without a lock.
 //!
 //! Each scheduler has a file of its own with its [`Spec`], which says all that the module has to
-//! know to serve it, and its tests. Adding one means: that file, its `mod` line, and a row of
-//! `schedulers!`.
+//! know to serve it, and its tests. In the module, adding one means: that file, its `mod` line, and a
+//! row of `schedulers!`; `docs/developing/adding.md` has the tests and documents besides.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::flow::Flow;

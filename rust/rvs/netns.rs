@@ -3,8 +3,8 @@
 //!
 //! How it begins and ends: `lifecycle.rs`.
 //!
-//! **Lock order**: `control` first; inside it any lock of services, connections or servers; none of
-//! these is held while a packet is sent or another module is called.
+//! **Lock order**: `control` first; inside it one lock of services, connections, servers or hooks;
+//! none of these is held while a packet is sent, or while anything is called that takes the RTNL.
 
 use crate::config::Config;
 use crate::conn::Conns;

@@ -99,6 +99,10 @@ fn every_drop_reason_has_its_section_in_order() {
         .collect();
     let reasons = strings(DROPS_SOURCE, &["=> "]);
     assert!(reasons.len() > 10, "{reasons:?}");
+    assert!(
+        reasons.iter().all(|name| name.len() <= 16),
+        "longer than the column: {reasons:?}"
+    );
     assert_eq!(sections, reasons);
 }
 
