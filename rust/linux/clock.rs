@@ -93,7 +93,7 @@ impl Ticks {
         self.0 as kernel::ffi::c_ulong
     }
 
-    /// Returns it as a setting holds it.
+    /// Returns it as a setting holds it. It must be at most [`Self::MAX`].
     pub const fn int(self) -> i32 {
         // CAST: No span is longer than `MAX`, which is half of what 32 bits count.
         self.0 as i32

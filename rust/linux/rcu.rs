@@ -512,7 +512,7 @@ unsafe fn hand_over(this: NonNull<Header>) {
 unsafe extern "C" fn rvs_rcu_drop(_work: *mut bindings::work_struct) {
     let mut head = DROPS.xchg(ptr::null_mut(), Full);
     if head.is_null() {
-        // The run before took what this one was queued for.
+        // Never so, as each run is queued for one list; there would be nothing to wait for.
         return;
     }
     // No object of the list can be found any more, so this outlasts every reader of one.
