@@ -161,14 +161,17 @@ def services(d, row):
 def questions_stay_where_answers_have_gaps(d):
     used = director(d, with_dest=True)
     key = service()
+    # Behind a name ip_vs leaves the rest byte by byte, as rvs does, or with zeros up to eight bytes, where the kernel does not
+    # check the lengths of strings (CONFIG_FORTIFY_SOURCE, which Debian's kernels have).
+    behind = sockopt.FILLING if "__fortify_panic" in d.read("/proc/kallsyms") else b"\0"
     gaps = key[:2] + sockopt.FILLING * 2 + key[4:10] + sockopt.FILLING * 2 + key[12:16]
-    used.get("a service", SERVICE, gaps.ljust(104, sockopt.FILLING))
+    used.get("a service", SERVICE, gaps.ljust(32, behind).ljust(104, sockopt.FILLING))
     used.get("services", SERVICES, struct.pack("=I", 1).ljust(8 + 104, sockopt.FILLING))
     used.get("servers", DESTS, (gaps + struct.pack("=I", 1)).ljust(24 + 96, sockopt.FILLING))
     for option, length in ((VERSION, 64), (VERSION, 80), (INFO, 12), (GET_TIMEOUT, 12), (DAEMON, 48)):
         used.get("the rest", option, sockopt.FILLING * length)
     used.set("with gaps", ADD, (gaps + key[16:]).replace(b"\0\x50", b"\0\x51"))
-    used.get("a service", SERVICE, gaps.replace(b"\0\x50", b"\0\x51").ljust(104, sockopt.FILLING))
+    used.get("a service", SERVICE, gaps.replace(b"\0\x50", b"\0\x51").ljust(32, behind).ljust(104, sockopt.FILLING))
 
 
 @case
