@@ -61,6 +61,7 @@ def either_failure(d):
 
 def shares(d):
     """Writes down how many associations each server was given: how many are left depends on how long that took."""
+    d.quiet(5)
     _, listing = d.execute("ipvsadm -Ln --stats")
     for line in listing.splitlines()[3:]:
         d.say("  " + " ".join(line.split()[:3]))
