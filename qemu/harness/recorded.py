@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Transcripts of the C module that an earlier guest has left behind, for loops in which only rvs changes.
 
-A folder has one file for each scenario file: {"key": …, "cases": {name: lines}}. The key is a hash of all that the C
+A folder has one file for each scenario file and part of a run, as parts play in guests of their own at the same time:
+{"key": …, "cases": {name: lines}}. What any part has seen is used. The key is a hash of all that the C
 module's transcript depends on: the kernel's release, the guest's tree, the harness, the scenario file and those that it
 imports, and the files that the guest has for it in a folder of its name. What another key wrote is not used and is written over.
 """
@@ -27,8 +28,9 @@ def sources(name, found=None):
 class Store:
     """The folder of recorded transcripts."""
 
-    def __init__(self, folder, salt):
+    def __init__(self, folder, salt, part):
         self.folder, self.salt, self.keys = pathlib.Path(folder), salt, {}
+        self.part = part.replace("/", "-of-")
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def key(self, name):
@@ -41,11 +43,14 @@ class Store:
             self.keys[name] = made.hexdigest()
         return self.keys[name]
 
-    def cases(self, name):
-        """Returns {case: lines} of a scenario file, nothing if it was recorded under another key."""
-        path = self.folder / f"{name}.json"
-        found = json.loads(path.read_text()) if path.exists() else {}
-        return found["cases"] if found.get("key") == self.key(name) else {}
+    def path(self, name, part):
+        """Returns the file of a scenario file and a part."""
+        return self.folder / f"{name}.{part}.json"
+
+    def cases(self, name, part="*"):
+        """Returns {case: lines} of a scenario file, by a part or all; nothing of what was recorded under another key."""
+        found = [json.loads(path.read_text()) for path in self.folder.glob(self.path(name, part).name)]
+        return {case: lines for one in found if one["key"] == self.key(name) for case, lines in one["cases"].items()}
 
     def take(self, names):
         """Returns {case: lines} of those cases that are recorded."""
@@ -55,5 +60,5 @@ class Store:
     def put(self, seen):
         """Adds {case: lines} to what is recorded."""
         for name in {case.split(":")[0] for case in seen}:
-            cases = self.cases(name) | {case: lines for case, lines in seen.items() if case.split(":")[0] == name}
-            (self.folder / f"{name}.json").write_text(json.dumps({"key": self.key(name), "cases": cases}))
+            cases = self.cases(name, self.part) | {case: lines for case, lines in seen.items() if case.split(":")[0] == name}
+            self.path(name, self.part).write_text(json.dumps({"key": self.key(name), "cases": cases}))

@@ -162,7 +162,7 @@ def first_pass(cases, options):
     if not options.first:
         return {}
     cases = [case for case in cases if not case.only or options.first in case.only]
-    store = recorded.Store(options.reuse, f"{options.salt} {options.first}") if options.reuse else None
+    store = recorded.Store(options.reuse, f"{options.salt} {options.first}", options.part) if options.reuse else None
     known = store.take([case.name for case in cases]) if store else {}
     made = run_first([case for case in cases if case.name not in known], options.first, store)
     print(f"# {len(made)} cases ran with {options.first}, {len(known)} were known", flush=True)
@@ -193,8 +193,9 @@ def pair(cases, report, options):
         start = real_seconds()
         before, spent = first.get(case.name, (None, 0))
         after = run_case(case, options.second) if not case.only or options.second in case.only else None
-        if options.show:
-            print("\n".join("# | " + transcript.plain(line) for line in (after or before).lines))
+        shown = after or before
+        if options.show and shown:
+            print("\n".join("# | " + transcript.plain(line) for line in shown.lines))
         report.case(case.name, judge_pair(case, before, after, names), spent + real_seconds() - start)
         if options.stop and report.failed:
             break
