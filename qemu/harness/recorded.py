@@ -57,8 +57,18 @@ class Store:
         files = {name: self.cases(name) for name in {case.split(":")[0] for case in names}}
         return {case: files[case.split(":")[0]][case] for case in names if case in files[case.split(":")[0]]}
 
+    @staticmethod
+    def lasts(lines):
+        """Returns whether another boot would see the same.
+
+        The source port of an outer UDP header (GUE) is a hash with a key that each boot draws, but for x86_64, where QEMU counts
+        instructions and all boots are alike.
+        """
+        return os.uname().machine == "x86_64" or not any(re.search(r"udp \d+>6080\b|dport=6080\b", line) for line in lines)
+
     def put(self, seen):
-        """Adds {case: lines} to what is recorded."""
+        """Adds {case: lines} to what is recorded, of those that another boot would see as well."""
+        seen = {case: lines for case, lines in seen.items() if self.lasts(lines)}
         for name in {case.split(":")[0] for case in seen}:
             cases = self.cases(name, self.part) | {case: lines for case, lines in seen.items() if case.split(":")[0] == name}
             self.path(name, self.part).write_text(json.dumps({"key": self.key(name), "cases": cases}))

@@ -6,8 +6,6 @@ import re
 # With the blanks that fill a column before it: it may have a digit more or less.
 TOLERANT = re.compile(" *\x01(\\d+)\x02(\x02*)")
 
-EPHEMERAL = re.compile(r"\b(?:3276[89]|327[7-9]\d|32[89]\d\d|3[3-9]\d{3}|[45]\d{4}|60\d{3})\b")
-
 
 def about(seconds, spread=1):
     """Returns a number that may differ by `spread` between two transcripts (a timer read at slightly different times)."""
@@ -37,15 +35,6 @@ def compare(left, right, names):
         right = [a if same(a, b) else b for a, b in zip(left, right)]
     return list(difflib.unified_diff([plain(line) for line in left], [plain(line) for line in right],
                                      names[0], names[1], lineterm="", n=3))
-
-
-def ports_by_turn(lines):
-    """Names the numbers that may be ports of the kernel's choice (32768 to 60999) by the order in which they come.
-
-    The source port of a packet's outer UDP header is a hash with a key that each boot draws: runs of two boots are alike so.
-    """
-    turns = {}
-    return [EPHEMERAL.sub(lambda match: f"port {turns.setdefault(match[0], len(turns))}", line) for line in lines]
 
 
 def connection_lines(text, spread=1):
