@@ -19,6 +19,8 @@ LINK4 = dataclasses.replace(topology.IPV4, near="192.0.2.1", far="192.0.2.2", vi
 APART4 = dataclasses.replace(LINK4, near="198.51.100.1", far="192.0.2.1", clients=("198.51.100.101", "198.51.100.102"))
 LINK6 = dataclasses.replace(topology.IPV6, near="2001:db8::1", far="2001:db8::2", vips=(), servers=("2001:db8::11", "2001:db8::12"),
                             clients=tuple(f"2001:db8::{number}" for number in range(101, 104)))
+# What the page says of nft of Debian 12, which is what guests for s390x have.
+TARGET = ("icmpv6 taddr 2001:db8::80", "@th,64,128 0x20010db8000000000000000000000080")
 BOTH = ["server1"] * 2 + ["server2"] * 2
 VIP4, VIP6 = "192.0.2.80", "[2001:db8::80]"
 NGINX = ("daemon off; master_process off; pid {home}/pid; error_log {home}/error.log; user root; events {{ worker_connections 64; }}\n"
@@ -51,6 +53,8 @@ def follow(d, where, heading, number=0, *changes):
     block = PAGE[heading][number]
     for pattern, replacement in changes:
         block = re.sub(pattern, replacement, block, flags=re.M)
+    if pathlib.Path("/etc/debian_version").read_text().startswith("12."):
+        block = block.replace(*TARGET)
     if where == "server2":
         block = block.replace("192.0.2.11", "192.0.2.12").replace("2001:db8::11", "2001:db8::12")
     code, output = d.execute(["bash", "-ec", block], where)
