@@ -219,6 +219,7 @@ mod tests {
         let key = TemplateKey::of(&service, u32::MAX, &flow(80));
         assert!(key.is_of_mark);
         assert_eq!(key.flow.dest.addr, ipv4([1, 2, 3, 4]));
+        assert_eq!(key.dest_port(Port::from_host(80)), Port::ANY);
         let udp = Flow {
             transport: Transport::Udp,
             ..flow(99)

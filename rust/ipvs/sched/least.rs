@@ -85,3 +85,19 @@ fn unpack([cost, low]: Aggregate) -> Option<(Claim, usize)> {
     let weight = u32::from_le_bytes([a, b, c, d]);
     (weight != 0).then_some((Claim { cost, weight }, usize::from(place)))
 }
+
+#[cfg_attr(CONFIG_KUNIT = "y", kernel::prelude::kunit_tests(rvs_sched_least))]
+#[cfg(any(test, CONFIG_KUNIT = "y"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_words_hold_any_claim() {
+        for weight in [1, 2, u32::MAX] {
+            for place in [0, 1, 31] {
+                let best = (Claim { cost: 7, weight }, place);
+                assert_eq!(unpack(pack(best)), Some(best));
+            }
+        }
+    }
+}
