@@ -17,11 +17,7 @@ use linux::rcu::Arc;
 use linux::sysctl::{Content, CpuList, File, OutOfRange, Pair, Writers};
 
 /// The most connections a namespace may ever be allowed.
-#[cfg(target_pointer_width = "64")]
 const CONN_LIMIT: i32 = 1 << 30;
-/// The most connections a namespace may ever be allowed.
-#[cfg(not(target_pointer_width = "64"))]
-const CONN_LIMIT: i32 = 1 << 24;
 
 /// A day, in jiffies.
 pub(crate) const DAY: i32 = Ticks::from_seconds(24 * 60 * 60).int();
