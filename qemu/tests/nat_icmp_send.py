@@ -68,6 +68,18 @@ def to_the_director_and_to_its_services(d):
     d.counts()
 
 
+@case(rows=("newest first", "oldest first"))
+def server_of_two_services_is_known_while_it_is_in_one(d, order):
+    d.wires()
+    d.sysctl("nat_icmp_send", 1)
+    for port in (80, 81):
+        d.control(f"-A -t {VIP}:{port} -s rr", f"-a -t {VIP}:{port} -r {SERVER}:8080 -m")
+    for port in (81, 80) if order == "newest first" else (80, 81):
+        d.ipvsadm(f"-d -t {VIP}:{port} -r {SERVER}:8080")
+        d.send("servers", packet.tcp(SERVER, 8080, CLIENT, 40000, SYN | ACK, ack=1))
+    d.counts()
+
+
 @case
 def a_server_on_the_director(d):
     d.wires()
